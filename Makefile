@@ -1,0 +1,73 @@
+# Everything that one does with this project; `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup test test-core test-qgis lint typecheck format lock package install demo clean
+
+# The system's Python, which QGIS runs in; a version manager's would not see PyQGIS.
+PYTHON := $(or $(wildcard /usr/bin/python3),python3)
+QGIS_PROFILE ?= $(HOME)/.local/share/QGIS/QGIS3/profiles/default
+WORKER := build/worker/bin
+SHIPPED := core training qgis_sslkd
+
+# What QGIS must know to run the plugin from this checkout and leave the user's profile alone.
+QGIS_ENVIRONMENT = env QT_QPA_PLATFORM=offscreen \
+	QGIS_PLUGINPATH="$(CURDIR)/build/plugins" \
+	QGIS_CUSTOM_CONFIG_PATH="$(CURDIR)/build/qgis-config" \
+	SSLKD_PYTHON="$(CURDIR)/$(WORKER)/python"
+
+help: ## List what there is to do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s%s\n", $$1, $$2}' Makefile
+
+setup: ## Make the environments under build/; install QGIS with apt where it is missing
+	@$(PYTHON) -Es tools/setup.py
+
+test: test-core test-qgis ## Run every test
+
+test-core: setup ## Run the tests of the method and the worker
+	$(WORKER)/pytest $(ARGS)
+
+# pytest-qgis keeps QGIS's settings in .qgis-settings; no run may start from what another left there.
+test-qgis: setup package ## Run the tests of the plugin, in a QGIS without a window
+	rm -rf .qgis-settings
+	$(QGIS_ENVIRONMENT) build/qgis-test/bin/pytest -o addopts= -o pythonpath=build/plugins \
+		--confcutdir=tests/qgis tests/qgis $(ARGS)
+
+lint: setup typecheck ## Check style, format, types and security
+	$(WORKER)/ruff check .
+	$(WORKER)/ruff format --check .
+	$(WORKER)/bandit --quiet --recursive $(SHIPPED)
+
+# mypy does not follow an editable install that maps folders, so it reads the package from links.
+typecheck: setup
+	@mkdir -p build/typecheck/qgis_sslkd
+	@ln -sfn -t build/typecheck/qgis_sslkd ../../../core ../../../training ../../../qgis_sslkd/worker
+	cd build/typecheck && ../../$(WORKER)/mypy --config-file ../../pyproject.toml
+
+format: setup ## Format the code and mend what ruff can mend
+	$(WORKER)/ruff check --fix --exit-zero --quiet .
+	$(WORKER)/ruff format .
+	$(WORKER)/ruff check .
+
+LOCK = build/tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header $(ARGS)
+
+lock: setup ## Write requirements/*.txt anew; with ARGS=--upgrade, from the newest releases
+	$(LOCK) requirements/tools.in --output-file requirements/tools.txt
+	$(LOCK) requirements/dev.in --output-file requirements/dev.txt
+	$(LOCK) requirements/worker.in --output-file requirements/worker.txt --constraints requirements/dev.txt
+	$(LOCK) requirements/qgis-test.in --output-file requirements/qgis-test.txt
+
+package: ## Assemble the plugin under build/plugins, and its zip file
+	@$(PYTHON) -Es tools/package.py
+
+install: ## Install the plugin and its worker into the QGIS profile QGIS_PROFILE
+	@$(PYTHON) -Es tools/install.py "$(QGIS_PROFILE)"
+
+demo: setup package ## Train and detect with the real QGIS on a real or made-up scene
+	$(QGIS_ENVIRONMENT) $(PYTHON) demo/run.py
+
+clean: ## Remove everything that was made, the environments included
+	rm -rf build demo/out .qgis-settings ./*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

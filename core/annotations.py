@@ -1,0 +1,154 @@
+"""Drawn roads and annotated areas, from vector files to labels of a window."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyogrio
+import shapely
+from affine import Affine
+from pyogrio.errors import DataLayerError, DataSourceError
+from rasterio.crs import CRS
+from rasterio.errors import CRSError, NotGeoreferencedWarning
+from rasterio.features import rasterize
+from rasterio.warp import transform as transform_points
+from rasterio.windows import Window
+from shapely import STRtree
+
+from .errors import AnnotationError
+from .ground import metres_per_unit
+from .losses import IGNORE
+from .rasters import RasterInfo
+
+__all__ = ["Annotation", "VectorLayer", "annotate", "read_polygons"]
+
+# A window at the raster's corner has the identity as its transform, which is right in pixel coordinates.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+Geometries = npt.NDArray[np.object_]
+Labels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class VectorLayer:
+    """Polygons of one vector file, valid and not empty, in their own CRS."""
+
+    path: str
+    polygons: Geometries
+    crs: CRS
+
+    def in_pixels(self, raster: RasterInfo) -> Geometries:
+        """The polygons in pixel coordinates (column, row) of a raster."""
+
+        def to_pixels(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+            xs, ys = points.T
+            if self.crs != raster.crs:
+                xs, ys = (np.asarray(c) for c in transform_points(self.crs, raster.crs, xs, ys))
+            return np.column_stack(~raster.transform @ (xs, ys))
+
+        polygons: Geometries = shapely.make_valid(shapely.transform(self.polygons, to_pixels))
+        return polygons
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Roads and the annotated area of one raster, in its pixel coordinates.
+
+    Attributes:
+        roads: index of the road polygons.
+        area: index of the parts of the annotated area; outside of them a pixel is unlabelled.
+    """
+
+    roads: STRtree
+    area: STRtree
+
+    def labels(self, window: Window, shape: tuple[int, int]) -> Labels:
+        """Labels `(H, W)` of a window resampled to `shape`: 1 road, 0 background, 255 outside the area."""
+        annotated = _burn(self.area, window, shape)
+        return np.where(annotated > 0, _burn(self.roads, window, shape), np.uint8(IGNORE))
+
+    def inside(self, area: Geometries) -> Annotation:
+        """The same roads with another annotated area."""
+        return Annotation(self.roads, STRtree(area))
+
+
+def read_polygons(path: str, line_width: float | None) -> VectorLayer:
+    """Reads polygons, or lines widened to polygons.
+
+    Args:
+        path: a vector file that OGR reads; `file.gpkg|layername=roads` names one of its layers.
+        line_width: full width in metres that lines get; None where lines make no sense.
+
+    Raises:
+        AnnotationError: if the file cannot be read, has no CRS, or holds no polygon (or line).
+    """
+    file, _, layer = path.partition("|layername=")
+    try:
+        meta, _, encoded, _ = pyogrio.raw.read(file, layer=layer or None, columns=[], force_2d=True)
+    except (DataSourceError, DataLayerError) as error:
+        raise AnnotationError(f"The vector layer {path} cannot be read: it is missing, damaged or none.") from error
+    crs = _crs(path, meta["crs"])
+    geometries = shapely.get_parts(shapely.make_valid(shapely.from_wkb(encoded)))
+    # Mending a geometry may give a collection of parts.
+    geometries = shapely.get_parts(geometries)
+    dimensions = shapely.get_dimensions(geometries)
+    polygons = geometries[(dimensions == 2) & ~shapely.is_empty(geometries)]
+    if line_width is not None:
+        lines = geometries[(dimensions == 1) & ~shapely.is_empty(geometries)]
+        polygons = np.concatenate([polygons, _widen(lines, crs, line_width)])
+    if polygons.size == 0:
+        wanted = "polygons" if line_width is None else "polygons or lines"
+        raise AnnotationError(f"The vector layer {path} holds no {wanted}.")
+    return VectorLayer(path, polygons, crs)
+
+
+def annotate(raster: RasterInfo, roads: Sequence[VectorLayer], area: Sequence[VectorLayer]) -> Annotation:
+    """Brings roads and annotated area to a raster; without an area, the whole raster is annotated."""
+    extent = shapely.box(0, 0, raster.width, raster.height)
+    parts = [extent]
+    if area:
+        drawn = shapely.union_all(np.concatenate([layer.in_pixels(raster) for layer in area]))
+        parts = [p for p in shapely.get_parts(drawn.intersection(extent)) if p.area > 0]
+    polygons = np.concatenate([layer.in_pixels(raster) for layer in roads])
+    return Annotation(STRtree(polygons[shapely.intersects(polygons, extent)]), STRtree(parts))
+
+
+def _crs(path: str, text: str | None) -> CRS:
+    if text is None:
+        raise AnnotationError(
+            f"The vector layer {path} has no coordinate reference system; "
+            "assign one (in QGIS: right-click the layer > Layer CRS > Set Layer CRS)."
+        )
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        raise AnnotationError(f"The coordinate reference system of {path} is not understood.") from error
+
+
+def _widen(lines: Geometries, crs: CRS, width: float) -> Geometries:
+    """Buffers lines on the ground, whatever the units of their CRS."""
+    if lines.size == 0:
+        return lines
+    left, bottom, right, top = shapely.total_bounds(lines)
+    scale = np.array(metres_per_unit(crs, (left + right) / 2, (bottom + top) / 2))
+    metric = shapely.transform(lines, lambda points: points * scale)
+    buffered = shapely.buffer(metric, width / 2, cap_style="flat", join_style="round")
+    polygons: Geometries = shapely.transform(buffered, lambda points: points / scale)
+    return polygons
+
+
+def _burn(tree: STRtree, window: Window, shape: tuple[int, int]) -> Labels:
+    """1 where a pixel's centre lies in a polygon of the index, else 0."""
+    box = shapely.box(window.col_off, window.row_off, window.col_off + window.width, window.row_off + window.height)
+    found = tree.geometries[tree.query(box, predicate="intersects")]
+    if found.size == 0:
+        return np.zeros(shape, dtype=np.uint8)
+    to_window = Affine.translation(window.col_off, window.row_off) @ Affine.scale(
+        window.width / shape[1], window.height / shape[0]
+    )
+    burnt: Labels = rasterize(found, out_shape=shape, transform=to_window, dtype="uint8")
+    return burnt

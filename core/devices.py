@@ -1,0 +1,46 @@
+"""Which device computes, and at which precision."""
+
+from __future__ import annotations
+
+import torch
+
+from .errors import DeviceError
+
+__all__ = ["choose_device", "describe_device", "training_precision"]
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name: `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    `auto` is the first CUDA GPU where there is one, else the CPU.
+
+    Raises:
+        DeviceError: if the name is not known or the GPU is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+        raise DeviceError(f"There is no device '{name}'; choose auto, cpu, cuda or cuda:N.")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise DeviceError(
+            f"The device '{name}' is not there: PyTorch sees {torch.cuda.device_count()} CUDA GPUs; choose auto or cpu."
+        )
+    return torch.device(name)
+
+
+def describe_device(device: torch.device) -> str:
+    """The device's name as people know it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def training_precision(device: torch.device) -> torch.dtype:
+    """The type that matrix products run in while training.
+
+    bfloat16 where the hardware multiplies it, else float16 on CUDA and float32 on the CPU.
+    """
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32

@@ -1,0 +1,209 @@
+"""Reading rasters by windows: pixels of every band and which of them are valid."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from .errors import RasterError
+from .ground import ground_sampling_distance
+
+__all__ = ["Normalisation", "RasterInfo", "RasterReader", "inspect_raster", "measure_normalisation"]
+
+Pixels = npt.NDArray[np.generic]
+Mask = npt.NDArray[np.bool_]
+Images = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RasterInfo:
+    """What is known of a raster without reading its pixels.
+
+    Attributes:
+        path: where GDAL finds it.
+        width: columns, in pixels.
+        height: rows, in pixels.
+        crs: its coordinate reference system.
+        transform: from pixel (column, row) to CRS coordinates.
+        bands: 1-based indexes of the bands that hold imagery, without alpha.
+        dtype: NumPy's name of the bands' type.
+        masked: whether nodata, alpha or a mask can make a pixel invalid.
+        gsd: ground sampling distance in metres.
+    """
+
+    path: str
+    width: int
+    height: int
+    crs: CRS
+    transform: Affine
+    bands: tuple[int, ...]
+    dtype: str
+    masked: bool
+    gsd: float
+
+    @property
+    def name(self) -> str:
+        """The file's name, for messages."""
+        return Path(self.path).name
+
+
+def inspect_raster(path: str) -> RasterInfo:
+    """Opens a raster, checks that it can be read to its end, and tells what it is.
+
+    Raises:
+        RasterError: if it cannot be opened or read to its end, has no CRS, or holds no imagery.
+    """
+    try:
+        with rasterio.open(path) as dataset:
+            if dataset.crs is None:
+                raise RasterError(
+                    f"The raster {path} has no coordinate reference system; "
+                    "assign one (in QGIS: Raster > Projections > Assign Projection)."
+                )
+            bands = tuple(
+                index
+                for index, colour in zip(dataset.indexes, dataset.colorinterp, strict=True)
+                if colour != ColorInterp.alpha
+            )
+            if not bands or np.iscomplexobj(np.zeros(0, dataset.dtypes[0])):
+                raise RasterError(f"The raster {path} holds no imagery bands.")
+            # A file that was cut short fails at its last block.
+            dataset.read(window=Window(dataset.width - 1, dataset.height - 1, 1, 1))
+            return RasterInfo(
+                path=path,
+                width=dataset.width,
+                height=dataset.height,
+                crs=dataset.crs,
+                transform=dataset.transform,
+                bands=bands,
+                dtype=dataset.dtypes[bands[0] - 1],
+                masked=any(MaskFlags.all_valid not in flags for flags in dataset.mask_flag_enums),
+                gsd=ground_sampling_distance(dataset.crs, dataset.transform, dataset.width, dataset.height),
+            )
+    except RasterioError as error:
+        raise RasterError(f"The raster {path} cannot be read: it is missing, damaged or no raster.") from error
+
+
+class RasterReader:
+    """Reads windows of rasters, from any number of threads, each with handles of its own."""
+
+    def __init__(self) -> None:
+        self._handles = threading.local()
+        self._opened: list[rasterio.DatasetReader] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> RasterReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for dataset in self._opened:
+            dataset.close()
+
+    def read(self, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> tuple[Pixels, Mask]:
+        """Pixels and validity of a window, resampled to a shape.
+
+        What lies outside of the raster is filled by mirroring and is not valid.
+
+        Args:
+            raster: which raster.
+            window: in whole pixels of the raster; it may reach beyond it, but must touch it.
+            shape: rows and columns of the result, (H, W).
+
+        Returns:
+            Pixels `(C, H, W)` in the raster's type and validity `(H, W)`.
+
+        Raises:
+            RasterError: if the raster cannot be read there.
+        """
+        inside = window.intersection(Window(0, 0, raster.width, raster.height))
+        scale_y, scale_x = shape[0] / window.height, shape[1] / window.width
+        top = round((inside.row_off - window.row_off) * scale_y)
+        left = round((inside.col_off - window.col_off) * scale_x)
+        height, width = max(1, round(inside.height * scale_y)), max(1, round(inside.width * scale_x))
+        pixels, valid = self._read_inside(raster, inside, (height, width))
+        if (height, width) == shape:
+            return pixels, valid
+        margins = ((top, shape[0] - top - height), (left, shape[1] - left - width))
+        return np.pad(pixels, ((0, 0), *margins), mode="symmetric"), np.pad(valid, margins)
+
+    def _read_inside(self, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> tuple[Pixels, Mask]:
+        dataset = self._handle(raster.path)
+        shrinks = shape[0] < window.height
+        try:
+            pixels = dataset.read(
+                list(raster.bands),
+                window=window,
+                out_shape=(len(raster.bands), *shape),
+                resampling=Resampling.average if shrinks else Resampling.bilinear,
+            )
+            valid = np.ones(shape, dtype=bool)
+            if raster.masked:
+                valid = dataset.dataset_mask(window=window, out_shape=shape, resampling=Resampling.nearest) > 0
+        except RasterioError as error:
+            raise RasterError(
+                f"The raster {raster.path} cannot be read at column {window.col_off:.0f}, "
+                f"row {window.row_off:.0f}: the file is damaged or cut short."
+            ) from error
+        if pixels.dtype.kind == "f":
+            valid &= np.isfinite(pixels).all(axis=0)
+        return pixels, valid
+
+    def _handle(self, path: str) -> rasterio.DatasetReader:
+        handles: dict[str, rasterio.DatasetReader] = self._handles.__dict__
+        if path not in handles:
+            handles[path] = rasterio.open(path)
+            with self._lock:
+                self._opened.append(handles[path])
+        return handles[path]
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Per band: normalised = (pixel - mean) / std, in units of the raster's values."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def apply(self, pixels: Pixels, valid: Mask) -> Images:
+        """Normalised images from pixels `(C, H, W)`; invalid ones become 0, the mean."""
+        mean = np.asarray(self.mean, dtype=np.float32)[:, None, None]
+        std = np.asarray(self.std, dtype=np.float32)[:, None, None]
+        images: Images = (pixels.astype(np.float32) - mean) / std
+        if not valid.all():
+            images[:, ~valid] = 0
+        return images
+
+
+def measure_normalisation(rasters: Sequence[RasterInfo], reader: RasterReader) -> Normalisation:
+    """The paper's 0.5 and 0.5 for 8-bit imagery; else centre and half range of the middle 98 % of the values.
+
+    Raises:
+        RasterError: if the rasters hold no valid pixel.
+    """
+    bands = len(rasters[0].bands)
+    if rasters[0].dtype == "uint8":
+        return Normalisation((127.5,) * bands, (127.5,) * bands)
+    samples = np.concatenate([_sample(raster, reader) for raster in rasters], axis=1)
+    if samples.shape[1] == 0:
+        raise RasterError("The rasters hold no valid pixel: all is nodata.")
+    low, high = np.percentile(samples, (1, 99), axis=1)
+    half_range = np.maximum((high - low) / 2, np.finfo(np.float32).eps)
+    return Normalisation(tuple(map(float, (low + high) / 2)), tuple(map(float, half_range)))
+
+
+def _sample(raster: RasterInfo, reader: RasterReader, most: int = 512) -> npt.NDArray[np.float64]:
+    """Valid pixels `(C, N)` from a thinned copy of the raster."""
+    shape = (min(most, raster.height), min(most, raster.width))
+    pixels, valid = reader.read(raster, Window(0, 0, raster.width, raster.height), shape)
+    return pixels[:, valid].astype(np.float64)

@@ -1,0 +1,10 @@
+"""The algorithms: each turns layers into a job for the worker and its answer into layers."""
+
+from __future__ import annotations
+
+from .detect import DetectRoads
+from .train import TrainSslkd
+
+__all__ = ["ALGORITHMS", "DetectRoads", "TrainSslkd"]
+
+ALGORITHMS = (TrainSslkd, DetectRoads)

@@ -1,0 +1,199 @@
+"""Detect roads: a raster and a model file to road surface, probability and outlines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterVectorDestination,
+    QgsRasterLayer,
+)
+
+from ..client import run_job
+from ..errors import UnusableParameters
+from ..layers import raster_path
+from ..resources import tr
+from ..styling import style_when_loaded
+from .base import TILE_STEP, Parameters, SslkdAlgorithm, optional_number
+
+
+class DetectRoads(SslkdAlgorithm):
+    """Runs a trained student over a raster."""
+
+    INPUT = "INPUT"
+    MODEL = "MODEL"
+    EXTENT = "EXTENT"
+    THRESHOLD = "THRESHOLD"
+    LEAST_AREA = "LEAST_AREA"
+    SIMPLIFY = "SIMPLIFY"
+    OVERLAP = "OVERLAP"
+    SURFACE = "SURFACE"
+    PROBABILITY = "PROBABILITY"
+    OUTLINES = "OUTLINES"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._raster = ""
+        self._extent: list[float] | None = None
+
+    def name(self) -> str:
+        """Return the id; models and scripts depend on it."""
+        return "detectroads"
+
+    def displayName(self) -> str:
+        """Return the name shown in the Toolbox."""
+        return tr("Detect roads")
+
+    def tags(self) -> list[str]:
+        """Return the words that find it in the Toolbox."""
+        return tr("roads,detect,extract,deep learning,segmentation,inference,predict").split(",")
+
+    def shortDescription(self) -> str:
+        """Return the tool tip."""
+        return tr("Finds the roads in a raster with a model that Train SSLKD made")
+
+    def shortHelpString(self) -> str:
+        """Return the help beside the dialog."""
+        return tr(
+            "Finds the roads in a raster with a model that <i>Train SSLKD</i> made.\n\n"
+            "<b>Raster</b>: imagery like that of the training, with the same bands.\n"
+            "<b>Extent</b>: the part to look at; without it, all of the raster.\n"
+            "<b>Threshold</b>: a pixel is road from this probability on. "
+            "Lower finds more roads, and more that are none.\n"
+            "<b>Least area</b>: smaller patches are left out of the outlines.\n"
+            "<b>Simplification</b>: how far an outline may leave the pixels' stairs; 0 keeps them.\n\n"
+            "Advanced parameters that stay empty follow the model. "
+            "If the memory runs out, look at fewer tiles at a time.\n\n"
+            "The <b>road surface</b> is 1 on roads, 0 elsewhere, nodata where the raster has none. "
+            "All results carry the raster's coordinate reference system and line up with its pixels."
+        )
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Declare the parameters and outputs."""
+        self._add_inputs()
+        self._add_advanced_inputs()
+        self._add_outputs()
+
+    def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        """Raise an error if the parameters make no sense."""
+        super().check(parameters, context)
+        raster = self.parameterAsRasterLayer(parameters, self.INPUT, context)
+        raster_path(raster)
+        self._extent_in(raster, parameters, context)
+        self._check_model(parameters, context)
+        self._check_overlap(parameters, context)
+
+    def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        """Ask the raster layers for their files."""
+        raster = self.parameterAsRasterLayer(parameters, self.INPUT, context)
+        if raster is None:
+            raise UnusableParameters(self.invalidRasterError(parameters, self.INPUT))
+        self._raster = raster_path(raster)
+        self._extent = self._extent_in(raster, parameters, context)
+
+    def process(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Detect in the worker."""
+        job = self._job(parameters, context)
+        run_job(job, feedback)
+        layers = {key: job[key.lower()] for key in (self.SURFACE, self.PROBABILITY, self.OUTLINES)}
+        made = {key: path for key, path in layers.items() if path is not None}
+        for key, path in made.items():
+            style_when_loaded(path, key.lower(), context)
+        return made
+
+    def _add_inputs(self) -> None:
+        self.addParameter(QgsProcessingParameterRasterLayer(self.INPUT, tr("Raster")))
+        self.addParameter(
+            QgsProcessingParameterFile(self.MODEL, tr("Model file"), fileFilter=tr("SSLKD model") + " (*.safetensors)")
+        )
+        self.addParameter(QgsProcessingParameterExtent(self.EXTENT, tr("Extent"), optional=True))
+        self.addParameter(_number(self.THRESHOLD, tr("Threshold (above 0, to 1)"), 0.5, minimum=0.001, maximum=1.0))
+        self.addParameter(_number(self.LEAST_AREA, tr("Least area (square metres)"), 20.0))
+        self.addParameter(_number(self.SIMPLIFY, tr("Simplification (metres)"), 0.5))
+
+    def _add_advanced_inputs(self) -> None:
+        self.add_tile_and_batch(least_tile=TILE_STEP, least_batch=1)
+        self.add_advanced(optional_number(self.OVERLAP, tr("Overlap of tiles (pixels)"), minimum=0))
+        self.add_device()
+
+    def _add_outputs(self) -> None:
+        self.addParameter(QgsProcessingParameterRasterDestination(self.SURFACE, tr("Road surface")))
+        self.addParameter(
+            QgsProcessingParameterRasterDestination(
+                self.PROBABILITY, tr("Road probability"), optional=True, createByDefault=False
+            )
+        )
+        self.addParameter(
+            QgsProcessingParameterVectorDestination(
+                self.OUTLINES, tr("Road outlines"), QgsProcessing.SourceType.TypeVectorPolygon, optional=True
+            )
+        )
+
+    def _extent_in(
+        self, raster: QgsRasterLayer, parameters: Parameters, context: QgsProcessingContext
+    ) -> list[float] | None:
+        """Return the extent in the raster's own coordinates, or None for the whole raster."""
+        extent = self.parameterAsExtent(parameters, self.EXTENT, context, raster.crs())
+        if extent.isNull():
+            return None
+        if extent.isEmpty() or not extent.intersects(raster.extent()):
+            raise UnusableParameters(
+                tr("The extent holds no part of the raster {}: draw it over the raster.").format(raster.name())
+            )
+        return [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()]
+
+    def _check_model(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        model = self.parameterAsFile(parameters, self.MODEL, context)
+        if not Path(model).is_file():
+            raise UnusableParameters(tr("There is no model file {}: choose one that Train SSLKD made.").format(model))
+
+    def _check_overlap(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        tile = self.optional_integer(parameters, self.TILE, context)
+        overlap = self.optional_integer(parameters, self.OVERLAP, context)
+        if tile is not None and overlap is not None and overlap >= tile:
+            raise UnusableParameters(
+                tr("The overlap ({} pixels) must be smaller than the tile ({} pixels).").format(overlap, tile)
+            )
+
+    def _job(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
+        return {
+            "kind": "detect",
+            "raster": self._raster,
+            "model": self.parameterAsFile(parameters, self.MODEL, context),
+            "extent": self._extent,
+            "threshold": self.parameterAsDouble(parameters, self.THRESHOLD, context),
+            "least_area": self.parameterAsDouble(parameters, self.LEAST_AREA, context),
+            "simplify": self.parameterAsDouble(parameters, self.SIMPLIFY, context),
+            "tile": self.optional_integer(parameters, self.TILE, context),
+            "overlap": self.optional_integer(parameters, self.OVERLAP, context),
+            "batch": self.optional_integer(parameters, self.BATCH, context),
+            "device": self.parameterAsEnumString(parameters, self.DEVICE, context),
+            "surface": self._destination(parameters, self.SURFACE, context),
+            "probability": self._destination(parameters, self.PROBABILITY, context),
+            "outlines": self._destination(parameters, self.OUTLINES, context),
+        }
+
+    def _destination(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> str | None:
+        return self.parameterAsOutputLayer(parameters, key, context) or None
+
+
+def _number(
+    key: str, description: str, default: float, minimum: float = 0.0, maximum: float | None = None
+) -> QgsProcessingParameterNumber:
+    parameter = QgsProcessingParameterNumber(
+        key, description, type=QgsProcessingParameterNumber.Type.Double, defaultValue=default, minValue=minimum
+    )
+    if maximum is not None:
+        parameter.setMaximum(maximum)
+    return parameter

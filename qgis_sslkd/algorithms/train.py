@@ -1,0 +1,219 @@
+"""Train SSLKD: rasters and drawn roads to a model file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterNumber,
+)
+
+from ..client import run_job
+from ..errors import UnusableParameters
+from ..layers import raster_path, write_features
+from ..resources import tr
+from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, optional_number
+
+
+class TrainSslkd(SslkdAlgorithm):
+    """Trains the two teachers and the student on the user's rasters and annotations."""
+
+    LABELLED = "LABELLED"
+    ANNOTATIONS = "ANNOTATIONS"
+    ROAD_WIDTH = "ROAD_WIDTH"
+    AREA = "AREA"
+    UNLABELLED = "UNLABELLED"
+    PRESET = "PRESET"
+    STEPS = "STEPS"
+    LEARNING_RATE = "LEARNING_RATE"
+    SEED = "SEED"
+    WEIGHTS = "WEIGHTS"
+    MODEL = "MODEL"
+    REPORT = "REPORT"
+    IOU = "IOU"
+    F1 = "F1"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._labelled: list[str] = []
+        self._unlabelled: list[str] = []
+
+    def name(self) -> str:
+        """Return the id; models and scripts depend on it."""
+        return "trainsslkd"
+
+    def displayName(self) -> str:
+        """Return the name shown in the Toolbox."""
+        return tr("Train SSLKD")
+
+    def tags(self) -> list[str]:
+        """Return the words that find it in the Toolbox."""
+        return tr("roads,train,deep learning,semi-supervised,distillation,segmentation").split(",")
+
+    def shortDescription(self) -> str:
+        """Return the tool tip."""
+        return tr("Trains a road detector from imagery of which only a part is annotated")
+
+    def shortHelpString(self) -> str:
+        """Return the help beside the dialog."""
+        return tr(
+            "Trains a road detector on your own imagery, of which only a part needs annotation.\n\n"
+            "Two large networks (the teachers) learn from the annotated part "
+            "and teach each other on the rest; "
+            "a smaller one (the student) then learns from both. The student is what is kept.\n\n"
+            "<b>Labelled rasters</b>: imagery that holds the annotated area, all with the same bands.\n"
+            "<b>Annotations</b>: road surfaces as polygons, or roads as lines, which get the road width.\n"
+            "<b>Annotated area</b>: where every road is drawn. "
+            "Outside it, a pixel without a road is unknown, not background. "
+            "Without it, the whole extent of the labelled rasters counts as annotated.\n"
+            "<b>Unlabelled rasters</b>: more imagery of the same kind. "
+            "Without it, the part of the labelled rasters outside the annotated area is used.\n"
+            "<b>Preset</b>: quick suits a laptop without a GPU, balanced a GPU, "
+            "paper is what the publication did.\n\n"
+            "Advanced parameters that stay empty follow the preset. "
+            "<b>Steps</b> are those of each of the two stages.\n\n"
+            "The result is a model file for <i>Detect roads</i>, a report, "
+            "and IoU and F1 on validation windows."
+        )
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Declare the parameters and outputs."""
+        self._add_inputs()
+        self._add_advanced_inputs()
+        self._add_outputs()
+
+    def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        """Raise an error if the parameters make no sense."""
+        super().check(parameters, context)
+        self._raster_paths(parameters, self.LABELLED, context)
+        self._raster_paths(parameters, self.UNLABELLED, context)
+        for key, what in ((self.ANNOTATIONS, tr("road")), (self.AREA, tr("polygon"))):
+            source = self.parameterAsSource(parameters, key, context)
+            if source is not None and source.featureCount() == 0:
+                raise UnusableParameters(
+                    tr("The layer {} holds no {}: draw some, or check its filter and its selection.").format(
+                        source.sourceName(), what
+                    )
+                )
+
+    def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        """Ask the raster layers for their files."""
+        self._labelled = self._raster_paths(parameters, self.LABELLED, context)
+        self._unlabelled = self._raster_paths(parameters, self.UNLABELLED, context)
+
+    def process(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Train in the worker."""
+        job = self._job(parameters, context, feedback)
+        outputs = run_job(job, feedback)
+        results = {self.MODEL: job["model"], self.REPORT: job["report"]}
+        for key, score in ((self.IOU, outputs.get("iou")), (self.F1, outputs.get("f1"))):
+            if score is not None:
+                results[key] = score
+        return results
+
+    def _add_inputs(self) -> None:
+        raster, line, polygon = (
+            QgsProcessing.SourceType.TypeRaster,
+            QgsProcessing.SourceType.TypeVectorLine,
+            QgsProcessing.SourceType.TypeVectorPolygon,
+        )
+        labelled = QgsProcessingParameterMultipleLayers(self.LABELLED, tr("Labelled rasters"), raster)
+        labelled.setMinimumNumberInputs(1)
+        self.addParameter(labelled)
+        self.addParameter(
+            QgsProcessingParameterFeatureSource(
+                self.ANNOTATIONS, tr("Annotations (road polygons, or lines)"), [polygon, line]
+            )
+        )
+        self.addParameter(
+            QgsProcessingParameterNumber(
+                self.ROAD_WIDTH,
+                tr("Road width (metres, for lines)"),
+                type=QgsProcessingParameterNumber.Type.Double,
+                defaultValue=6.0,
+                minValue=0.1,
+            )
+        )
+        self.addParameter(
+            QgsProcessingParameterFeatureSource(self.AREA, tr("Annotated area"), [polygon], optional=True)
+        )
+        self.addParameter(
+            QgsProcessingParameterMultipleLayers(self.UNLABELLED, tr("Unlabelled rasters"), raster, optional=True)
+        )
+        self.addParameter(named_choice(self.PRESET, tr("Preset"), ["quick", "balanced", "paper"], default="balanced"))
+
+    def _add_advanced_inputs(self) -> None:
+        self.add_advanced(optional_number(self.STEPS, tr("Steps of each stage"), minimum=1))
+        # Batch norm needs two tiles, and two of its values in each channel of the deepest features.
+        self.add_tile_and_batch(least_tile=2 * TILE_STEP, least_batch=2)
+        self.add_advanced(
+            optional_number(
+                self.LEARNING_RATE,
+                tr("Learning rate"),
+                minimum=1e-8,
+                kind=QgsProcessingParameterNumber.Type.Double,
+            )
+        )
+        self.add_advanced(
+            QgsProcessingParameterNumber(
+                self.SEED,
+                tr("Seed"),
+                type=QgsProcessingParameterNumber.Type.Integer,
+                defaultValue=0,
+                minValue=0,
+            )
+        )
+        self.add_device()
+        self.add_advanced(named_choice(self.WEIGHTS, tr("Starting weights"), ["none", "imagenet"]))
+
+    def _add_outputs(self) -> None:
+        self.addParameter(
+            QgsProcessingParameterFileDestination(
+                self.MODEL, tr("Model file"), fileFilter=tr("SSLKD model") + " (*.safetensors)"
+            )
+        )
+        self.addParameter(
+            QgsProcessingParameterFileDestination(self.REPORT, tr("Report"), fileFilter=tr("HTML files") + " (*.html)")
+        )
+        self.addOutput(QgsProcessingOutputNumber(self.IOU, tr("Validation IoU")))
+        self.addOutput(QgsProcessingOutputNumber(self.F1, tr("Validation F1")))
+
+    def _raster_paths(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> list[str]:
+        return [raster_path(layer) for layer in self.parameterAsLayerList(parameters, key, context)]
+
+    def _feature_files(
+        self, parameters: Parameters, key: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> list[str]:
+        source = self.parameterAsSource(parameters, key, context)
+        return [] if source is None else [write_features(source, key.lower(), context, feedback)]
+
+    def _job(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        return {
+            "kind": "train",
+            "labelled": self._labelled,
+            "roads": self._feature_files(parameters, self.ANNOTATIONS, context, feedback),
+            "road_width": self.parameterAsDouble(parameters, self.ROAD_WIDTH, context),
+            "area": self._feature_files(parameters, self.AREA, context, feedback),
+            "unlabelled": self._unlabelled,
+            "preset": self.parameterAsEnumString(parameters, self.PRESET, context),
+            "steps": self.optional_integer(parameters, self.STEPS, context),
+            "batch": self.optional_integer(parameters, self.BATCH, context),
+            "tile": self.optional_integer(parameters, self.TILE, context),
+            "learning_rate": self.optional_double(parameters, self.LEARNING_RATE, context),
+            "seed": self.parameterAsInt(parameters, self.SEED, context),
+            "device": self.parameterAsEnumString(parameters, self.DEVICE, context),
+            "weights": self.parameterAsEnumString(parameters, self.WEIGHTS, context),
+            "model": self.parameterAsFileOutput(parameters, self.MODEL, context),
+            "report": self.parameterAsFileOutput(parameters, self.REPORT, context),
+        }

@@ -1,0 +1,167 @@
+"""The command line `sslkd`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from ..core.errors import CancelledError, SettingError, SslkdError
+from ..core.reporting import Reporter
+from .jobs import DetectJob, EvaluateJob, TrainJob, explain, parse_job
+from .protocol import JsonReporter, claim_stdout, listen_for_cancel
+from .terminal import TerminalReporter
+
+__all__ = ["app"]
+
+_FAILED, _CANCELLED = 1, 130
+
+app = typer.Typer(
+    name="sslkd",
+    help="Finds roads in aerial imagery from few labels (SSLKD: Ma, Karakuş and Rosin, IGARSS 2024).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Roads = Annotated[
+    list[str],
+    typer.Option(help="Vector file of roads: polygons, or lines with --road-width. May be given again."),
+]
+RoadWidth = Annotated[float, typer.Option(min=0.1, help="Full width of roads drawn as lines, in metres.")]
+Area = Annotated[
+    list[str],
+    typer.Option(help="Vector file of polygons inside which all roads were drawn; without it, the whole rasters."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+
+@app.command()
+def train(
+    labelled: Annotated[list[str], typer.Option(help="Raster that roads were drawn on. May be given again.")],
+    roads: Roads,
+    model: Annotated[Path, typer.Option(help="The student's model file to write (.safetensors).")],
+    report: Annotated[Path, typer.Option(help="HTML report to write.")],
+    road_width: RoadWidth = 6.0,
+    area: Area = [],  # noqa: B006 (typer copies it)
+    unlabelled: Annotated[
+        list[str],
+        typer.Option(help="Raster without labels. May be given again; without it, what lies outside of the area."),
+    ] = [],  # noqa: B006
+    preset: Annotated[str, typer.Option(help="paper, balanced, or quick (minutes without a GPU).")] = "balanced",
+    steps: Annotated[int | None, typer.Option(help="Training steps of teachers and of student each.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Labelled windows a step, and as many unlabelled ones.")] = None,
+    tile: Annotated[int | None, typer.Option(help="Side of a window in pixels, a multiple of 32.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Learning rate at the start.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is random.")] = 0,
+    device: Device = "auto",
+    weights: Annotated[str, typer.Option(help="What the encoders start from: none or imagenet.")] = "none",
+) -> None:
+    """Train two teachers and a light student from a few labels and much imagery.
+
+    The options that are not given keep the preset's values.
+    """
+    _run(TrainJob, locals())
+
+
+@app.command()
+def detect(
+    raster: Annotated[str, typer.Option(help="Raster to find roads in.")],
+    model: Annotated[Path, typer.Option(help="Model file that `sslkd train` wrote.")],
+    surface: Annotated[Path, typer.Option(help="Raster to write: 1 road, 0 background, 255 nodata (.tif).")],
+    probability: Annotated[
+        Path | None, typer.Option(help="Raster of the probability of road to write, -1 nodata (.tif).")
+    ] = None,
+    outlines: Annotated[Path | None, typer.Option(help="Vector file of the roads' outlines to write.")] = None,
+    extent: Annotated[
+        tuple[float, float, float, float] | None,
+        typer.Option(help="Least x, least y, largest x, largest y in the raster's CRS; without it, all of it."),
+    ] = None,
+    threshold: Annotated[float, typer.Option(help="From this probability on a pixel is road.")] = 0.5,
+    least_area: Annotated[float, typer.Option(help="Smaller outlines are left out, in square metres.")] = 20.0,
+    simplify: Annotated[float, typer.Option(help="Tolerance of the outlines in metres; 0 keeps pixel edges.")] = 0.5,
+    tile: Annotated[int | None, typer.Option(help="Side of a tile in pixels, a multiple of 32; usually 512.")] = None,
+    overlap: Annotated[
+        int | None, typer.Option(help="Pixels that neighbouring tiles share; usually a quarter of the tile.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Tiles in one forward pass; usually 1, on a GPU 8.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Find the roads in a raster with a trained student."""
+    _run(DetectJob, locals())
+
+
+@app.command()
+def evaluate(
+    surface: Annotated[str, typer.Option(help="Raster of 1 road and 0 background, as `sslkd detect` writes it.")],
+    roads: Roads,
+    road_width: RoadWidth = 6.0,
+    area: Area = [],  # noqa: B006 (typer copies it)
+    json: Annotated[Path | None, typer.Option(help="File to write the scores to, as JSON.")] = None,
+) -> None:
+    """Compare a surface raster with drawn roads: accuracy, precision, recall, IoU and F1."""
+    _run(EvaluateJob, locals())
+
+
+@app.command(hidden=True)
+def job(file: Path) -> None:
+    """Do a job that is written as JSON; answer in JSON lines, and stop at the line `cancel` on standard input."""
+    if hasattr(os, "setpgid"):
+        # A group of its own: whoever started the worker can end it with all that it started.
+        os.setpgid(0, 0)
+    reporter = JsonReporter(claim_stdout(), listen_for_cancel())
+    try:
+        outputs = _outputs(parse_job(file.read_text(encoding="utf-8")), reporter)
+    except CancelledError:
+        reporter.send("cancelled")
+        sys.exit(_CANCELLED)
+    except SslkdError as error:
+        reporter.send("error", text=str(error))
+        sys.exit(_FAILED)
+    reporter.send("result", outputs=outputs)
+
+
+def _run(kind: type[TrainJob | DetectJob | EvaluateJob], options: dict[str, Any]) -> None:
+    """Does a job of the command line: a progress bar, then the outputs, or one sentence."""
+    console = Console(stderr=True)
+    try:
+        with TerminalReporter(console) as reporter:
+            outputs = _outputs(_parsed(kind, options), reporter)
+    except SslkdError as error:
+        console.print(f"sslkd: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(_FAILED)
+    except KeyboardInterrupt:
+        console.print("sslkd: cancelled; nothing was written.", markup=False)
+        sys.exit(_CANCELLED)
+    for name, value in outputs.items():
+        print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
+
+
+def _parsed(
+    kind: type[TrainJob | DetectJob | EvaluateJob], options: dict[str, Any]
+) -> TrainJob | DetectJob | EvaluateJob:
+    try:
+        return kind(**options)
+    except ValidationError as error:
+        raise SettingError(f"{explain(error)}.") from error
+
+
+def _outputs(wanted: TrainJob | DetectJob | EvaluateJob, reporter: Reporter) -> dict[str, Any]:
+    """Does the job; what goes wrong beyond the user's inputs is told in a sentence, too."""
+    reporter.progress(0, "starting")
+    # PyTorch takes seconds to import, which `--help` and a wrong option need not wait for.
+    from torch import OutOfMemoryError
+
+    from .work import do
+
+    try:
+        return do(wanted, reporter)
+    except OutOfMemoryError as error:
+        raise SettingError("The device has too little memory for this; choose a smaller batch or tile.") from error
+    except OSError as error:
+        raise SettingError(f"A file could not be read or written: {error}.") from error

@@ -1,0 +1,132 @@
+"""What can be asked of the worker; the same from QGIS (JSON) and from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from ..core.errors import SettingError
+
+__all__ = ["DetectJob", "EvaluateJob", "Job", "TrainJob", "parse_job"]
+
+
+class _Job(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainJob(_Job):
+    """Train the teachers and the student.
+
+    Attributes:
+        labelled: rasters that roads were drawn on.
+        roads: vector files of the roads: polygons, or lines that get `road_width`.
+        road_width: full width of roads drawn as lines, in metres.
+        area: vector files of where all roads were drawn; empty for the whole of the rasters.
+        unlabelled: further rasters; empty for what lies outside of the area.
+        preset: sizes of the networks and of the training.
+        steps: optimiser steps of each of the two steps of the method; None for the preset's.
+        batch: labelled windows a step, and as many unlabelled ones; None for the preset's.
+        tile: side of a window in pixels, a multiple of 32; None for the preset's.
+        learning_rate: at the start; None for the preset's.
+        seed: of everything that is random.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        weights: what the encoders start from.
+        model: the student's model file to write.
+        report: HTML report to write.
+    """
+
+    kind: Literal["train"] = "train"
+    labelled: Annotated[list[str], Field(min_length=1)]
+    roads: Annotated[list[str], Field(min_length=1)]
+    road_width: Annotated[float, Field(gt=0)] = 6.0
+    area: list[str] = []
+    unlabelled: list[str] = []
+    preset: Literal["paper", "balanced", "quick"] = "balanced"
+    steps: int | None = None
+    batch: int | None = None
+    tile: int | None = None
+    learning_rate: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    weights: Literal["none", "imagenet"] = "none"
+    model: Path
+    report: Path
+
+
+class DetectJob(_Job):
+    """Detect roads in a raster.
+
+    Attributes:
+        raster: the raster.
+        model: a model file.
+        extent: least x, least y, largest x, largest y in the raster's CRS; None for the whole raster.
+        threshold: from this probability on a pixel is road.
+        least_area: smaller outlines are left out, in square metres.
+        simplify: tolerance of the outlines' simplification, in metres; 0 keeps the pixels' edges.
+        tile: side of a tile in pixels, a multiple of 32; None for 512.
+        overlap: pixels that neighbouring tiles share at least; None for a quarter of the tile.
+        batch: tiles in one forward pass; None for 1 on the CPU and 8 on a GPU.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        surface: raster of roads to write.
+        probability: raster of probabilities to write, if any.
+        outlines: vector file of outlines to write, if any.
+    """
+
+    kind: Literal["detect"] = "detect"
+    raster: str
+    model: Path
+    extent: tuple[float, float, float, float] | None = None
+    threshold: float = 0.5
+    least_area: float = 20.0
+    simplify: float = 0.5
+    tile: int | None = None
+    overlap: int | None = None
+    batch: int | None = None
+    device: str = "auto"
+    surface: Path
+    probability: Path | None = None
+    outlines: Path | None = None
+
+
+class EvaluateJob(_Job):
+    """Compare a surface raster with drawn roads.
+
+    Attributes:
+        surface: raster of 1 road and 0 background.
+        roads: vector files of the roads: polygons, or lines that get `road_width`.
+        road_width: full width of roads drawn as lines, in metres.
+        area: vector files of where to compare; empty for the whole raster.
+        json_file: file to write the scores to, if any; `json` in JSON.
+    """
+
+    kind: Literal["evaluate"] = "evaluate"
+    surface: str
+    roads: Annotated[list[str], Field(min_length=1)]
+    road_width: Annotated[float, Field(gt=0)] = 6.0
+    area: list[str] = []
+    json_file: Annotated[Path | None, Field(alias="json")] = None
+
+
+Job = Annotated[TrainJob | DetectJob | EvaluateJob, Field(discriminator="kind")]
+_JOB: TypeAdapter[TrainJob | DetectJob | EvaluateJob] = TypeAdapter(Job)
+
+
+def parse_job(text: str) -> TrainJob | DetectJob | EvaluateJob:
+    """The job in a JSON text.
+
+    Raises:
+        SettingError: if it is no job, with what is wrong in one sentence.
+    """
+    try:
+        return _JOB.validate_json(text)
+    except ValidationError as error:
+        raise SettingError(f"The job is not understood: {explain(error)}.") from error
+
+
+def explain(error: ValidationError) -> str:
+    """What is wrong, in the words of the fields."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc']) or 'job'}: {problem['msg']}" for problem in error.errors()
+    )

@@ -1,0 +1,147 @@
+"""Does a job: checks it whole, then has training or core do the work."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rasterio.windows import Window
+
+from ..core.annotations import VectorLayer, read_polygons
+from ..core.detection import predictor
+from ..core.devices import choose_device, describe_device
+from ..core.errors import SettingError
+from ..core.evaluation import evaluate_surface
+from ..core.files import check_writable, written_whole
+from ..core.model_file import load_card, load_network
+from ..core.rasters import inspect_raster
+from ..core.reporting import Reporter
+from ..core.road_map import (
+    RoadMapFiles,
+    RoadMapSettings,
+    check_model_fits,
+    make_road_map,
+    window_of_extent,
+)
+from ..core.windows import Tiling
+from ..training.presets import PRESETS, TrainingSettings
+from ..training.run import TrainingInputs, train_sslkd
+from .jobs import DetectJob, EvaluateJob, TrainJob
+
+__all__ = ["do"]
+
+_TILE = 512
+_CPU_BATCH, _GPU_BATCH = 1, 8
+
+Outputs = dict[str, Any]
+
+
+def do(job: TrainJob | DetectJob | EvaluateJob, reporter: Reporter) -> Outputs:
+    """Does a job and returns its outputs by name.
+
+    Raises:
+        SslkdError: if the job cannot be done; nothing is left behind then.
+        CancelledError: where the user asked to stop.
+    """
+    match job:
+        case TrainJob():
+            return _train(job, reporter)
+        case DetectJob():
+            return _detect(job, reporter)
+        case EvaluateJob():
+            return _evaluate(job, reporter)
+
+
+def _train(job: TrainJob, reporter: Reporter) -> Outputs:
+    _check_outputs([*job.labelled, *job.unlabelled], job.model, job.report)
+    device = choose_device(job.device)
+    settings = _training_settings(job)
+    inputs = TrainingInputs(
+        labelled=[inspect_raster(path) for path in job.labelled],
+        roads=[read_polygons(path, job.road_width) for path in job.roads],
+        area=_area(job.area),
+        unlabelled=[inspect_raster(path) for path in job.unlabelled],
+    )
+    scores = train_sslkd(inputs, settings, device, job.model, job.report, reporter)
+    return {"model": str(job.model), "report": str(job.report), "iou": _number(scores.iou), "f1": _number(scores.f1)}
+
+
+def _training_settings(job: TrainJob) -> TrainingSettings:
+    """The preset with what the job sets otherwise."""
+    chosen: dict[str, Any] = {
+        "steps": job.steps,
+        "batch": job.batch,
+        "tile": job.tile,
+        "learning_rate": job.learning_rate,
+    }
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return replace(PRESETS[job.preset], seed=job.seed, weights=job.weights, **given)
+
+
+def _detect(job: DetectJob, reporter: Reporter) -> Outputs:
+    _check_outputs([job.raster, str(job.model)], job.surface, job.probability, job.outlines)
+    files = RoadMapFiles(job.surface, job.probability, job.outlines)
+    settings = RoadMapSettings(job.threshold, job.least_area, job.simplify)
+    device = choose_device(job.device)
+    tiling = _tiling(job, device)
+    card = load_card(job.model)
+    raster = inspect_raster(job.raster)
+    for warning in check_model_fits(card, raster):
+        reporter.warning(warning)
+    window = window_of_extent(raster, job.extent) if job.extent else Window(0, 0, raster.width, raster.height)
+    reporter.info(
+        f"Detecting roads in {raster.name}, {window.width} x {window.height} pixels of {raster.gsd:.2f} m, "
+        f"with {card.network.architecture} / {card.network.encoder} on {describe_device(device)}."
+    )
+    predict = predictor(load_network(job.model, card), device)
+    make_road_map(raster, window, card, predict, tiling, settings, files, reporter)
+    return {"surface": str(job.surface), "probability": _text(job.probability), "outlines": _text(job.outlines)}
+
+
+def _evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
+    if job.json_file is not None:
+        _check_outputs([job.surface], job.json_file)
+    surface = inspect_raster(job.surface)
+    roads = [read_polygons(path, job.road_width) for path in job.roads]
+    found = evaluate_surface(surface, roads, _area(job.area), reporter)
+    scores = {name: _number(score) for name, score in asdict(found).items()}
+    if job.json_file is not None:
+        with written_whole(job.json_file) as partial:
+            partial.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+    return scores
+
+
+def _tiling(job: DetectJob, device: torch.device) -> Tiling:
+    tile = _TILE if job.tile is None else job.tile
+    overlap = tile // 4 if job.overlap is None else job.overlap
+    usual_batch = _GPU_BATCH if device.type == "cuda" else _CPU_BATCH
+    return Tiling(tile, overlap, usual_batch if job.batch is None else job.batch)
+
+
+def _area(paths: Sequence[str]) -> list[VectorLayer]:
+    return [read_polygons(path, line_width=None) for path in paths]
+
+
+def _check_outputs(inputs: Sequence[str], *outputs: Path | None) -> None:
+    """Checks before any work that the outputs can be written and do not replace an input."""
+    taken = {Path(path).absolute() for path in inputs}
+    for output in outputs:
+        if output is None:
+            continue
+        check_writable(output)
+        if output.absolute() in taken:
+            raise SettingError(f"The output {output} is one of the inputs; give it another name.")
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _number(score: float) -> float | None:
+    """A score for JSON, which knows no NaN."""
+    return None if math.isnan(score) else score

@@ -1,0 +1,113 @@
+"""The networks have the sizes and shapes that the method states."""
+
+import pytest
+import torch
+
+from qgis_sslkd.core.errors import SettingError, WeightsError
+from qgis_sslkd.core.networks import NetworkSpec, build_network, count_parameters, feature_channels, predict
+from qgis_sslkd.core.segnet import SegNet
+
+T1 = NetworkSpec("deeplabv3plus", "resnet101")
+T2 = NetworkSpec("segnet", "vgg16")
+S = NetworkSpec("deeplabv3plus", "resnet50")
+
+
+@pytest.mark.parametrize(("spec", "millions"), [(T1, 45.67), (T2, 29.44), (S, 26.68)])
+def test_parameters(spec, millions):
+    assert count_parameters(build_network(spec)) / 1e6 == pytest.approx(millions, abs=0.005)
+
+
+@pytest.mark.parametrize(("spec", "giga"), [(T1, 56.0), (T2, 160.2), (S, 36.6)])
+def test_multiply_adds(spec, giga):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    # On the meta device nothing is computed: the operations are only counted.
+    with torch.device("meta"):
+        network = build_network(spec).eval()
+        images = torch.empty(1, 3, 512, 512)
+    with FlopCounterMode(display=False) as counter:
+        network(images)
+    assert counter.get_total_flops() / 2e9 == pytest.approx(giga, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "channels", "stride"),
+    [(T1, 2048, 16), (S, 2048, 16), (T2, 512, 32), (NetworkSpec("segformer", "mit_b0"), 256, 32)],
+)
+def test_deepest_feature(spec, channels, stride):
+    network = build_network(spec).eval()
+    with torch.no_grad():
+        logits, features = predict(network, torch.rand(1, 3, 128, 96))
+    assert logits.shape == (1, 2, 128, 96)
+    assert features[-1].shape == (1, channels, 128 // stride, 96 // stride)
+    assert feature_channels(network) == channels
+
+
+def test_deepest_feature_of_a_resnet_comes_after_its_relu():
+    with torch.no_grad():
+        feature = predict(build_network(S).eval(), torch.rand(1, 3, 64, 64)).features[-1]
+    assert feature.min() == 0
+    assert feature.max() > 0
+
+
+@pytest.mark.parametrize("spec", [T2, NetworkSpec("deeplabv3plus", "resnet18"), NetworkSpec("segformer", "mit_b0")])
+def test_predict_gives_the_same_logits_as_the_network(spec):
+    network, images = build_network(spec).eval(), torch.rand(2, 3, 64, 96)
+    with torch.no_grad():
+        assert torch.equal(predict(network, images).logits, network(images))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 47), (100, 75)])
+def test_segnet_takes_any_size(size):
+    with torch.no_grad():
+        assert SegNet("vgg11", width=0.25).eval()(torch.rand(1, 3, *size)).shape == (1, 2, *size)
+
+
+def test_segnet_unpools_to_where_the_maximum_was():
+    """A network that only pools and unpools puts the brightest pixel of each 2x2 block back where it was."""
+    network = SegNet("vgg11", in_channels=64)
+    network.encoder = torch.nn.ModuleList([torch.nn.Identity()])
+    network.decoder = torch.nn.ModuleList([torch.nn.Identity()])
+    images = torch.rand(1, 64, 8, 8)
+    features, indices = network.encode(images)
+    restored = network.decode(features, indices, images.shape[-2:])
+    kept = restored != 0
+    assert torch.equal(restored[kept], images[kept])
+    assert kept.float().mean() == 0.25
+
+
+def test_segnet_has_no_dead_modules():
+    network = SegNet("vgg11", width=0.25)
+    network(torch.rand(2, 3, 32, 32)).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_other_band_counts():
+    for spec in (NetworkSpec("deeplabv3plus", "resnet18", 4), NetworkSpec("segnet", "vgg11", 5, width=0.25)):
+        with torch.no_grad():
+            assert build_network(spec).eval()(torch.rand(1, spec.in_channels, 64, 64)).shape == (1, 2, 64, 64)
+
+
+def test_batch_norm_momentum_is_that_of_the_encoder_alone():
+    network = build_network(S, batch_norm_momentum=0.01)
+    norms = {name: m.momentum for name, m in network.named_modules() if isinstance(m, torch.nn.BatchNorm2d)}
+    assert {momentum for name, momentum in norms.items() if name.startswith("encoder.")} == {0.01}
+    assert {momentum for name, momentum in norms.items() if not name.startswith("encoder.")} == {0.1}
+
+
+@pytest.mark.parametrize(
+    ("spec", "known"),
+    [
+        (NetworkSpec("unet", "resnet18"), "deeplabv3plus"),
+        (NetworkSpec("deeplabv3plus", "resnet19"), "resnet18"),
+        (NetworkSpec("segnet", "vgg12"), "vgg11"),
+    ],
+)
+def test_unknown_networks_are_told_the_known_ones(spec, known):
+    with pytest.raises(SettingError, match=known):
+        build_network(spec)
+
+
+def test_a_slim_segnet_has_no_imagenet_weights():
+    with pytest.raises(WeightsError, match="none"):
+        build_network(NetworkSpec("segnet", "vgg11", width=0.25), weights="imagenet")

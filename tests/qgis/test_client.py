@@ -1,0 +1,210 @@
+"""The conversation with the worker, held with real processes that speak well, badly and not at all."""
+
+import contextlib
+import os
+import signal
+import statistics
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from conftest import alive
+from qgis.core import QgsProcessingException
+from qgis.PyQt.QtCore import QCoreApplication, QElapsedTimer, QTimer
+
+from qgis_sslkd.client import JobCancelled, JobFailed, WorkerDied, WorkerNotStarted, run_worker
+
+PREAMBLE = """
+import json, os, signal, subprocess, sys, time
+def say(**event): print(json.dumps(event), flush=True)
+"""
+
+
+def program(code):
+    return [sys.executable, "-I", "-c", PREAMBLE + textwrap.dedent(code)]
+
+
+def cancel_soon(feedback, seconds=1.0):
+    threading.Timer(seconds, feedback.cancel).start()
+
+
+def test_the_result_is_found_among_rubbish(feedback):
+    code = """
+        print("Downloading: 3%", 42, "[1, 2]", "null", '{"event": "unheard of"}', '{"outputs": {}}', sep="\\n")
+        print('{"event": ["list"]}\\n{"event": "result", "outputs": "text"}\\n{"event": "result",')
+        sys.stdout.flush()
+        os.write(1, b"\\xff\\xfe\\x00 native library\\n")
+        say(event="result", outputs={"surface": "s.tif", "n": 1.5})
+    """
+    assert run_worker(program(code), feedback) == {"surface": "s.tif", "n": 1.5}
+
+
+def test_an_event_may_come_in_pieces(feedback):
+    code = """
+        line = json.dumps({"event": "result", "outputs": {"name": "Straße"}}, ensure_ascii=False).encode()
+        for byte in line + b"\\n":
+            os.write(1, bytes([byte]))
+            time.sleep(0.005)
+    """
+    assert run_worker(program(code), feedback) == {"name": "Straße"}
+
+
+def test_progress_and_messages_reach_qgis_while_the_worker_runs(feedback):
+    code = """
+        say(event="progress", fraction=0.25, text="step 1 of 2")
+        say(event="progress", fraction=0.5, text="step 1 of 2")
+        say(event="progress", fraction=7, text="step 2 of 2")
+        say(event="progress", fraction="half", text="")
+        say(event="message", level="info", text="80 windows")
+        say(event="message", level="warning", text="no GPU")
+        assert sys.stdin.readline() == "cancel\\n"
+        say(event="cancelled")
+        sys.exit(130)
+    """
+    feedback.progressChanged.connect(lambda percent: feedback.cancel() if percent == 100 else None)
+    with pytest.raises(JobCancelled):
+        run_worker(program(code), feedback)
+    assert feedback.fractions == [25, 50, 100]
+    assert feedback.texts == ["step 1 of 2", "step 2 of 2"]
+    assert (feedback.infos, feedback.warnings) == (["80 windows"], ["no GPU"])
+
+
+def test_an_error_event_is_the_sentence_that_the_user_sees(feedback):
+    code = """
+        print("Traceback of a library", file=sys.stderr)
+        say(event="error", text="The rasters have 3 and 4 bands.")
+        sys.exit(1)
+    """
+    with pytest.raises(JobFailed) as caught:
+        run_worker(program(code), feedback)
+    assert str(caught.value) == "The rasters have 3 and 4 bands."
+
+
+def test_death_before_the_first_word_names_the_cause_and_what_mends_it(feedback):
+    code = """
+        print("Traceback (most recent call last):\\nModuleNotFoundError: No module named 'torch'", file=sys.stderr)
+        sys.exit(3)
+    """
+    with pytest.raises(WorkerDied) as caught:
+        run_worker(program(code), feedback)
+    assert "exit code 3): ModuleNotFoundError: No module named 'torch'" in str(caught.value)
+    assert "make install" in str(caught.value)
+    assert "Traceback" in feedback.details[0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_death_by_a_signal_in_the_middle_of_the_work(feedback):
+    code = """
+        say(event="progress", fraction=0.1, text="working")
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    with pytest.raises(WorkerDied) as caught:
+        run_worker(program(code), feedback)
+    assert f"(exit code {signal.SIGKILL.value})" in str(caught.value)
+    assert "make install" not in str(caught.value)
+
+
+def test_a_clean_exit_without_an_answer_is_a_failure(feedback):
+    with pytest.raises(WorkerDied, match="exit code 0"):
+        run_worker(program("pass"), feedback)
+
+
+def test_a_python_that_cannot_be_started(feedback, tmp_path):
+    with pytest.raises(WorkerNotStarted, match="make install"):
+        run_worker([str(tmp_path / "python")], feedback)
+
+
+def test_much_on_stderr_does_not_stop_the_worker(feedback):
+    code = """
+        for number in range(20000):
+            print("x" * 100, file=sys.stderr)
+        say(event="result", outputs={})
+    """
+    assert run_worker(program(code), feedback) == {}
+
+
+def test_a_worker_that_hangs_after_its_result_is_ended(feedback, tmp_path):
+    code = f"""
+        open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
+        say(event="result", outputs={{"model": "m"}})
+        time.sleep(60)
+    """
+    begun = time.monotonic()
+    assert run_worker(program(code), feedback) == {"model": "m"}
+    assert time.monotonic() - begun < 6
+    assert not alive((tmp_path / "pid").read_text())
+
+
+def test_cancel_ends_a_worker_that_does_not_listen(feedback, tmp_path):
+    code = f"""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
+        say(event="progress", fraction=0, text="working")
+        time.sleep(60)
+    """
+    cancelled = time.monotonic() + 1
+    cancel_soon(feedback)
+    with pytest.raises(JobCancelled):
+        run_worker(program(code), feedback)
+    assert time.monotonic() - cancelled < 5
+    assert not alive((tmp_path / "pid").read_text())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX's")
+@pytest.mark.parametrize("ending", ['say(event="result", outputs={})', "time.sleep(60)", "sys.exit(1)"])
+def test_nothing_that_the_worker_started_outlives_it(feedback, tmp_path, ending):
+    code = f"""
+        os.setpgid(0, 0)
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        open({str(tmp_path / "pid")!r}, "w").write(str(child.pid))
+        {ending}
+    """
+    cancel_soon(feedback, 2.0)
+    with contextlib.suppress(JobCancelled, WorkerDied):
+        run_worker(program(code), feedback)
+    deadline = time.monotonic() + 2
+    while alive((tmp_path / "pid").read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive((tmp_path / "pid").read_text())
+
+
+def test_the_settings_of_qgis_do_not_reach_the_worker(feedback, monkeypatch):
+    for name in ("PYTHONPATH", "PYTHONHOME", "PROJ_LIB", "GDAL_DATA", "LD_LIBRARY_PATH", "SSLKD_KEPT"):
+        monkeypatch.setenv(name, "/nowhere")
+    outputs = run_worker(program('say(event="result", outputs=dict(os.environ))'), feedback)
+    foreign = {name for name in outputs if name.startswith(("PYTHON", "PROJ", "GDAL", "LD_"))}
+    assert not foreign
+    assert outputs["SSLKD_KEPT"] == "/nowhere"
+    assert outputs["PATH"] == os.environ["PATH"]
+
+
+def test_the_window_lives_while_the_worker_is_silent(feedback):
+    thread = threading.Thread(
+        target=run_worker, args=(program('time.sleep(2); say(event="result", outputs={})'), feedback)
+    )
+    clock, beats = QElapsedTimer(), []
+    timer = QTimer()
+    timer.timeout.connect(lambda: beats.append(clock.restart()))
+    clock.start()
+    timer.start(10)
+    thread.start()
+    while thread.is_alive():
+        QCoreApplication.processEvents()
+    timer.stop()
+    # A wait that held Python's lock would let this thread beat only ten times a second.
+    assert len(beats) > 50
+    assert statistics.median(beats) < 50
+
+
+def test_the_job_file_and_the_log_lie_in_the_folder_that_qgis_clears(recorded_job, feedback):
+    from qgis.core import QgsProcessingUtils
+
+    from qgis_sslkd.client import run_job
+
+    with pytest.raises(JobFailed, match="Recorded"):
+        run_job({"kind": "train", "labelled": ["Weiß.tif"]}, feedback)
+    assert recorded_job() == {"kind": "train", "labelled": ["Weiß.tif"]}
+    assert list(Path(QgsProcessingUtils.tempFolder()).rglob("job.json"))

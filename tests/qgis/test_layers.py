@@ -1,0 +1,157 @@
+"""Layers to plain files: what QGIS shows is what the worker gets."""
+
+import pytest
+from conftest import PIXEL, UTM, box, memory_layer, save, write_raster
+from osgeo import gdal
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsFeature,
+    QgsGeometry,
+    QgsProcessingFeatureSourceDefinition,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+    QgsWkbTypes,
+)
+
+from qgis_sslkd.layers import LayerUnusable, raster_path, write_features
+
+ONE, TWO, THREE = box(0, 0, 10, 10), box(20, 0, 30, 10), box(40, 0, 50, 10)
+
+
+@pytest.fixture
+def written(algorithm, context, feedback):
+    """Write the features of a source as the algorithms do; return them as a layer."""
+
+    def write(source):
+        train = algorithm("trainsslkd")
+        features = train.parameterAsSource({"ANNOTATIONS": source}, "ANNOTATIONS", context)
+        layer = QgsVectorLayer(write_features(features, "annotations", context, feedback), "written")
+        assert layer.isValid()
+        return layer
+
+    return write
+
+
+def area(layer):
+    return sum(feature.geometry().area() for feature in layer.getFeatures())
+
+
+def on_disk(layer, path):
+    save(layer, path)
+    return QgsVectorLayer(str(path), "file")
+
+
+def test_a_memory_layer_is_written(written):
+    layer = written(memory_layer("MultiPolygon", ONE, TWO))
+    assert layer.featureCount() == 2
+    assert area(layer) == pytest.approx(2 * (10 * PIXEL) ** 2)
+    assert layer.crs().authid() == UTM
+
+
+def test_only_the_selected_features_are_written(written):
+    layer = QgsProject.instance().addMapLayer(memory_layer("Polygon", ONE, TWO, THREE))
+    layer.selectByIds([2])
+    chosen = written(QgsProcessingFeatureSourceDefinition(layer.id(), selectedFeaturesOnly=True))
+    assert chosen.featureCount() == 1
+    assert next(chosen.getFeatures()).geometry().equals(QgsGeometry.fromWkt(TWO).convertToType(2, True))
+
+
+def test_a_filter_is_respected(written, tmp_path):
+    layer = on_disk(memory_layer("Polygon", ONE, TWO, THREE), tmp_path / "roads.gpkg")
+    assert layer.setSubsetString("fid > 1")
+    assert written(layer).featureCount() == 2
+
+
+def test_what_is_drawn_and_not_saved_yet_is_written(written, tmp_path):
+    layer = QgsProject.instance().addMapLayer(on_disk(memory_layer("Polygon", ONE), tmp_path / "roads.gpkg"))
+    layer.startEditing()
+    drawn = QgsFeature(layer.fields())
+    drawn.setGeometry(QgsGeometry.fromWkt(TWO))
+    layer.addFeature(drawn)
+    assert written(layer).featureCount() == 2
+    layer.rollBack()
+
+
+def test_the_coordinate_reference_system_is_kept(written):
+    layer = written(memory_layer("Polygon", "Polygon((9 47, 9.1 47, 9.1 47.1, 9 47))", crs="EPSG:4326"))
+    assert layer.crs().authid() == "EPSG:4326"
+    assert layer.extent().xMaximum() == pytest.approx(9.1)
+
+
+def test_crossed_outlines_are_mended_and_counted(written, feedback):
+    layer = written(memory_layer("Polygon", "Polygon((0 0,2 2,2 0,0 2,0 0))", ONE, name="streets"))
+    assert all(feature.geometry().isGeosValid() for feature in layer.getFeatures())
+    assert area(layer) == pytest.approx(2 + (10 * PIXEL) ** 2)
+    assert feedback.infos == ["streets: 1 invalid geometries were mended."]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wkt", "expected"),
+    [
+        ("PolygonZ", "PolygonZ((0 0 5,4 0 5,4 4 5,0 4 5,0 0 5))", QgsWkbTypes.Type.MultiPolygon),
+        ("CurvePolygon", "CurvePolygon(CircularString(0 0,2 2,4 0,2 -2,0 0))", QgsWkbTypes.Type.MultiPolygon),
+        ("LineString", "LineString(0 0,9 9)", QgsWkbTypes.Type.MultiLineString),
+        ("MultiLineStringZM", "MultiLineStringZM((0 0 1 1,9 9 1 1))", QgsWkbTypes.Type.MultiLineString),
+    ],
+)
+def test_every_kind_of_polygon_and_line_becomes_plain(written, kind, wkt, expected):
+    layer = written(memory_layer(kind, wkt))
+    assert layer.wkbType() == expected
+    assert layer.featureCount() == 1
+    flat = QgsGeometry.fromWkt(wkt)
+    assert next(layer.getFeatures()).geometry().area() == pytest.approx(flat.area(), rel=1e-3)
+
+
+def test_points_are_refused(written):
+    with pytest.raises(LayerUnusable, match="neither polygons nor lines"):
+        written(memory_layer("Point", "Point(0 0)"))
+
+
+def test_a_layer_without_a_coordinate_reference_system_is_refused(written):
+    layer = memory_layer("Polygon", ONE)
+    layer.setCrs(QgsCoordinateReferenceSystem())
+    with pytest.raises(LayerUnusable, match="has no coordinate reference system"):
+        written(layer)
+
+
+@pytest.mark.parametrize("suffix", ["", "|option:NUM_THREADS=2"])
+def test_a_raster_file_goes_by_its_path(tmp_path, suffix):
+    path = write_raster(tmp_path / "Ortho Weiß (1).tif")
+    layer = QgsRasterLayer(f"{path}{suffix}", "ortho")
+    assert layer.isValid()
+    assert raster_path(layer) == str(path)
+
+
+def test_a_raster_inside_a_geopackage_goes_by_its_name_there(tmp_path):
+    tif, gpkg = write_raster(tmp_path / "a.tif"), tmp_path / "a.gpkg"
+    for table in ("first", "second"):
+        options = ["APPEND_SUBDATASET=YES", f"RASTER_TABLE={table}"]
+        gdal.Translate(str(gpkg), str(tif), format="GPKG", creationOptions=options)
+    layer = QgsRasterLayer(f"GPKG:{gpkg}:second", "second")
+    assert layer.isValid()
+    assert raster_path(layer) == f"GPKG:{gpkg}:second"
+
+
+def test_a_raster_inside_a_zip_file_keeps_its_prefix(tmp_path):
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(write_raster(tmp_path / "a.tif"), "a.tif")
+    layer = QgsRasterLayer(f"/vsizip/{tmp_path}/a.zip/a.tif", "zipped")
+    assert layer.isValid()
+    assert raster_path(layer) == f"/vsizip/{tmp_path}/a.zip/a.tif"
+
+
+def test_tiles_from_a_server_must_be_exported_first():
+    layer = QgsRasterLayer("type=xyz&url=http://127.0.0.1:9/{z}/{x}/{y}.png", "tiles", "wms")
+    assert layer.isValid()
+    with pytest.raises(LayerUnusable, match="tiles is not a raster file: export it"):
+        raster_path(layer)
+
+
+def test_a_raster_in_the_memory_of_qgis_must_be_exported_first():
+    write_raster("/vsimem/sslkd.tif")
+    with pytest.raises(LayerUnusable, match="export it"):
+        raster_path(QgsRasterLayer("/vsimem/sslkd.tif", "memory"))
+    gdal.Unlink("/vsimem/sslkd.tif")

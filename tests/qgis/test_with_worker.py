@@ -1,0 +1,378 @@
+"""The whole way through QGIS and the real worker: layers in, model file, layers out."""
+
+import json
+import time
+from pathlib import Path
+
+import processing
+import pytest
+from conftest import (
+    LEFT,
+    PIXEL,
+    PLUGINS,
+    TOP,
+    UTM,
+    WORKER,
+    Feedback,
+    alive,
+    box,
+    memory_layer,
+    qgis_process,
+    write_raster,
+)
+from osgeo import gdal
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingAlgRunnerTask,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
+    QgsProcessingModelParameter,
+    QgsProcessingOutputLayerDefinition,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterRasterLayer,
+    QgsProject,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import QCoreApplication
+
+TINY = {"PRESET": "quick", "STEPS": 2, "BATCH": 2, "TILE": 64, "DEVICE": "cpu"}
+ENDLESS = {**TINY, "STEPS": 100000}
+SIZES = [(256, 256), (300, 300), (1500, 700), (40, 30)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def processing_ready(qgis_processing):
+    """Processing itself, with its native algorithms."""
+
+
+@pytest.fixture(autouse=True)
+def pointed_at_the_worker(worker):
+    """Every test here uses the real worker."""
+
+
+def paint_roads(pixels):
+    pixels[:, 40:60] = 220
+    pixels[100:116, :] = 220
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    return str(write_raster(tmp_path_factory.mktemp("scene") / "scene.tif", 256, 256, paint=paint_roads))
+
+
+@pytest.fixture(scope="module")
+def roads():
+    return memory_layer("Polygon", box(40, 0, 60, 256), box(0, 100, 256, 116), name="roads")
+
+
+@pytest.fixture(scope="module")
+def trained(scene, roads, tmp_path_factory):
+    """What a tiny training gives."""
+    folder = tmp_path_factory.mktemp("trained")
+    feedback = Feedback()
+    parameters = {
+        "LABELLED": [scene],
+        "ANNOTATIONS": roads,
+        "AREA": memory_layer("Polygon", box(0, 0, 256, 160)),
+        "MODEL": str(folder / "tiny.safetensors"),
+        "REPORT": str(folder / "report.html"),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSLKD_PYTHON", str(WORKER))
+        results = processing.run("sslkd:trainsslkd", {**parameters, **TINY}, feedback=feedback)
+    return results, feedback
+
+
+@pytest.fixture
+def model(trained):
+    return trained[0]["MODEL"]
+
+
+@pytest.fixture
+def training(scene, roads, tmp_path):
+    return {
+        "LABELLED": [scene],
+        "ANNOTATIONS": roads,
+        "AREA": memory_layer("Polygon", box(0, 0, 256, 160)),
+        "MODEL": str(tmp_path / "m.safetensors"),
+        "REPORT": str(tmp_path / "r.html"),
+        **TINY,
+    }
+
+
+@pytest.fixture
+def detection(scene, model, tmp_path):
+    return {"INPUT": scene, "MODEL": model, "SURFACE": str(tmp_path / "s.tif"), "DEVICE": "cpu", "TILE": 128}
+
+
+def assert_every_pixel_decided(surface, raster):
+    """Check that the surface lies on the raster's pixels and says road or not for each."""
+    found, given = gdal.Open(str(surface)), gdal.Open(str(raster))
+    assert (found.RasterXSize, found.RasterYSize) == (given.RasterXSize, given.RasterYSize)
+    assert found.GetGeoTransform() == given.GetGeoTransform()
+    assert found.GetSpatialRef().IsSame(given.GetSpatialRef())
+    assert found.RasterCount == 1
+    assert found.GetRasterBand(1).GetNoDataValue() == 255
+    assert set(found.GetRasterBand(1).ReadAsArray().flat) <= {0, 1}
+
+
+def wait_until(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        QCoreApplication.processEvents()
+        time.sleep(0.01)
+    return condition()
+
+
+def workers():
+    """Return the ids of the worker processes that run."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and alive(entry.name):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if str(PLUGINS).encode() in words and b"job" in words:
+                found.append(int(entry.name))
+    return found
+
+
+def test_training_gives_exactly_what_it_declares(trained):
+    results, feedback = trained
+    assert set(results) == {"MODEL", "REPORT", "IOU", "F1"}
+    assert 0 <= results["IOU"] <= results["F1"] <= 1
+    assert Path(results["MODEL"]).stat().st_size > 1e6
+    assert "<html" in Path(results["REPORT"]).read_text(encoding="utf-8").lower()
+    assert feedback.fractions and feedback.fractions == sorted(feedback.fractions)
+    assert feedback.texts and feedback.infos
+
+
+def test_training_on_lines_and_on_more_imagery(training, tmp_path):
+    line = f"LineString({LEFT + 25} {TOP}, {LEFT + 25} {TOP - 128})"
+    training["ANNOTATIONS"] = memory_layer("LineString", line)
+    training["AREA"] = memory_layer("Polygon", box(0, 0, 256, 90))
+    training["UNLABELLED"] = [str(write_raster(tmp_path / "more.tif", 200, 150))]
+    training["MODEL"] = training["REPORT"] = "TEMPORARY_OUTPUT"
+    results = processing.run("sslkd:trainsslkd", {**training, "ROAD_WIDTH": 10, "SEED": 3})
+    assert Path(results["MODEL"]).suffix == ".safetensors"
+    assert Path(results["REPORT"]).suffix == ".html"
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_detection_decides_every_pixel(detection, tmp_path, width, height):
+    detection["INPUT"] = str(write_raster(tmp_path / "in.tif", width, height, paint=lambda pixels: None))
+    results = processing.run("sslkd:detectroads", detection)
+    assert set(results) == {"SURFACE"}
+    assert_every_pixel_decided(detection["SURFACE"], detection["INPUT"])
+
+
+def test_detection_gives_probability_and_outlines_where_they_are_wanted(detection, tmp_path):
+    # Below every probability that a network gives, so that there is something to outline.
+    detection.update(THRESHOLD=0.001, PROBABILITY=str(tmp_path / "p.tif"), OUTLINES=str(tmp_path / "o.gpkg"))
+    results = processing.run("sslkd:detectroads", detection)
+    assert set(results) == {"SURFACE", "PROBABILITY", "OUTLINES"}
+    probability = gdal.Open(str(tmp_path / "p.tif")).ReadAsArray()
+    surface = gdal.Open(detection["SURFACE"]).ReadAsArray()
+    assert probability.dtype == "float32"
+    assert 0 <= probability.min() <= probability.max() <= 1
+    assert ((probability >= 0.001) == (surface == 1)).all()
+    outlines = QgsVectorLayer(f"{tmp_path / 'o.gpkg'}|layername=outlines", "outlines")
+    assert outlines.isValid() and outlines.crs().authid() == UTM
+    drawn = sum(feature["area"] for feature in outlines.getFeatures())
+    assert drawn == pytest.approx(surface.sum() * PIXEL**2, rel=0.05)
+
+
+def test_detection_inside_an_extent_lines_up_with_the_raster(detection):
+    detection["EXTENT"] = f"{LEFT + 20},{LEFT + 70},{TOP - 60},{TOP - 10} [{UTM}]"
+    processing.run("sslkd:detectroads", detection)
+    found = gdal.Open(detection["SURFACE"])
+    assert found.GetGeoTransform() == (LEFT + 20, PIXEL, 0, TOP - 10, 0, -PIXEL)
+    assert (found.RasterXSize, found.RasterYSize) == (100, 100)
+
+
+@pytest.mark.parametrize("extension", ["gpkg", "fgb", "geojson", "shp"])
+def test_outlines_in_every_format_that_the_provider_offers(detection, tmp_path, extension):
+    outlines = tmp_path / f"o.{extension}"
+    processing.run("sslkd:detectroads", {**detection, "THRESHOLD": 0.001, "OUTLINES": str(outlines)})
+    layer = QgsVectorLayer(str(outlines), "outlines")
+    assert layer.isValid()
+    assert sum(feature["area"] for feature in layer.getFeatures()) > 0
+
+
+def refuse(name, parameters):
+    with pytest.raises(QgsProcessingException) as caught:
+        processing.run(f"sslkd:{name}", parameters)
+    outputs = {"trainsslkd": ("MODEL", "REPORT"), "detectroads": ("SURFACE",)}[name]
+    assert not [key for key in outputs if Path(parameters[key]).exists()]
+    assert "Traceback" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_file_that_is_no_model(detection, tmp_path):
+    detection["MODEL"] = str(tmp_path / "no.safetensors")
+    Path(detection["MODEL"]).write_text("Once upon a time")
+    assert "model" in refuse("detectroads", detection)
+
+
+def test_a_raster_with_other_bands_than_the_model(detection, tmp_path):
+    detection["INPUT"] = str(write_raster(tmp_path / "two.tif", bands=2))
+    assert "band" in refuse("detectroads", detection)
+
+
+def test_a_truncated_raster(detection, scene, tmp_path):
+    detection["INPUT"] = str(tmp_path / "half.tif")
+    whole = Path(scene).read_bytes()
+    Path(detection["INPUT"]).write_bytes(whole[: len(whole) // 2])
+    assert "half.tif" in refuse("detectroads", detection)
+
+
+def test_annotations_elsewhere(training):
+    training["ANNOTATIONS"] = memory_layer("Polygon", "Polygon((0 0,9 0,9 9,0 9,0 0))")
+    assert "road" in refuse("trainsslkd", training)
+
+
+def test_rasters_with_other_bands_than_each_other(training, tmp_path):
+    training["LABELLED"] = [*training["LABELLED"], str(write_raster(tmp_path / "two.tif", bands=2))]
+    assert "band" in refuse("trainsslkd", training)
+
+
+def test_outputs_are_loaded_with_their_styles(detection, qgis_new_project):
+    project = QgsProject.instance()
+    for key in ("SURFACE", "PROBABILITY", "OUTLINES"):
+        detection[key] = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project)
+    processing.runAndLoadResults("sslkd:detectroads", detection)
+    layers = {layer.name(): layer for layer in project.mapLayers().values()}
+    assert set(layers) == {"Road surface", "Road probability", "Road outlines"}
+    surface, probability, outlines = (layers[f"Road {kind}"] for kind in ("surface", "probability", "outlines"))
+    classes = {each.value: each.color.alpha() for each in surface.renderer().classes()}
+    assert classes[0] == 0 < classes[1]
+    ramp = probability.renderer().shader().rasterShaderFunction()
+    assert (ramp.minimumValue(), ramp.maximumValue()) == (0, 1)
+    assert ramp.colorRampItemList()[0].color.alpha() == 0
+    fill = outlines.renderer().symbol().symbolLayer(0)
+    assert fill.color().alpha() == 0 or fill.properties()["style"] == "no"
+    assert fill.properties()["outline_color"].startswith("255,221,0")
+
+
+def test_a_graphical_model_trains_and_detects(scene, roads, tmp_path, context, feedback):
+    model = _train_and_detect()
+    area = memory_layer("Polygon", box(0, 0, 256, 160))
+    path = str(tmp_path / "train_and_detect.model3")
+    assert model.toFile(path)
+    read = QgsProcessingModelAlgorithm()
+    assert read.fromFile(path)
+    surface = str(tmp_path / "s.tif")
+    parameters = {"raster": scene, "roads": roads, "area": area, "detect:SURFACE": surface}
+    results = processing.run(read, parameters, context=context, feedback=feedback)
+    assert Path(results["detect:SURFACE"]) == Path(surface)
+    assert_every_pixel_decided(surface, scene)
+
+
+def _train_and_detect():
+    """Build a model in which the file that Train SSLKD writes is the one that Detect roads reads."""
+    source = QgsProcessingModelChildParameterSource
+    model = QgsProcessingModelAlgorithm("Train and detect", "roads")
+    model.initAlgorithm()
+    for parameter in (
+        QgsProcessingParameterRasterLayer("raster", "Raster"),
+        QgsProcessingParameterFeatureSource("roads", "Roads"),
+        QgsProcessingParameterFeatureSource("area", "Area"),
+    ):
+        model.addModelParameter(parameter, QgsProcessingModelParameter(parameter.name()))
+    train = QgsProcessingModelChildAlgorithm("sslkd:trainsslkd")
+    train.setChildId("train")
+    train.addParameterSources("LABELLED", [source.fromModelParameter("raster")])
+    train.addParameterSources("ANNOTATIONS", [source.fromModelParameter("roads")])
+    train.addParameterSources("AREA", [source.fromModelParameter("area")])
+    for key, value in TINY.items():
+        train.addParameterSources(key, [source.fromStaticValue(value)])
+    model.addChildAlgorithm(train)
+    detect = QgsProcessingModelChildAlgorithm("sslkd:detectroads")
+    detect.setChildId("detect")
+    detect.addParameterSources("INPUT", [source.fromModelParameter("raster")])
+    detect.addParameterSources("MODEL", [source.fromChildOutput("train", "MODEL")])
+    detect.addParameterSources("DEVICE", [source.fromStaticValue("cpu")])
+    output = QgsProcessingModelOutput("SURFACE", "Surface")
+    output.setChildId("detect")
+    output.setChildOutputName("SURFACE")
+    detect.setModelOutputs({"SURFACE": output})
+    model.addChildAlgorithm(detect)
+    return model
+
+
+def test_a_batch_runs_one_algorithm_over_many_rasters(detection, algorithm, tmp_path, context, feedback):
+    detect = algorithm("detectroads")
+    for number in range(2):
+        raster = str(write_raster(tmp_path / f"{number}.tif", 90 + number, 70))
+        parameters = {**detection, "INPUT": raster, "SURFACE": str(tmp_path / f"s{number}.tif")}
+        assert detect.checkParameterValues(parameters, context) == (True, "")
+        results, finished = detect.run(parameters, context, feedback)
+        assert finished and results == {"SURFACE": parameters["SURFACE"]}
+        assert_every_pixel_decided(parameters["SURFACE"], raster)
+
+
+def test_cancel_ends_a_training_in_the_background_and_leaves_nothing(training, algorithm, feedback, tmp_path):
+    context, ended = QgsProcessingContext(), []
+    train = algorithm("trainsslkd")
+    task = QgsProcessingAlgRunnerTask(train, {**training, **ENDLESS}, context, feedback)
+    task.executed.connect(lambda finished, results: ended.append((finished, results)))
+    QgsApplication.taskManager().addTask(task)
+    assert wait_until(lambda: any("1/" in text for text in feedback.texts), 120), feedback.texts
+    running = workers()
+    assert running
+    cancelled = time.monotonic()
+    feedback.cancel()
+    assert wait_until(lambda: ended, 6)
+    assert time.monotonic() - cancelled < 5
+    assert ended == [(False, {})]
+    assert not [pid for pid in running if alive(pid)]
+    assert not list(tmp_path.iterdir())
+
+
+def test_qgis_process_detects(detection, tmp_path):
+    arguments = [f"--{key}={value}" for key, value in detection.items()]
+    done = qgis_process(
+        tmp_path / "profile",
+        "run",
+        "sslkd:detectroads",
+        "--json",
+        "--",
+        *(a[2:] for a in arguments),
+        SSLKD_PYTHON=str(WORKER),
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["results"] == {"SURFACE": detection["SURFACE"]}
+    assert_every_pixel_decided(detection["SURFACE"], detection["INPUT"])
+
+
+def test_qgis_process_trains(training, tmp_path):
+    flat = {**training, "LABELLED": training["LABELLED"][0]}
+    for key in ("ANNOTATIONS", "AREA"):
+        flat[key] = str(tmp_path / f"{key}.gpkg")
+        save(training[key], flat[key])
+    arguments = [f"--{key}={value}" for key, value in flat.items()]
+    done = qgis_process(tmp_path / "profile", "run", "sslkd:trainsslkd", *arguments, SSLKD_PYTHON=str(WORKER))
+    assert done.returncode == 0, done.stderr
+    assert "step 1 of 2" in done.stdout
+    assert "IOU:" in done.stdout
+    assert Path(training["MODEL"]).is_file() and Path(training["REPORT"]).is_file()
+
+
+def test_qgis_process_without_an_environment_says_how_to_mend_it(detection, tmp_path):
+    arguments = [f"--{key}={value}" for key, value in detection.items()]
+    done = qgis_process(tmp_path / "profile", "run", "sslkd:detectroads", *arguments)
+    assert done.returncode != 0
+    assert "make install" in done.stdout + done.stderr
+    assert not Path(detection["SURFACE"]).exists()
+
+
+def test_qgis_process_finds_the_environment_in_the_profile(detection, tmp_path):
+    managed = tmp_path / "profile" / "profiles" / "default" / "sslkd"
+    managed.mkdir(parents=True)
+    (managed / "environment").symlink_to(WORKER.parent.parent)
+    arguments = [f"--{key}={value}" for key, value in detection.items()]
+    done = qgis_process(tmp_path / "profile", "run", "sslkd:detectroads", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert_every_pixel_decided(detection["SURFACE"], detection["INPUT"])

@@ -1,0 +1,223 @@
+"""Windows, labels and hold-out of a training."""
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+import shapely
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
+
+from qgis_sslkd.core.annotations import read_polygons
+from qgis_sslkd.core.errors import AnnotationError, RasterError
+from qgis_sslkd.core.losses import IGNORE
+from qgis_sslkd.core.rasters import RasterReader, inspect_raster
+from qgis_sslkd.training.data import Sampler, prepare
+
+UTM = CRS.from_epsg(32632)
+LEFT, TOP, PIXEL = 500_000.0, 5_000_000.0, 0.5
+TILE = 64
+
+
+def in_pixels(left, top, right, bottom):
+    """A box in UTM from pixel edges of the test rasters."""
+    return shapely.box(LEFT + left * PIXEL, TOP - bottom * PIXEL, LEFT + right * PIXEL, TOP - top * PIXEL)
+
+
+@pytest.fixture
+def write_raster(tmp_path):
+    def write(name, pixels, pixel=PIXEL, left=LEFT, **profile):
+        path = tmp_path / name
+        bands, height, width = pixels.shape
+        with rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            width=width,
+            height=height,
+            count=bands,
+            dtype=pixels.dtype,
+            crs=UTM,
+            transform=from_origin(left, TOP, pixel, pixel),
+            **profile,
+        ) as dataset:
+            dataset.write(pixels)
+        return inspect_raster(str(path))
+
+    return write
+
+
+@pytest.fixture
+def write_layer(tmp_path):
+    def write(name, geometries, crs=UTM):
+        path = tmp_path / name
+        pyogrio.raw.write(
+            str(path),
+            geometry=shapely.to_wkb(np.array(geometries, dtype=object)),
+            field_data=[],
+            fields=[],
+            geometry_type="Polygon",
+            crs=crs.to_wkt(),
+        )
+        return read_polygons(str(path), line_width=None)
+
+    return write
+
+
+@pytest.fixture
+def reader():
+    with RasterReader() as reader:
+        yield reader
+
+
+@pytest.fixture
+def scene(write_raster, write_layer):
+    """400 x 300 pixels whose values tell their own column and row; a road down the columns 100 to 120."""
+    rows, columns = np.mgrid[:300, :400]
+    pixels = np.stack([columns, rows, np.zeros_like(rows)]).astype(np.uint16)
+    raster = write_raster("scene.tif", pixels)
+    roads = write_layer("roads.gpkg", [in_pixels(100, 0, 120, 300)])
+    area = write_layer("area.gpkg", [in_pixels(0, 0, 200, 300)])
+    return raster, roads, area
+
+
+def places(data, images):
+    """The column and the row that each pixel of normalised images `(C, H, W)` came from."""
+    mean, std = np.array(data.normalisation.mean), np.array(data.normalisation.std)
+    return np.rint(images[:2] * std[:2, None, None] + mean[:2, None, None]).astype(int)
+
+
+def test_labels_lie_on_the_pixels_they_belong_to(scene, reader):
+    raster, roads, area = scene
+    data = prepare([raster], [roads], [area], [], TILE, 0, reader)
+    batch = Sampler(data, 8, (0,), True, reader).batch(3)
+    for images, labels in zip(batch.images.numpy(), batch.labels.numpy(), strict=True):
+        columns, _ = places(data, images)
+        known = labels != IGNORE
+        assert known.mean() >= 0.25
+        np.testing.assert_array_equal(labels[known] == 1, ((columns >= 100) & (columns < 120))[known])
+        assert not known[columns >= 200].any()
+
+
+def test_unlabelled_windows_leave_out_the_annotated_area(scene, reader):
+    raster, roads, area = scene
+    data = prepare([raster], [roads], [area], [], TILE, 0, reader)
+    batch = Sampler(data, 8, (0,), True, reader).batch(0)
+    for images, valid in zip(batch.unlabelled.numpy(), batch.unlabelled_valid.numpy(), strict=True):
+        columns, _ = places(data, images)
+        np.testing.assert_array_equal(valid, columns >= 200)
+        assert valid.mean() >= 0.5
+
+
+def test_a_tenth_is_held_out_and_never_learned_from(scene, reader):
+    raster, roads, area = scene
+    data = prepare([raster], [roads], [area], [], TILE, 0, reader)
+    learned = shapely.union_all(data.labelled[0].annotation.area.geometries)
+    held_out = shapely.union_all(data.validation[0].source.annotation.area.geometries)
+    assert learned.intersection(held_out).area == 0
+    assert shapely.union(learned, held_out).area == pytest.approx(200 * 300)
+    assert 0.03 < held_out.area / (200 * 300) <= 0.2
+    # Scores need roads on both sides.
+    assert len(data.labelled[0].annotation.roads.query(held_out, predicate="intersects"))
+
+
+def test_validation_windows_cover_all_that_is_held_out(scene, reader):
+    raster, roads, area = scene
+    data = prepare([raster], [roads], [area], [], TILE, 0, reader)
+    labelled = sum(
+        (held_out.source.annotation.labels(held_out.window, (TILE, TILE)) != IGNORE).sum()
+        for held_out in data.validation
+    )
+    held_out = shapely.union_all(data.validation[0].source.annotation.area.geometries)
+    assert labelled == pytest.approx(held_out.area, rel=0.05)
+
+
+def test_batches_are_a_function_of_seed_and_step(scene, reader):
+    raster, roads, area = scene
+    data = prepare([raster], [roads], [area], [], TILE, 0, reader)
+    first, again = Sampler(data, 2, (4, 1), True, reader), Sampler(data, 2, (4, 1), True, reader)
+    first.batch(0)
+    assert first.batch(7).images.equal(again.batch(7).images)
+    assert not first.batch(7).images.equal(first.batch(8).images)
+    assert not first.batch(7).images.equal(Sampler(data, 2, (5, 1), True, reader).batch(7).images)
+
+
+def test_all_eight_turns_are_drawn_and_none_without_augmentation(scene, reader):
+    raster, roads, area = scene
+    data = prepare([raster], [roads], [area], [], TILE, 0, reader)
+
+    def directions(augment):
+        found = set()
+        for step in range(40):
+            for images in Sampler(data, 2, (0,), augment, reader).batch(step).images.numpy():
+                columns, rows = places(data, images)
+                found.add(tuple(np.sign([np.diff(columns)[0, 0], np.diff(columns, axis=0)[0, 0], np.diff(rows)[0, 0]])))
+        return found
+
+    assert directions(False) == {(1, 0, 0)}
+    # Where columns grow to the right or left, rows grow down or up, which these three signs do not tell apart.
+    assert directions(True) == {(1, 0, 0), (-1, 0, 0), (0, 1, 1), (0, 1, -1), (0, -1, 1), (0, -1, -1)}
+
+
+def test_nodata_takes_no_part(write_raster, write_layer, reader):
+    pixels = np.full((3, 200, 200), 90, dtype=np.uint8)
+    pixels[:, :, :60] = 0
+    raster = write_raster("holes.tif", pixels, nodata=0)
+    roads = write_layer("roads.gpkg", [in_pixels(0, 80, 200, 100)])
+    area = write_layer("area.gpkg", [in_pixels(0, 0, 200, 120)])
+    data = prepare([raster], [roads], [area], [], TILE, 0, reader)
+    batch = Sampler(data, 8, (0,), False, reader).batch(0)
+    holes = batch.images[:, 0] == 0
+    assert holes.any()
+    assert (batch.labels[holes] == IGNORE).all()
+    assert not batch.valid[holes].any()
+    assert not batch.unlabelled_valid[batch.unlabelled[:, 0] == 0].any()
+
+
+def test_rasters_of_another_resolution_come_at_the_common_one(write_raster, write_layer, reader):
+    """A road of 10 m is as many pixels wide on the raster of 1 m as on that of 0.5 m."""
+    fine = write_raster("fine.tif", np.full((3, 300, 300), 50, dtype=np.uint8))
+    coarse = write_raster("coarse.tif", np.full((3, 200, 200), 200, dtype=np.uint8), pixel=1.0, left=LEFT + 1000)
+    roads = write_layer(
+        "roads.gpkg",
+        [in_pixels(100, 0, 120, 300), shapely.box(LEFT + 1100, TOP - 200, LEFT + 1110, TOP)],
+    )
+    more = write_raster("more.tif", np.full((3, 200, 200), 10, dtype=np.uint8))
+    data = prepare([fine, coarse, fine], [roads], [], [more], TILE, 0, reader)
+    assert data.gsd == pytest.approx(0.5, rel=1e-2)
+    sides = {source.raster.name: source.side for source in data.labelled}
+    assert sides == {"fine.tif": TILE, "coarse.tif": TILE // 2}
+    widths = set()
+    for step in range(20):
+        for labels in Sampler(data, 2, (0,), False, reader).batch(step).labels.numpy():
+            road = (labels == 1).any(axis=0)
+            if road.any() and not road[0] and not road[-1]:
+                widths.add(int(road.sum()))
+    assert widths == {20}
+
+
+def test_a_raster_smaller_than_a_tile_is_padded(write_raster, write_layer, reader):
+    raster = write_raster("small.tif", np.full((3, 40, 50), 50, dtype=np.uint8))
+    more = write_raster("more.tif", np.full((3, 30, 30), 50, dtype=np.uint8))
+    roads = write_layer("roads.gpkg", [in_pixels(10, 0, 20, 40)])
+    data = prepare([raster], [roads], [], [more], TILE, 0, reader)
+    batch = Sampler(data, 2, (0,), False, reader).batch(0)
+    assert batch.images.shape == (2, 3, TILE, TILE)
+    assert (batch.labels != IGNORE).sum() <= 2 * 40 * 50
+    assert batch.valid.sum() == 2 * 40 * 50
+
+
+def test_errors_name_the_thing(scene, write_raster, write_layer, reader):
+    raster, roads, area = scene
+    far = write_layer("far.gpkg", [shapely.box(0, 0, 100, 100)])
+    grey = write_raster("grey.tif", np.zeros((1, 100, 100), dtype=np.uint16))
+    other = write_raster("bytes.tif", np.zeros((3, 100, 100), dtype=np.uint8))
+    for inputs, error, words in (
+        (([raster], [far], [area], []), AnnotationError, "far.gpkg"),
+        (([raster], [roads], [far], []), AnnotationError, "far.gpkg"),
+        (([raster], [roads], [], []), AnnotationError, "unlabelled"),
+        (([raster, grey], [roads], [area], []), RasterError, "grey.tif has 1"),
+        (([raster], [roads], [area], [other]), RasterError, "bytes.tif has uint8"),
+    ):
+        with pytest.raises(error, match=words):
+            prepare(*inputs, TILE, 0, reader)

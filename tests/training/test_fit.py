@@ -1,0 +1,156 @@
+"""The training loop: schedules, history, determinism, and that it learns."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from rasterio.windows import Window
+
+from qgis_sslkd.core.errors import CancelledError, SettingError
+from qgis_sslkd.core.metrics import Confusion
+from qgis_sslkd.core.networks import NetworkSpec, build_network
+from qgis_sslkd.core.rasters import RasterReader
+from qgis_sslkd.core.trainers import StudentTrainer, SupervisedTrainer, TeachersTrainer
+from qgis_sslkd.training.data import ValidationWindow, prepare
+from qgis_sslkd.training.fit import History, Run, Stage, learning_rate, seed_torch, validate
+from qgis_sslkd.training.presets import PRESETS
+from qgis_sslkd.worker.jobs import TrainJob
+
+TINY = replace(
+    PRESETS["quick"],
+    teachers=(NetworkSpec("deeplabv3plus", "resnet18"), NetworkSpec("segnet", "vgg11", width=0.125)),
+    student=NetworkSpec("deeplabv3plus", "resnet18"),
+    steps=3,
+    batch=2,
+    tile=64,
+    validations=2,
+)
+STAGE = Stage(1, "test", 0.0, 1.0)
+CPU = torch.device("cpu")
+
+
+def test_poly_schedule_is_its_formula():
+    paper = PRESETS["paper"]
+    assert learning_rate(paper, 0) == 0.01
+    assert learning_rate(paper, 7_500) == pytest.approx(0.01 * 0.5**0.9)
+    assert learning_rate(paper, 14_999) == pytest.approx(max(1e-6, 0.01 * (1 / 15_000) ** 0.9))
+    assert learning_rate(replace(paper, learning_rate=1e-6), 14_999) == 1e-6
+    rates = [learning_rate(paper, step) for step in range(0, 15_000, 100)]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_cosine_schedule_is_its_formula():
+    settings = replace(PRESETS["quick"], steps=100, learning_rate=2.0)
+    assert learning_rate(settings, 0) == 2.0
+    assert learning_rate(settings, 50) == pytest.approx(1.0)
+    assert learning_rate(settings, 99) == pytest.approx(1 + math.cos(math.pi * 0.99))
+
+
+def test_paper_preset_is_the_paper():
+    paper = PRESETS["paper"]
+    assert [(t.architecture, t.encoder) for t in paper.teachers] == [("deeplabv3plus", "resnet101"), ("segnet", "vgg16")]
+    assert (paper.student.architecture, paper.student.encoder) == ("deeplabv3plus", "resnet50")
+    assert (paper.optimiser, paper.learning_rate, paper.schedule) == ("sgd", 0.01, "poly")
+    assert (paper.steps, paper.batch, paper.tile, paper.augment) == (15_000, 5, 512, False)
+    assert (paper.warm_up, paper.batch_norm_momentum) == (0.1, 0.01)
+
+
+def test_jobs_offer_the_presets_that_there_are():
+    assert set(TrainJob.model_fields["preset"].annotation.__args__) == set(PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("steps", 0), ("batch", 1), ("tile", 100), ("tile", 32), ("learning_rate", 0), ("seed", -1)]
+)
+def test_settings_out_of_range(setting, value):
+    with pytest.raises(SettingError, match=str(value)):
+        replace(PRESETS["quick"], **{setting: value})
+
+
+def test_history_keeps_the_best_of_each_network():
+    history = History()
+    good, bad = Confusion(8, 1, 1, 90).scores(), Confusion(4, 5, 5, 86).scores()
+    undefined = Confusion(0, 0, 0, 100).scores()
+    assert history.note_scores(1, {"a": undefined, "b": good}) == ["a", "b"]
+    assert history.note_scores(2, {"a": bad, "b": bad}) == ["a"]
+    assert history.note_scores(3, {"a": undefined, "b": good}) == []
+    assert history.best == {"a": bad, "b": good}
+
+
+def test_history_of_a_term_that_comes_later():
+    history = History()
+    history.note_losses(1, {"supervised": 0.5}, 0.1)
+    history.note_losses(2, {"supervised": 0.4, "cross": 0.3}, 0.1)
+    assert history.losses["supervised"] == [0.5, 0.4]
+    assert math.isnan(history.losses["cross"][0])
+    assert history.losses["cross"][1] == 0.3
+
+
+@pytest.fixture
+def run(small_scene, reporter):
+    raster, roads, area = small_scene
+    with RasterReader() as reader:
+        data = prepare([raster], [roads], [area], [], TINY.tile, 0, reader)
+        yield Run(data, TINY, CPU, reader, reporter)
+
+
+def networks():
+    seed_torch(0)
+    return {f"teacher {k}": build_network(spec) for k, spec in enumerate(TINY.teachers)}
+
+
+def weights_after_both_steps(run):
+    step_1 = TeachersTrainer(networks())
+    run.fit(step_1, STAGE)
+    seed_torch(1)
+    student = build_network(TINY.student)
+    run.fit(StudentTrainer(student, step_1.networks), replace(STAGE, number=2))
+    return student.state_dict()
+
+
+def test_the_same_seed_gives_the_same_weights(run):
+    first, again = weights_after_both_steps(run), weights_after_both_steps(run)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_the_kept_state_is_the_one_with_the_best_scores(run):
+    trainer = SupervisedTrainer({"a": networks()["teacher 0"]})
+    history = run.fit(trainer, STAGE)
+    assert history.validated == [1, 3] or history.validated == [2, 3]
+    again = validate(trainer.networks, run.data, CPU, run.reader)
+    assert again["a"] == history.best["a"]
+
+
+def test_cancel_ends_at_the_next_step(run):
+    class Cancelling(type(run.reporter)):
+        def progress(self, fraction, text):
+            super().progress(fraction, text)
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        replace(run, reporter=Cancelling()).fit(SupervisedTrainer({"a": networks()["teacher 0"]}), STAGE)
+
+
+def test_divergence_is_told(run):
+    wild = replace(run, settings=replace(TINY, learning_rate=1e30, optimiser="sgd", steps=12))
+    with pytest.raises(SettingError, match="learning rate"):
+        wild.fit(SupervisedTrainer({"a": networks()["teacher 0"]}), STAGE)
+
+
+def test_a_tiny_run_overfits_a_tile(small_scene, reporter):
+    """The student of the whole method finds the roads of the tile it learned from: road IoU above 0.9."""
+    raster, roads, area = small_scene
+    settings = replace(TINY, steps=60, batch=4, warm_up=0.5, learning_rate=2e-3, validations=1)
+    with RasterReader() as reader:
+        data = prepare([raster], [roads], [area], [], settings.tile, 0, reader)
+        run = Run(data, settings, CPU, reader, reporter)
+        step_1 = TeachersTrainer(networks(), warm_up=settings.warm_up)
+        run.fit(step_1, STAGE)
+        seed_torch(1)
+        student = build_network(settings.student)
+        run.fit(StudentTrainer(student, step_1.networks, warm_up=settings.warm_up), replace(STAGE, number=2))
+        tile = ValidationWindow(data.labelled[0], Window(10, 10, 64, 64))
+        on_what_it_learned = replace(data, validation=(tile,))
+        scores = validate({"student": student}, on_what_it_learned, CPU, reader)["student"]
+    assert scores.iou > 0.9

@@ -1,0 +1,1 @@
+"""What a training run is: data, the two steps, validation, report."""

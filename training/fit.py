@@ -1,0 +1,249 @@
+"""The training loop: batches, optimiser, validation; the best network of each name is kept."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..core.ahead import map_ahead
+from ..core.detection import predictor
+from ..core.devices import training_precision
+from ..core.errors import SettingError
+from ..core.losses import IGNORE
+from ..core.metrics import Confusion, Scores, confusion
+from ..core.rasters import RasterReader
+from ..core.reporting import Reporter
+from ..core.trainers import Batch, Losses, Trainer
+from .data import Sampler, TrainingData, read_window
+from .presets import TrainingSettings
+
+__all__ = ["History", "Run", "Stage", "learning_rate", "seed_torch", "validate"]
+
+_READING_THREADS = 2
+_LOGGED = 200
+_LEAST_LEARNING_RATE = 1e-6
+_POWER = 0.9
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Which part of a job a training is, for its progress.
+
+    Attributes:
+        number: tells the random numbers of the trainings of a run apart; from 1.
+        text: what it is called.
+        start: share of the job that is done when it starts, from 0 to 1.
+        end: share of the job that is done when it ends.
+    """
+
+    number: int
+    text: str
+    start: float
+    end: float
+
+
+@dataclass
+class History:
+    """What happened in a training.
+
+    Attributes:
+        steps: at which the losses were noted.
+        losses: by term, at `steps`; NaN where a term was not there yet.
+        learning_rates: at `steps`.
+        validated: steps after which the networks were validated.
+        scores: by network, at `validated`.
+        best: the scores of the state that was kept, by network.
+        seconds: how long it took.
+    """
+
+    steps: list[int] = field(default_factory=list)
+    losses: dict[str, list[float]] = field(default_factory=dict)
+    learning_rates: list[float] = field(default_factory=list)
+    validated: list[int] = field(default_factory=list)
+    scores: dict[str, list[Scores]] = field(default_factory=dict)
+    best: dict[str, Scores] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def note_losses(self, step: int, losses: Mapping[str, float], rate: float) -> None:
+        """Adds the losses of a step; a term that is new starts with NaN for what was before it."""
+        for name in losses.keys() - self.losses.keys():
+            self.losses[name] = [math.nan] * len(self.steps)
+        for name, values in self.losses.items():
+            values.append(losses.get(name, math.nan))
+        self.steps.append(step)
+        self.learning_rates.append(rate)
+
+    def note_scores(self, step: int, scores: Mapping[str, Scores]) -> list[str]:
+        """Adds the scores after a step; returns the networks that are now at their best."""
+        self.validated.append(step)
+        for name, score in scores.items():
+            self.scores.setdefault(name, []).append(score)
+        # An undefined IoU (no road found, none there) is no reason to keep nothing.
+        better = [
+            name
+            for name, score in scores.items()
+            if name not in self.best or _comparable(score) > _comparable(self.best[name])
+        ]
+        self.best |= {name: scores[name] for name in better}
+        return better
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every training of a run shares.
+
+    Attributes:
+        data: what is learned from.
+        settings: how.
+        device: where.
+        reader: reads the rasters.
+        reporter: hears of the progress, and may stop the work.
+    """
+
+    data: TrainingData
+    settings: TrainingSettings
+    device: torch.device
+    reader: RasterReader
+    reporter: Reporter
+
+    def fit(self, trainer: Trainer, stage: Stage) -> History:
+        """Trains for `settings.steps` steps; leaves each of the trainer's networks in its best validated state.
+
+        Raises:
+            SettingError: if the losses are no numbers any more.
+            CancelledError: where the user asked to stop.
+        """
+        settings = self.settings
+        trainer.trained.to(self.device).to(memory_format=torch.channels_last).train()
+        optimise = _Optimiser(trainer, settings, self.device)
+        sampler = Sampler(self.data, settings.batch, (settings.seed, stage.number), settings.augment, self.reader)
+        history, kept = History(), {}
+        clock = _Clock(stage, settings.steps)
+        with closing(map_ahead(sampler.batch, range(settings.steps), _READING_THREADS, ahead=4)) as batches:
+            for step, batch in enumerate(batches):
+                seed_torch(settings.seed, stage.number, step)
+                losses = optimise.step(batch, step)
+                if _is_due(step, settings.steps, _LOGGED):
+                    history.note_losses(step + 1, _numbers(losses), learning_rate(settings, step))
+                if _is_due(step, settings.steps, settings.validations):
+                    scores = validate(trainer.networks, self.data, self.device, self.reader)
+                    for name in history.note_scores(step + 1, scores):
+                        kept[name] = copy.deepcopy(trainer.networks[name].state_dict())
+                self.reporter.progress(*clock.tell(step + 1, history))
+        for name, network in trainer.networks.items():
+            network.load_state_dict(kept[name])
+        history.seconds = clock.seconds
+        return history
+
+
+def seed_torch(*numbers: int) -> None:
+    """Seeds PyTorch's global generators (drop-out, initial weights) from several numbers."""
+    torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
+
+
+def learning_rate(settings: TrainingSettings, step: int) -> float:
+    """The learning rate of a step, counted from 0: polynomial decay (power 0.9, least 1e-6) or a half cosine."""
+    done = step / settings.steps
+    if settings.schedule == "poly":
+        return max(_LEAST_LEARNING_RATE, settings.learning_rate * math.pow(1 - done, _POWER))
+    return settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
+
+
+def validate(
+    networks: Mapping[str, nn.Module], data: TrainingData, device: torch.device, reader: RasterReader
+) -> dict[str, Scores]:
+    """Scores of each network on the held-out windows; the networks go on training afterwards."""
+    predictors = {name: predictor(network, device) for name, network in networks.items()}
+    totals = dict.fromkeys(networks, Confusion())
+    for source, window in ((held_out.source, held_out.window) for held_out in data.validation):
+        labels = source.annotation.labels(window, (data.tile, data.tile))
+        images, valid = read_window(source, window, data, reader)
+        labels[~valid] = IGNORE
+        if (labels == IGNORE).all():
+            continue
+        for name, predict in predictors.items():
+            totals[name] += confusion(predict(images[None])[0] >= 0.5, labels)
+    for network in networks.values():
+        network.train()
+    return {name: total.scores() for name, total in totals.items()}
+
+
+class _Clock:
+    """Tells how far a training is and how long it will take."""
+
+    def __init__(self, stage: Stage, steps: int) -> None:
+        self._stage, self._steps, self._started = stage, steps, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def tell(self, done: int, history: History) -> tuple[float, str]:
+        """Share of the job that is done, and a line such as `step 2 of 2, 340/1500, loss 0.41, about 4 min left`."""
+        share = done / self._steps
+        parts = [f"{self._stage.text}, {done}/{self._steps}"]
+        if history.steps:
+            parts.append(f"loss {sum(v[-1] for v in history.losses.values() if v[-1] == v[-1]):.2f}")
+        parts += [f"IoU of {name} {scores[-1].iou:.2f}" for name, scores in history.scores.items()]
+        parts.append(f"about {_duration(self.seconds * (1 / share - 1))} left in this step")
+        return self._stage.start + share * (self._stage.end - self._stage.start), ", ".join(parts)
+
+
+class _Optimiser:
+    """Takes the steps of a training: losses, gradients, weights."""
+
+    def __init__(self, trainer: Trainer, settings: TrainingSettings, device: torch.device) -> None:
+        self._trainer, self._settings, self._device = trainer, settings, device
+        self._optimiser = _optimiser(trainer.trained, settings)
+        self._precision = training_precision(device)
+        # Half precision lacks the range of bfloat16: its gradients are scaled.
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self._precision is torch.float16)
+
+    def step(self, batch: Batch, step: int) -> Losses:
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate(self._settings, step)
+        mixed = self._precision is not torch.float32
+        with torch.autocast(self._device.type, self._precision if mixed else None, enabled=mixed):
+            losses = self._trainer.losses(batch.to(self._device), step / self._settings.steps)
+        self._optimiser.zero_grad(set_to_none=True)
+        total = self._scaler.scale(torch.stack(list(losses.values())).sum())
+        total.backward()  # type: ignore[no-untyped-call]
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        return losses
+
+
+def _optimiser(trained: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    match settings.optimiser:
+        case "sgd":
+            return torch.optim.SGD(trained.parameters(), settings.learning_rate, momentum=0.9, weight_decay=1e-4)
+        case "adamw":
+            return torch.optim.AdamW(trained.parameters(), settings.learning_rate, weight_decay=1e-2)
+
+
+def _is_due(step: int, steps: int, times: int) -> bool:
+    """Whether something done `times` times, evenly and lastly at the end, is due after this step."""
+    return (step + 1) * times // steps > step * times // steps
+
+
+def _numbers(losses: Losses) -> dict[str, float]:
+    numbers = dict(zip(losses, torch.stack(list(losses.values())).detach().tolist(), strict=True))
+    if not all(map(math.isfinite, numbers.values())):
+        raise SettingError("The training diverged: a loss is no number any more. Choose a lower learning rate.")
+    return numbers
+
+
+def _comparable(scores: Scores) -> float:
+    return -1.0 if math.isnan(scores.iou) else scores.iou
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,115 @@
+"""The settings of a training run, and the presets that users choose from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..core.errors import SettingError
+from ..core.networks import NetworkSpec, Weights
+from ..core.windows import TILE_MULTIPLE
+
+__all__ = ["PRESETS", "TrainingSettings"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train.
+
+    Attributes:
+        teachers: two or more networks; the first gives the feature that the student imitates.
+        student: the network that is kept.
+        steps: optimiser steps of each of the two steps of the method.
+        batch: labelled windows a step, and as many unlabelled ones; at least 2, for batch norm.
+        tile: side of a window in pixels; a multiple of 32.
+        learning_rate: at the start.
+        optimiser: `sgd` (momentum 0.9, weight decay 1e-4) or `adamw` (weight decay 1e-2).
+        schedule: `poly` (power 0.9, down to 1e-6) or `cosine` (down to 0).
+        augment: whether windows are flipped and turned by right angles.
+        warm_up: share of each step of the method that is supervised alone.
+        batch_norm_momentum: in the encoders.
+        validations: how often each step of the method is validated.
+        weights: what the encoders start from.
+        seed: of everything that is random.
+
+    Raises:
+        SettingError: if a number lies outside of its range.
+    """
+
+    teachers: tuple[NetworkSpec, ...]
+    student: NetworkSpec
+    steps: int
+    batch: int
+    tile: int
+    learning_rate: float
+    optimiser: Literal["sgd", "adamw"]
+    schedule: Literal["poly", "cosine"]
+    augment: bool
+    warm_up: float = 0.1
+    batch_norm_momentum: float = 0.1
+    validations: int = 20
+    weights: Weights = "none"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise SettingError(f"The steps must be at least 1, got {self.steps}.")
+        if self.batch < 2:
+            raise SettingError(f"The batch must be at least 2, which batch norm needs, got {self.batch}.")
+        if self.tile < 2 * TILE_MULTIPLE or self.tile % TILE_MULTIPLE:
+            raise SettingError(
+                f"The tile must be a multiple of {TILE_MULTIPLE} pixels and at least {2 * TILE_MULTIPLE}, "
+                f"got {self.tile}."
+            )
+        if self.learning_rate <= 0:
+            raise SettingError(f"The learning rate must be above 0, got {self.learning_rate}.")
+        if not 0 <= self.seed < 2**32:
+            raise SettingError(f"The seed must be from 0 to {2**32 - 1}, got {self.seed}.")
+
+
+_PAPER_TEACHERS = (NetworkSpec("deeplabv3plus", "resnet101"), NetworkSpec("segnet", "vgg16"))
+_PAPER_STUDENT = NetworkSpec("deeplabv3plus", "resnet50")
+
+PRESETS = {
+    # The paper to the letter.
+    "paper": TrainingSettings(
+        teachers=_PAPER_TEACHERS,
+        student=_PAPER_STUDENT,
+        steps=15_000,
+        batch=5,
+        tile=512,
+        learning_rate=0.01,
+        optimiser="sgd",
+        schedule="poly",
+        augment=False,
+        batch_norm_momentum=0.01,
+    ),
+    # The paper's networks within an hour or two on a GPU.
+    "balanced": TrainingSettings(
+        teachers=_PAPER_TEACHERS,
+        student=_PAPER_STUDENT,
+        steps=5_000,
+        batch=6,
+        tile=384,
+        learning_rate=3e-4,
+        optimiser="adamw",
+        schedule="cosine",
+        augment=True,
+    ),
+    # Small networks, minutes on a laptop without a GPU.
+    "quick": TrainingSettings(
+        teachers=(
+            NetworkSpec("deeplabv3plus", "resnet18"),
+            NetworkSpec("segnet", "vgg11", width=0.25),
+        ),
+        student=NetworkSpec("deeplabv3plus", "resnet18"),
+        steps=160,
+        batch=4,
+        tile=224,
+        learning_rate=1e-3,
+        optimiser="adamw",
+        schedule="cosine",
+        augment=True,
+        validations=6,
+    ),
+}
