@@ -11,8 +11,11 @@ QGIS_PROFILE ?= $(HOME)/.local/share/QGIS/QGIS3/profiles/default
 WORKER := build/worker/bin
 SHIPPED := core training qgis_sslkd
 
+# Waiting threads of PyTorch sleep: tests share the processor with whatever else runs.
+export OMP_WAIT_POLICY := PASSIVE
+
 # What QGIS must know to run the plugin from this checkout and leave the user's profile alone.
-QGIS_ENVIRONMENT = env QT_QPA_PLATFORM=offscreen \
+QGIS_ENVIRONMENT = env PATH="$(dir $(PYTHON)):$(PATH)" QT_QPA_PLATFORM=offscreen \
 	QGIS_PLUGINPATH="$(CURDIR)/build/plugins" \
 	QGIS_CUSTOM_CONFIG_PATH="$(CURDIR)/build/qgis-config" \
 	SSLKD_PYTHON="$(CURDIR)/$(WORKER)/python"

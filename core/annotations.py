@@ -15,12 +15,12 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning
 from rasterio.features import rasterize
-from rasterio.warp import transform as transform_points
+from rasterio.transform import array_bounds
 from rasterio.windows import Window
 from shapely import STRtree
 
 from .errors import AnnotationError
-from .ground import metres_per_unit
+from .ground import metres_per_unit, project, project_bounds
 from .losses import IGNORE
 from .rasters import RasterInfo
 
@@ -42,15 +42,35 @@ class VectorLayer:
     crs: CRS
 
     def in_pixels(self, raster: RasterInfo) -> Geometries:
-        """The polygons in pixel coordinates (column, row) of a raster."""
+        """The polygons at a raster, in its pixel coordinates (column, row).
+
+        Raises:
+            AnnotationError: if no way leads from their CRS to the raster's.
+        """
 
         def to_pixels(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
             xs, ys = points.T
             if self.crs != raster.crs:
-                xs, ys = (np.asarray(c) for c in transform_points(self.crs, raster.crs, xs, ys))
+                xs, ys = project(self.crs, raster.crs, xs, ys)
             return np.column_stack(~raster.transform @ (xs, ys))
 
-        polygons: Geometries = shapely.make_valid(shapely.transform(self.polygons, to_pixels))
+        try:
+            near = self.polygons if self.crs == raster.crs else self._near(raster)
+            polygons: Geometries = shapely.make_valid(shapely.transform(near, to_pixels))
+        except CRSError as error:
+            raise AnnotationError(
+                f"The vector layer {self.path} cannot be brought to the coordinate reference system of {raster.name}; "
+                "check the layers' positions."
+            ) from error
+        return polygons
+
+    def _near(self, raster: RasterInfo) -> Geometries:
+        """The polygons cut to the surroundings of a raster: its CRS may not reach to the rest of them."""
+        left, bottom, right, top = array_bounds(raster.height, raster.width, raster.transform)
+        margin = max(right - left, top - bottom) / 10
+        around = (left - margin, bottom - margin, right + margin, top + margin)
+        box = shapely.box(*project_bounds(raster.crs, self.crs, around))
+        polygons: Geometries = shapely.intersection(self.polygons[shapely.intersects(self.polygons, box)], box)
         return polygons
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
 from .errors import DeviceError
@@ -19,10 +21,9 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
         raise DeviceError(f"There is no device '{name}'; choose auto, cpu, cuda or cuda:N.")
-    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+    if name != "cpu" and int(name[len("cuda:") :] or 0) >= torch.cuda.device_count():
         raise DeviceError(
             f"The device '{name}' is not there: PyTorch sees {torch.cuda.device_count()} CUDA GPUs; choose auto or cpu."
         )

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from .errors import SettingError
 
@@ -14,31 +15,28 @@ __all__ = ["check_writable", "written_whole"]
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Gives a name beside `path` to write to; renames it to `path` at the end, or removes it on any error."""
-    # The extension stays last, since drivers go by it.
-    partial = path.with_name(f"{path.stem}.partial-{os.getpid()}{path.suffix}")
-    try:
+    """Gives a name to write to in a folder beside `path`; moves what is there to `path` at the end, not on an error."""
+    with TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+        partial = Path(folder, path.name)
         yield partial
-        partial.replace(path)
-    finally:
-        for leftover in path.parent.glob(f"{_escaped(partial.name)}*"):
-            leftover.unlink()
+        # A Shapefile is several files; the one that was asked for comes last.
+        for file in sorted(Path(folder).iterdir(), key=partial.__eq__):
+            file.replace(path.with_name(file.name))
 
 
-def check_writable(path: Path) -> None:
-    """Checks before any work that an output can be written.
+def check_writable(*paths: Path) -> None:
+    """Checks before any work that outputs can be written, each to a file of its own.
 
     Raises:
-        SettingError: if the folder does not exist or cannot be written to, or `path` is itself a folder.
+        SettingError: if a folder does not exist or cannot be written to, a path is itself a folder, or two
+            are the same.
     """
-    if path.is_dir():
-        raise SettingError(f"The output {path} is a folder; give the name of a file.")
-    if not path.parent.is_dir():
-        raise SettingError(f"The folder of the output {path} does not exist; make it or choose another.")
-    if not os.access(path.parent, os.W_OK):
-        raise SettingError(f"The output {path} cannot be written: its folder is read-only.")
-
-
-def _escaped(name: str) -> str:
-    """`name` with the characters that mean something in a glob pattern taken literally."""
-    return "".join(f"[{letter}]" if letter in "[*?" else letter for letter in name)
+    for path in paths:
+        if path.is_dir():
+            raise SettingError(f"The output {path} is a folder; give the name of a file.")
+        if not path.parent.is_dir():
+            raise SettingError(f"The folder of the output {path} does not exist; make it or choose another.")
+        if not os.access(path.parent, os.W_OK):
+            raise SettingError(f"The output {path} cannot be written: its folder is read-only.")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise SettingError("Two of the outputs have the same name; give each its own.")

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 from affine import Affine
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 from rasterio.warp import transform as transform_points
+from rasterio.warp import transform_bounds
 
-__all__ = ["ground_sampling_distance", "metres_per_unit"]
+__all__ = ["ground_sampling_distance", "metres_per_unit", "project", "project_bounds"]
 
 _EQUATORIAL_RADIUS = 6378137.0
 _ECCENTRICITY_SQUARED = 0.00669437999014
 _WGS84 = CRS.from_epsg(4326)
+
+Bounds = tuple[float, float, float, float]
+Coordinates = npt.NDArray[np.float64]
 
 
 def metres_per_unit(crs: CRS, x: float, y: float) -> tuple[float, float]:
@@ -22,13 +31,47 @@ def metres_per_unit(crs: CRS, x: float, y: float) -> tuple[float, float]:
         crs: any CRS with a horizontal datum.
         x: first coordinate of the place, in units of the CRS (easting or longitude).
         y: second coordinate of the place.
+
+    Raises:
+        CRSError: if the CRS has no place on the Earth.
     """
     step = 1e-4 if crs.is_geographic else 10.0
-    longitudes, latitudes = transform_points(crs, _WGS84, [x, x + step, x], [y, y, y + step])
+    longitudes, latitudes = project(crs, _WGS84, [x, x + step, x], [y, y, y + step])
     return (
         _distance(longitudes[0], latitudes[0], longitudes[1], latitudes[1]) / step,
         _distance(longitudes[0], latitudes[0], longitudes[2], latitudes[2]) / step,
     )
+
+
+def project(
+    source: CRS, target: CRS, xs: Sequence[float] | Coordinates, ys: Sequence[float] | Coordinates
+) -> tuple[Coordinates, Coordinates]:
+    """Points in another CRS.
+
+    Raises:
+        CRSError: if no way leads from one CRS to the other, or a point lies where it leads nowhere.
+    """
+    try:
+        projected_xs, projected_ys = transform_points(source, target, xs, ys)
+    except CPLE_BaseError as error:
+        raise CRSError(f"Points cannot be brought from {source} to {target}.") from error
+    return np.asarray(projected_xs), np.asarray(projected_ys)
+
+
+def project_bounds(source: CRS, target: CRS, bounds: Bounds) -> Bounds:
+    """Least x, least y, largest x, largest y in another CRS of all that lies in the bounds.
+
+    Raises:
+        CRSError: if no way leads from one CRS to the other.
+    """
+    try:
+        left, bottom, right, top = transform_bounds(source, target, *bounds)
+    except CPLE_BaseError as error:
+        raise CRSError(f"Bounds cannot be brought from {source} to {target}.") from error
+    if not all(map(math.isfinite, (left, bottom, right, top))):
+        raise CRSError(f"Bounds cannot be brought from {source} to {target}.")
+    # Across the antimeridian they would run the other way round the Earth.
+    return (left, bottom, right, top) if left <= right else (-180.0, bottom, 180.0, top)
 
 
 def ground_sampling_distance(crs: CRS, transform: Affine, width: int, height: int) -> float:

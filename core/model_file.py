@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from .errors import ModelFileError
@@ -53,7 +53,8 @@ def save_model(path: Path, network: nn.Module, card: ModelCard) -> None:
     """Writes the weights and the card to one file, whole or not at all."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with written_whole(path) as partial:
-        save_file(tensors, partial, metadata={_HEADER: json.dumps(asdict(card))})
+        # Not save_file, whose files are for their owner alone.
+        partial.write_bytes(save(tensors, metadata={_HEADER: json.dumps(asdict(card))}))
 
 
 def load_card(path: Path) -> ModelCard:

@@ -26,6 +26,7 @@ __all__ = ["PROBABILITY_NODATA", "SURFACE_NODATA", "StripWriter", "check_vector_
 SURFACE_NODATA = 255
 PROBABILITY_NODATA = -1.0
 _LAYER = "outlines"
+_FORMATS = (".gpkg", ".shp", ".geojson", ".fgb")
 _BLOCK = 512
 _FEATURES_AT_ONCE = 10_000
 _SMALLEST_OVERVIEW = 256
@@ -109,14 +110,12 @@ def check_vector_output(path: Path) -> None:
     """Checks that a vector file of this name can be written.
 
     Raises:
-        SettingError: if no driver writes files of this extension.
+        SettingError: if its extension is none of a format that holds polygons, numbers and any CRS.
     """
-    try:
-        pyogrio.detect_write_driver(str(path))
-    except ValueError as error:
+    if path.suffix.lower() not in _FORMATS:
         raise SettingError(
-            f"There is no vector format for {path.name}; give it the extension .gpkg, .shp, .geojson or .fgb."
-        ) from error
+            f"Outlines cannot be written to {path.name}; give it the extension .gpkg, .shp, .geojson or .fgb."
+        )
 
 
 def write_outlines(surface: Path, path: Path, least_area: float, tolerance: float) -> int:
@@ -169,12 +168,20 @@ def _finished(
     areas = shapely.area(geometries) * scale[0] * scale[1]
     geometries, areas = geometries[areas >= least_area], areas[areas >= least_area]
     if tolerance > 0:
-        metric = np.array(scale)
-        on_ground = shapely.transform(geometries, lambda points: points * metric)
-        simple = shapely.simplify(on_ground, tolerance, preserve_topology=True)
-        geometries = shapely.transform(simple, lambda points: points / metric)
-        areas = shapely.area(simple)
+        geometries = _simplified(geometries, np.array(scale), tolerance)
+        areas = shapely.area(geometries) * scale[0] * scale[1]
     return geometries, areas
+
+
+def _simplified(
+    geometries: npt.NDArray[np.object_], scale: npt.NDArray[np.float64], tolerance: float
+) -> npt.NDArray[np.object_]:
+    """Polygons with fewer points; one that would cross itself stays as it is."""
+    on_ground = shapely.transform(geometries, lambda points: points * scale)
+    simple = shapely.simplify(on_ground, tolerance, preserve_topology=True)
+    simple = shapely.transform(simple, lambda points: points / scale)
+    polygons: npt.NDArray[np.object_] = np.where(shapely.is_valid(simple), simple, geometries)
+    return polygons
 
 
 def _append(
@@ -191,6 +198,9 @@ def _append(
         fields=["area"],
         geometry_type="Polygon",
         crs=crs.to_wkt(),
-        layer=_LAYER,
+        # The one layer of a Shapefile goes by the file's name; under another, nothing can be appended to it.
+        layer=path.stem if path.suffix.lower() == ".shp" else _LAYER,
         append=append,
+        # Older releases of GDAL, as in QGIS 3.22, warn of what came after this version of GeoPackage.
+        dataset_options={"VERSION": "1.2"} if path.suffix.lower() == ".gpkg" and not append else {},
     )

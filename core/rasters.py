@@ -13,7 +13,7 @@ import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import RasterioError
+from rasterio.errors import CRSError, RasterioError
 from rasterio.windows import Window
 
 from .errors import RasterError
@@ -93,6 +93,11 @@ def inspect_raster(path: str) -> RasterInfo:
             )
     except RasterioError as error:
         raise RasterError(f"The raster {path} cannot be read: it is missing, damaged or no raster.") from error
+    except CRSError as error:
+        raise RasterError(
+            f"The coordinate reference system of the raster {path} has no place on the Earth; assign one that has "
+            "(in QGIS: Raster > Projections > Assign Projection)."
+        ) from error
 
 
 class RasterReader:
@@ -147,9 +152,7 @@ class RasterReader:
                 out_shape=(len(raster.bands), *shape),
                 resampling=Resampling.average if shrinks else Resampling.bilinear,
             )
-            valid = np.ones(shape, dtype=bool)
-            if raster.masked:
-                valid = dataset.dataset_mask(window=window, out_shape=shape, resampling=Resampling.nearest) > 0
+            valid = _validity(dataset, raster, window, shape) if raster.masked else np.ones(shape, dtype=bool)
         except RasterioError as error:
             raise RasterError(
                 f"The raster {raster.path} cannot be read at column {window.col_off:.0f}, "
@@ -166,6 +169,21 @@ class RasterReader:
             with self._lock:
                 self._opened.append(handles[path])
         return handles[path]
+
+
+def _validity(dataset: rasterio.DatasetReader, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> Mask:
+    """Where alpha or a mask says so; with a nodata value, where any band holds another."""
+    # dataset.dataset_mask() will not do: it takes the fourth band of red, green, blue and near infrared for alpha.
+    where = {"window": window, "resampling": Resampling.nearest}
+    if ColorInterp.alpha in dataset.colorinterp:
+        alpha = dataset.colorinterp.index(ColorInterp.alpha) + 1
+        valid: Mask = dataset.read(alpha, out_shape=shape, **where) > 0
+        return valid
+    one_for_all = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
+    bands = raster.bands[:1] if one_for_all else raster.bands
+    masks = dataset.read_masks(list(bands), out_shape=(len(bands), *shape), **where)
+    valid = (masks > 0).any(axis=0)
+    return valid
 
 
 @dataclass(frozen=True)

@@ -43,11 +43,7 @@ class RoadMapFiles:
     outlines: Path | None
 
     def __post_init__(self) -> None:
-        files = [path for path in (self.surface, self.probability, self.outlines) if path is not None]
-        for path in files:
-            check_writable(path)
-        if len({path.absolute() for path in files}) < len(files):
-            raise SettingError("Two of the outputs have the same name; give each its own.")
+        check_writable(*(path for path in (self.surface, self.probability, self.outlines) if path is not None))
         if self.outlines is not None:
             check_vector_output(self.outlines)
 

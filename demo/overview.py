@@ -36,7 +36,7 @@ STRIP_COLOUR = QColor(27, 31, 36)
 INK = QColor(240, 240, 236)
 FAINT_INK = QColor(168, 174, 180)
 # The layer's own style has no fill; at the picture's scale one shows at a glance which side of a line is road.
-PICTURE_STYLE = {"color": "255,221,0,60", "outline_color": "255,221,0,255", "outline_width": "0.5"}
+PICTURE_STYLE = {"color": "255,221,0,34", "outline_color": "255,221,0,255", "outline_width": "0.5"}
 REFERENCE_STYLE = {"color": "0,0,0,0", "outline_color": "46,196,255,255", "outline_width": "0.5"}
 
 

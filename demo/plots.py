@@ -131,7 +131,7 @@ def _garden(rng: Rng, front: _Front, house: Polygon, block: Polygon, plots: Plot
     plots.ground.append(Surface(lot.intersection(block), vary(rng, lawn, 0.1), 0.14, 0.2))
     side = front.width * 0.36
     _driveway(rng, front, side, plots)
-    _garden_things(rng, front, depth, block, plots)
+    _garden_things(rng, front, depth, plots)
     plots.ground.append(
         Surface(house.buffer(rng.uniform(0.3, 1.2), join_style="mitre"), vary(rng, SOILS[2]), 0.1, 0.15)
     )
@@ -170,7 +170,7 @@ def _driveway(rng: Rng, front: _Front, side: float, plots: Plots) -> None:
         plots.buildings.append(_flat(rng, garage, 2.6))
 
 
-def _garden_things(rng: Rng, front: _Front, depth: float, block: Polygon, plots: Plots) -> None:
+def _garden_things(rng: Rng, front: _Front, depth: float, plots: Plots) -> None:
     """A path to the door, a terrace, beds, a shed, now and then a pool."""
     plots.ground.append(Surface(rectangle(front.at(0, 3), front.inwards, 8, 1.2), vary(rng, WALK), 0.05, 0.08))
     if depth < 24:

@@ -123,7 +123,7 @@ def _find_data(choice: str) -> Path:
 
 
 def _real_folders() -> list[Path]:
-    places = [os.environ.get("SSLKD_DATA", ""), ROOT.parent / "shared" / "data"]
+    places: list[str | Path] = [os.environ.get("SSLKD_DATA", ""), ROOT.parent / "shared" / "data"]
     return [Path(place).resolve() / "epfl_mosaic" for place in places if place]
 
 
@@ -137,7 +137,7 @@ def _checked(folder: Path) -> Path:
 
 def _generated_scene() -> Path:
     folder = BUILD / "demo-scene"
-    command = [WORKER / "python", "-m", "demo.scene", folder]
+    command: list[str | Path] = [WORKER / "python", "-m", "demo.scene", folder]
     if subprocess.run(command, cwd=ROOT).returncode:
         raise DemoError("the scene cannot be generated; the message above says why.")
     return _checked(folder)
@@ -187,7 +187,7 @@ def _train(qgis_process: str, data: Path, options: argparse.Namespace) -> None:
 
 
 def _detect(qgis_process: str, data: Path) -> None:
-    parameters = {
+    parameters: dict[str, object] = {
         "INPUT": data / "test.tif",
         "MODEL": OUT / "model.safetensors",
         "SURFACE": OUT / "surface.tif",
@@ -219,8 +219,16 @@ def _expect(stage: str, *names: str) -> None:
 
 def _evaluate(data: Path) -> dict[str, float | None]:
     metrics = OUT / "metrics.json"
-    truth = ["--roads", data / "test_roads.gpkg", "--area", data / "test_extent.gpkg"]
-    command = [WORKER / "sslkd", "evaluate", "--surface", OUT / "surface.tif", *truth, "--json", metrics]
+    truth: list[str | Path] = ["--roads", data / "test_roads.gpkg", "--area", data / "test_extent.gpkg"]
+    command: list[str | Path] = [
+        WORKER / "sslkd",
+        "evaluate",
+        "--surface",
+        OUT / "surface.tif",
+        *truth,
+        "--json",
+        metrics,
+    ]
     evaluated = subprocess.run(command, capture_output=True, text=True)
     if evaluated.returncode:
         raise DemoError(f"the evaluation failed: {_last_line(evaluated.stderr)}")
@@ -229,7 +237,7 @@ def _evaluate(data: Path) -> dict[str, float | None]:
 
 def _map(data: Path) -> None:
     python = SYSTEM_PYTHON if SYSTEM_PYTHON.exists() else Path(sys.executable)
-    command = [python, ROOT / "demo" / "overview.py", data, OUT, PLUGINS / "qgis_sslkd" / "styles"]
+    command: list[str | Path] = [python, ROOT / "demo" / "overview.py", data, OUT, PLUGINS / "qgis_sslkd" / "styles"]
     drawn = subprocess.run(command, env=_environment(), capture_output=True, text=True)
     if drawn.returncode:
         raise DemoError(f"the map cannot be drawn: {_last_line(drawn.stderr)}")

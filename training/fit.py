@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -60,7 +61,7 @@ class History:
         learning_rates: at `steps`.
         validated: steps after which the networks were validated.
         scores: by network, at `validated`.
-        best: the scores of the state that was kept, by network.
+        kept: the scores of the state that was kept, by network.
         seconds: how long it took.
     """
 
@@ -69,7 +70,7 @@ class History:
     learning_rates: list[float] = field(default_factory=list)
     validated: list[int] = field(default_factory=list)
     scores: dict[str, list[Scores]] = field(default_factory=dict)
-    best: dict[str, Scores] = field(default_factory=dict)
+    kept: dict[str, Scores] = field(default_factory=dict)
     seconds: float = 0.0
 
     def note_losses(self, step: int, losses: Mapping[str, float], rate: float) -> None:
@@ -81,19 +82,18 @@ class History:
         self.steps.append(step)
         self.learning_rates.append(rate)
 
-    def note_scores(self, step: int, scores: Mapping[str, Scores]) -> list[str]:
-        """Adds the scores after a step; returns the networks that are now at their best."""
+    def note_scores(self, step: int, scores: Mapping[str, Scores], keep: Literal["best", "last"]) -> list[str]:
+        """Adds the scores after a step; returns the networks whose present state is to be kept."""
         self.validated.append(step)
         for name, score in scores.items():
             self.scores.setdefault(name, []).append(score)
-        # An undefined IoU (no road found, none there) is no reason to keep nothing.
-        better = [
+        worth_keeping = [
             name
             for name, score in scores.items()
-            if name not in self.best or _comparable(score) > _comparable(self.best[name])
+            if keep == "last" or name not in self.kept or _comparable(score) > _comparable(self.kept[name])
         ]
-        self.best |= {name: scores[name] for name in better}
-        return better
+        self.kept |= {name: scores[name] for name in worth_keeping}
+        return worth_keeping
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Run:
     reporter: Reporter
 
     def fit(self, trainer: Trainer, stage: Stage) -> History:
-        """Trains for `settings.steps` steps; leaves each of the trainer's networks in its best validated state.
+        """Trains for `settings.steps` steps; leaves each of the trainer's networks in the state that is kept.
 
         Raises:
             SettingError: if the losses are no numbers any more.
@@ -135,7 +135,7 @@ class Run:
                     history.note_losses(step + 1, _numbers(losses), learning_rate(settings, step))
                 if _is_due(step, settings.steps, settings.validations):
                     scores = validate(trainer.networks, self.data, self.device, self.reader)
-                    for name in history.note_scores(step + 1, scores):
+                    for name in history.note_scores(step + 1, scores, settings.keep):
                         kept[name] = copy.deepcopy(trainer.networks[name].state_dict())
                 self.reporter.progress(*clock.tell(step + 1, history))
         for name, network in trainer.networks.items():
@@ -242,6 +242,7 @@ def _numbers(losses: Losses) -> dict[str, float]:
 
 
 def _comparable(scores: Scores) -> float:
+    """The IoU to compare by; undefined (no road found, none there) is worst, but no reason to keep nothing."""
     return -1.0 if math.isnan(scores.iou) else scores.iou
 
 

@@ -29,6 +29,8 @@ class TrainingSettings:
         warm_up: share of each step of the method that is supervised alone.
         batch_norm_momentum: in the encoders.
         validations: how often each step of the method is validated.
+        keep: `best` keeps each network as it was when it validated best; `last` as it is at the end, which is
+            safer where the held-out area is small and the learning rate falls to 0.
         weights: what the encoders start from.
         seed: of everything that is random.
 
@@ -48,6 +50,7 @@ class TrainingSettings:
     warm_up: float = 0.1
     batch_norm_momentum: float = 0.1
     validations: int = 20
+    keep: Literal["best", "last"] = "best"
     weights: Weights = "none"
     seed: int = 0
 
@@ -95,6 +98,7 @@ PRESETS = {
         optimiser="adamw",
         schedule="cosine",
         augment=True,
+        keep="last",
     ),
     # Small networks, minutes on a laptop without a GPU.
     "quick": TrainingSettings(
@@ -103,13 +107,16 @@ PRESETS = {
             NetworkSpec("segnet", "vgg11", width=0.25),
         ),
         student=NetworkSpec("deeplabv3plus", "resnet18"),
-        steps=160,
-        batch=4,
+        steps=200,
+        batch=6,
         tile=224,
         learning_rate=1e-3,
         optimiser="adamw",
         schedule="cosine",
         augment=True,
-        validations=6,
+        # In so few steps the teachers know little at first: early pseudo labels would teach that nothing is road.
+        warm_up=0.5,
+        validations=4,
+        keep="last",
     ),
 }

@@ -60,14 +60,14 @@ def write_report(
         networks: teachers and student in the states that were kept, by name.
         histories: of the teachers' step and of the student's.
     """
-    best = {name: scores for history in histories for name, scores in history.best.items()}
+    kept = {name: scores for history in histories for name, scores in history.kept.items()}
     parts = [
         "<h1>SSLKD training report</h1>",
-        _introduction(best["student"]),
+        _introduction(kept["student"]),
         "<h2>Scores on the validation area</h2>",
         "<p>About a tenth of the annotated area was held out: nothing was learned from it. Scores are of the "
         "road class unless said otherwise, from 0 to 1, higher is better.</p>",
-        _score_table(best, networks),
+        _score_table(kept, networks),
         "<h2>Found and missed on the validation area</h2>",
         '<p><b class="hit">Green</b>: roads that were found. <b class="false">Orange</b>: called road, but not '
         'drawn. <b class="miss">Red</b>: drawn, but missed.</p>',
@@ -98,13 +98,13 @@ def _percent(share: float) -> str:
     return "an unknown part" if math.isnan(share) else f"{share:.0%}"
 
 
-def _score_table(best: Mapping[str, Scores], networks: Mapping[str, nn.Module]) -> str:
+def _score_table(kept: Mapping[str, Scores], networks: Mapping[str, nn.Module]) -> str:
     head = "".join(f"<th>{title}</th>" for title in ("Network", "Parameters", *_SCORES.values()))
     rows = "".join(
         f"<tr><td>{name}</td><td class='number'>{count_parameters(networks[name]) / 1e6:.1f} M</td>"
         + "".join(f"<td class='number'>{asdict(scores)[key]:.3f}</td>" for key in _SCORES)
         + "</tr>"
-        for name, scores in best.items()
+        for name, scores in kept.items()
     )
     return f"<table><tr>{head}</tr>{rows}</table>"
 

@@ -75,7 +75,7 @@ def train_sslkd(
         taught = run.fit(step_1, _TEACHERS)
         student = _build(settings.student, data, settings, 0)
         distilled = run.fit(StudentTrainer(student, step_1.networks, warm_up=settings.warm_up), _STUDENT)
-        scores = distilled.best["student"]
+        scores = distilled.kept["student"]
         card = _card(data, settings, scores)
         networks = {**step_1.networks, "student": student}
         with written_whole(report) as partial:

@@ -152,6 +152,9 @@ def named_choice(
     key: str, description: str, names: list[str], default: str | None = None
 ) -> QgsProcessingParameterEnum:
     """Return a choice of names: scripts and models can be read; the first is the default unless told."""
-    return QgsProcessingParameterEnum(
+    choice = QgsProcessingParameterEnum(
         key, description, options=names, defaultValue=default or names[0], usesStaticStrings=True
     )
+    # `qgis_process help` of QGIS 3.22 asks for the option's number, which QGIS then refuses.
+    choice.setHelp(tr("By name: {}.").format(", ".join(names)))
+    return choice

@@ -58,7 +58,7 @@ def do(job: TrainJob | DetectJob | EvaluateJob, reporter: Reporter) -> Outputs:
 
 
 def _train(job: TrainJob, reporter: Reporter) -> Outputs:
-    _check_outputs([*job.labelled, *job.unlabelled], job.model, job.report)
+    _check_outputs([*job.labelled, *job.roads, *job.area, *job.unlabelled], job.model, job.report)
     device = choose_device(job.device)
     settings = _training_settings(job)
     inputs = TrainingInputs(
@@ -105,7 +105,7 @@ def _detect(job: DetectJob, reporter: Reporter) -> Outputs:
 
 def _evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
     if job.json_file is not None:
-        _check_outputs([job.surface], job.json_file)
+        _check_outputs([job.surface, *job.roads, *job.area], job.json_file)
     surface = inspect_raster(job.surface)
     roads = [read_polygons(path, job.road_width) for path in job.roads]
     found = evaluate_surface(surface, roads, _area(job.area), reporter)
@@ -129,12 +129,11 @@ def _area(paths: Sequence[str]) -> list[VectorLayer]:
 
 def _check_outputs(inputs: Sequence[str], *outputs: Path | None) -> None:
     """Checks before any work that the outputs can be written and do not replace an input."""
-    taken = {Path(path).absolute() for path in inputs}
-    for output in outputs:
-        if output is None:
-            continue
-        check_writable(output)
-        if output.absolute() in taken:
+    wanted = [output for output in outputs if output is not None]
+    check_writable(*wanted)
+    taken = {Path(path.partition("|layername=")[0]).resolve() for path in inputs}
+    for output in wanted:
+        if output.resolve() in taken:
             raise SettingError(f"The output {output} is one of the inputs; give it another name.")
 
 

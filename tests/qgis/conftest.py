@@ -178,16 +178,25 @@ def alive(pid):
 
 
 def qgis_process(profile, *arguments, **environment):
-    """Run the real qgis_process, with the plugin enabled in a profile of its own."""
+    """Run the real qgis_process to its end, with the plugin enabled in a profile of its own."""
+    process = start_qgis_process(profile, *arguments, **environment)
+    stdout, stderr = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def start_qgis_process(profile, *arguments, **environment):
+    """Start the real qgis_process, with the plugin enabled in a profile of its own."""
     # Debian 12's qgis_process is a wrapper that fails at once.
     program = next(path for path in ("/usr/bin/qgis_process.bin", "/usr/bin/qgis_process") if Path(path).exists())
     variables = {name: value for name, value in os.environ.items() if name != "SSLKD_PYTHON"}
-    variables.update(
-        QT_QPA_PLATFORM="offscreen",
-        QGIS_PLUGINPATH=str(PLUGINS),
-        QGIS_CUSTOM_CONFIG_PATH=str(profile),
-        **environment,
-    )
-    for command in (["plugins", "enable", "qgis_sslkd"], list(arguments)):
-        done = subprocess.run([program, *command], env=variables, capture_output=True, text=True, timeout=600)
-    return done
+    variables.update(QT_QPA_PLATFORM="offscreen", QGIS_PLUGINPATH=str(PLUGINS), QGIS_CUSTOM_CONFIG_PATH=str(profile))
+    variables.update(environment)
+    enable = [program, "plugins", "enable", "qgis_sslkd"]
+    subprocess.run(enable, env=variables, capture_output=True, check=True, timeout=60)
+    pipe = subprocess.PIPE
+    return subprocess.Popen([program, *arguments], env=variables, stdout=pipe, stderr=pipe, text=True)
+
+
+def as_arguments(name, parameters):
+    """Return the arguments of qgis_process that run an algorithm."""
+    return ["run", f"sslkd:{name}", *(f"--{key}={value}" for key, value in parameters.items())]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from conftest import alive
-from qgis.core import QgsProcessingException
+from qgis.core import QgsProcessingUtils
 from qgis.PyQt.QtCore import QCoreApplication, QElapsedTimer, QTimer
 
-from qgis_sslkd.client import JobCancelled, JobFailed, WorkerDied, WorkerNotStarted, run_worker
+from qgis_sslkd.client import JobCancelled, JobFailed, WorkerDied, WorkerNotStarted, run_job, run_worker
 
 PREAMBLE = """
 import json, os, signal, subprocess, sys, time
@@ -199,11 +199,7 @@ def test_the_window_lives_while_the_worker_is_silent(feedback):
     assert statistics.median(beats) < 50
 
 
-def test_the_job_file_and_the_log_lie_in_the_folder_that_qgis_clears(recorded_job, feedback):
-    from qgis.core import QgsProcessingUtils
-
-    from qgis_sslkd.client import run_job
-
+def test_the_job_lies_in_the_folder_that_qgis_clears(recorded_job, feedback):
     with pytest.raises(JobFailed, match="Recorded"):
         run_job({"kind": "train", "labelled": ["Weiß.tif"]}, feedback)
     assert recorded_job() == {"kind": "train", "labelled": ["Weiß.tif"]}

@@ -1,6 +1,7 @@
 """The whole way through QGIS and the real worker: layers in, model file, layers out."""
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -15,9 +16,12 @@ from conftest import (
     WORKER,
     Feedback,
     alive,
+    as_arguments,
     box,
     memory_layer,
     qgis_process,
+    save,
+    start_qgis_process,
     write_raster,
 )
 from osgeo import gdal
@@ -106,7 +110,7 @@ def training(scene, roads, tmp_path):
 
 @pytest.fixture
 def detection(scene, model, tmp_path):
-    return {"INPUT": scene, "MODEL": model, "SURFACE": str(tmp_path / "s.tif"), "DEVICE": "cpu", "TILE": 128}
+    return {"INPUT": scene, "MODEL": model, "SURFACE": str(tmp_path / "s.tif"), "DEVICE": "cpu", "TILE": 256}
 
 
 def assert_every_pixel_decided(surface, raster):
@@ -319,7 +323,7 @@ def test_cancel_ends_a_training_in_the_background_and_leaves_nothing(training, a
     task = QgsProcessingAlgRunnerTask(train, {**training, **ENDLESS}, context, feedback)
     task.executed.connect(lambda finished, results: ended.append((finished, results)))
     QgsApplication.taskManager().addTask(task)
-    assert wait_until(lambda: any("1/" in text for text in feedback.texts), 120), feedback.texts
+    assert wait_until(lambda: any("step 1 of 2" in text for text in feedback.texts), 120), feedback.texts
     running = workers()
     assert running
     cancelled = time.monotonic()
@@ -331,48 +335,64 @@ def test_cancel_ends_a_training_in_the_background_and_leaves_nothing(training, a
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture
+def saved_training(training, tmp_path):
+    """A training whose layers are files, which is all that qgis_process takes."""
+    files = {key: str(tmp_path / f"{key}.gpkg") for key in ("ANNOTATIONS", "AREA")}
+    for key, path in files.items():
+        save(training[key], path)
+    return {**training, **files, "LABELLED": training["LABELLED"][0]}
+
+
 def test_qgis_process_detects(detection, tmp_path):
-    arguments = [f"--{key}={value}" for key, value in detection.items()]
-    done = qgis_process(
-        tmp_path / "profile",
-        "run",
-        "sslkd:detectroads",
-        "--json",
-        "--",
-        *(a[2:] for a in arguments),
-        SSLKD_PYTHON=str(WORKER),
-    )
+    arguments = [*as_arguments("detectroads", detection), "--json"]
+    done = qgis_process(tmp_path / "profile", *arguments, SSLKD_PYTHON=str(WORKER))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["results"] == {"SURFACE": detection["SURFACE"]}
     assert_every_pixel_decided(detection["SURFACE"], detection["INPUT"])
 
 
-def test_qgis_process_trains(training, tmp_path):
-    flat = {**training, "LABELLED": training["LABELLED"][0]}
-    for key in ("ANNOTATIONS", "AREA"):
-        flat[key] = str(tmp_path / f"{key}.gpkg")
-        save(training[key], flat[key])
-    arguments = [f"--{key}={value}" for key, value in flat.items()]
-    done = qgis_process(tmp_path / "profile", "run", "sslkd:trainsslkd", *arguments, SSLKD_PYTHON=str(WORKER))
+def test_qgis_process_trains(saved_training, tmp_path):
+    arguments = as_arguments("trainsslkd", saved_training)
+    done = qgis_process(tmp_path / "profile", *arguments, SSLKD_PYTHON=str(WORKER))
     assert done.returncode == 0, done.stderr
     assert "step 1 of 2" in done.stdout
     assert "IOU:" in done.stdout
-    assert Path(training["MODEL"]).is_file() and Path(training["REPORT"]).is_file()
+    assert Path(saved_training["MODEL"]).is_file() and Path(saved_training["REPORT"]).is_file()
+
+
+def test_the_worker_does_not_outlive_qgis(saved_training, tmp_path):
+    others = set(workers())
+    arguments = as_arguments("trainsslkd", {**saved_training, **ENDLESS})
+    qgis = start_qgis_process(tmp_path / "profile", *arguments, SSLKD_PYTHON=str(WORKER))
+    assert wait_until(lambda: set(workers()) - others, 60)
+    (worker,) = set(workers()) - others
+    qgis.kill()
+    qgis.communicate()
+    # It may be importing its libraries still; from then on it has five seconds.
+    assert wait_until(lambda: not alive(worker), 40)
+    assert not Path(saved_training["MODEL"]).exists()
 
 
 def test_qgis_process_without_an_environment_says_how_to_mend_it(detection, tmp_path):
-    arguments = [f"--{key}={value}" for key, value in detection.items()]
-    done = qgis_process(tmp_path / "profile", "run", "sslkd:detectroads", *arguments)
+    done = qgis_process(tmp_path / "profile", *as_arguments("detectroads", detection))
     assert done.returncode != 0
-    assert "make install" in done.stdout + done.stderr
+    assert "make install" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
     assert not Path(detection["SURFACE"]).exists()
+
+
+def test_qgis_process_with_a_broken_environment_says_how_to_mend_it(detection, tmp_path):
+    done = qgis_process(tmp_path / "profile", *as_arguments("detectroads", detection), SSLKD_PYTHON=sys.executable)
+    assert done.returncode != 0
+    assert "The worker ended unexpectedly (exit code 1): ModuleNotFoundError" in done.stderr
+    assert "make install" in done.stderr
 
 
 def test_qgis_process_finds_the_environment_in_the_profile(detection, tmp_path):
     managed = tmp_path / "profile" / "profiles" / "default" / "sslkd"
     managed.mkdir(parents=True)
     (managed / "environment").symlink_to(WORKER.parent.parent)
-    arguments = [f"--{key}={value}" for key, value in detection.items()]
-    done = qgis_process(tmp_path / "profile", "run", "sslkd:detectroads", *arguments)
+    done = qgis_process(tmp_path / "profile", *as_arguments("detectroads", detection))
     assert done.returncode == 0, done.stderr
     assert_every_pixel_decided(detection["SURFACE"], detection["INPUT"])

@@ -72,10 +72,18 @@ def test_history_keeps_the_best_of_each_network():
     history = History()
     good, bad = Confusion(8, 1, 1, 90).scores(), Confusion(4, 5, 5, 86).scores()
     undefined = Confusion(0, 0, 0, 100).scores()
-    assert history.note_scores(1, {"a": undefined, "b": good}) == ["a", "b"]
-    assert history.note_scores(2, {"a": bad, "b": bad}) == ["a"]
-    assert history.note_scores(3, {"a": undefined, "b": good}) == []
-    assert history.best == {"a": bad, "b": good}
+    assert history.note_scores(1, {"a": undefined, "b": good}, "best") == ["a", "b"]
+    assert history.note_scores(2, {"a": bad, "b": bad}, "best") == ["a"]
+    assert history.note_scores(3, {"a": undefined, "b": good}, "best") == []
+    assert history.kept == {"a": bad, "b": good}
+
+
+def test_history_keeps_the_last_where_that_is_wanted():
+    history = History()
+    good, bad = Confusion(8, 1, 1, 90).scores(), Confusion(4, 5, 5, 86).scores()
+    assert history.note_scores(1, {"a": good}, "last") == ["a"]
+    assert history.note_scores(2, {"a": bad}, "last") == ["a"]
+    assert history.kept == {"a": bad}
 
 
 def test_history_of_a_term_that_comes_later():
@@ -119,7 +127,7 @@ def test_the_kept_state_is_the_one_with_the_best_scores(run):
     history = run.fit(trainer, STAGE)
     assert history.validated == [1, 3] or history.validated == [2, 3]
     again = validate(trainer.networks, run.data, CPU, run.reader)
-    assert again["a"] == history.best["a"]
+    assert again["a"] == history.kept["a"]
 
 
 def test_cancel_ends_at_the_next_step(run):
