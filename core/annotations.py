@@ -15,7 +15,6 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning
 from rasterio.features import rasterize
-from rasterio.transform import array_bounds
 from rasterio.windows import Window
 from shapely import STRtree
 
@@ -66,7 +65,9 @@ class VectorLayer:
 
     def _near(self, raster: RasterInfo) -> Geometries:
         """The polygons cut to the surroundings of a raster: its CRS may not reach to the rest of them."""
-        left, bottom, right, top = array_bounds(raster.height, raster.width, raster.transform)
+        extent = shapely.box(0, 0, raster.width, raster.height)
+        place = shapely.transform(extent, lambda points: np.column_stack(raster.transform @ tuple(points.T)))
+        left, bottom, right, top = shapely.bounds(place)
         margin = max(right - left, top - bottom) / 10
         around = (left - margin, bottom - margin, right + margin, top + margin)
         box = shapely.box(*project_bounds(raster.crs, self.crs, around))

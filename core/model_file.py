@@ -75,7 +75,7 @@ def load_card(path: Path) -> ModelCard:
         content["normalisation"] = Normalisation(**{k: tuple(v) for k, v in content["normalisation"].items()})
         content["classes"] = tuple(content["classes"])
         return ModelCard(**content)
-    except (OSError, safetensors.SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (OSError, safetensors.SafetensorError, AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise ModelFileError(
             f"{path} is no model of SSLKD; choose a .safetensors file that Train SSLKD wrote."
         ) from error

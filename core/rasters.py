@@ -118,7 +118,8 @@ class RasterReader:
     def read(self, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> tuple[Pixels, Mask]:
         """Pixels and validity of a window, resampled to a shape.
 
-        What lies outside of the raster is filled by mirroring and is not valid.
+        What lies outside of the raster mirrors what lies inside, pixels and validity alike: a network
+        then sees no edge.
 
         Args:
             raster: which raster.
@@ -140,7 +141,7 @@ class RasterReader:
         if (height, width) == shape:
             return pixels, valid
         margins = ((top, shape[0] - top - height), (left, shape[1] - left - width))
-        return np.pad(pixels, ((0, 0), *margins), mode="symmetric"), np.pad(valid, margins)
+        return np.pad(pixels, ((0, 0), *margins), mode="symmetric"), np.pad(valid, margins, mode="symmetric")
 
     def _read_inside(self, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> tuple[Pixels, Mask]:
         dataset = self._handle(raster.path)

@@ -23,6 +23,8 @@ from .windows import Tiling
 __all__ = ["RoadMapFiles", "RoadMapSettings", "check_model_fits", "make_road_map", "window_of_extent"]
 
 _DETECTION_SHARE = 0.9
+# What blending in float32 leaves of rounding; it would speckle roads whose probability is the threshold itself.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def make_road_map(
             )
             share = PartOfJob(reporter, 0, _DETECTION_SHARE if files.outlines else 1)
             for strip in slide(raster, window, card.normalisation, predict, tiling, share):
-                road = (strip.probability >= settings.threshold).astype(np.uint8)
+                road = (strip.probability >= settings.threshold - _ROUNDING).astype(np.uint8)
                 surface.append(np.where(strip.valid, road, np.uint8(SURFACE_NODATA)))
                 if probability:
                     probability.append(np.where(strip.valid, strip.probability, np.float32(PROBABILITY_NODATA)))

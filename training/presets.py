@@ -26,7 +26,8 @@ class TrainingSettings:
         optimiser: `sgd` (momentum 0.9, weight decay 1e-4) or `adamw` (weight decay 1e-2).
         schedule: `poly` (power 0.9, down to 1e-6) or `cosine` (down to 0).
         augment: whether windows are flipped and turned by right angles.
-        warm_up: share of each step of the method that is supervised alone.
+        teachers_warm_up: share of the teachers' step that is supervised alone.
+        student_warm_up: share of the student's step that is supervised alone.
         batch_norm_momentum: in the encoders.
         validations: how often each step of the method is validated.
         keep: `best` keeps each network as it was when it validated best; `last` as it is at the end, which is
@@ -47,7 +48,8 @@ class TrainingSettings:
     optimiser: Literal["sgd", "adamw"]
     schedule: Literal["poly", "cosine"]
     augment: bool
-    warm_up: float = 0.1
+    teachers_warm_up: float = 0.1
+    student_warm_up: float = 0.1
     batch_norm_momentum: float = 0.1
     validations: int = 20
     keep: Literal["best", "last"] = "best"
@@ -115,7 +117,7 @@ PRESETS = {
         schedule="cosine",
         augment=True,
         # In so few steps the teachers know little at first: early pseudo labels would teach that nothing is road.
-        warm_up=0.5,
+        teachers_warm_up=0.5,
         validations=4,
         keep="last",
     ),

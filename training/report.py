@@ -116,8 +116,19 @@ def _facts(card: ModelCard, run: Run) -> dict[str, str]:
         "Bands": f"{card.network.in_channels} of {card.dtype}",
         "Ground sampling distance": f"{card.gsd:.3f} m",
         "Device": describe_device(run.device),
-        **{name.replace("_", " ").capitalize(): str(value) for name, value in card.training.items()},
+        **{name.replace("_", " ").capitalize(): _readable(value) for name, value in card.training.items()},
     }
+
+
+def _readable(setting: object) -> str:
+    """A setting as people write it; networks as `deeplabv3plus / resnet50`."""
+    match setting:
+        case {"architecture": architecture, "encoder": encoder, "width": width}:
+            return f"{architecture} / {encoder}" + (f", {width:g} of its width" if width != 1 else "")
+        case tuple():
+            return "; ".join(map(_readable, setting))
+        case _:
+            return str(setting)
 
 
 def _table(facts: Mapping[str, str]) -> str:

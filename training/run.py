@@ -70,11 +70,11 @@ def train_sslkd(
         run = Run(data, settings, device, reader, reporter)
         step_1 = TeachersTrainer(
             {f"teacher {k}": _build(spec, data, settings, k) for k, spec in enumerate(settings.teachers, start=1)},
-            warm_up=settings.warm_up,
+            warm_up=settings.teachers_warm_up,
         )
         taught = run.fit(step_1, _TEACHERS)
         student = _build(settings.student, data, settings, 0)
-        distilled = run.fit(StudentTrainer(student, step_1.networks, warm_up=settings.warm_up), _STUDENT)
+        distilled = run.fit(StudentTrainer(student, step_1.networks, warm_up=settings.student_warm_up), _STUDENT)
         scores = distilled.kept["student"]
         card = _card(data, settings, scores)
         networks = {**step_1.networks, "student": student}

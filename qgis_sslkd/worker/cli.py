@@ -116,7 +116,7 @@ def job(file: Path) -> None:
         os.setpgid(0, 0)
     reporter = JsonReporter(claim_stdout(), listen_for_cancel())
     try:
-        outputs = _outputs(parse_job(file.read_text(encoding="utf-8")), reporter)
+        outputs = _outputs(_read(file), reporter)
     except CancelledError:
         reporter.send("cancelled")
         sys.exit(_CANCELLED)
@@ -124,6 +124,14 @@ def job(file: Path) -> None:
         reporter.send("error", text=str(error))
         sys.exit(_FAILED)
     reporter.send("result", outputs=outputs)
+
+
+def _read(file: Path) -> TrainJob | DetectJob | EvaluateJob:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingError(f"The job {file} cannot be read: {error.strerror}.") from error
+    return parse_job(text)
 
 
 def _run(kind: type[TrainJob | DetectJob | EvaluateJob], options: dict[str, Any]) -> None:
@@ -161,7 +169,7 @@ def _outputs(wanted: TrainJob | DetectJob | EvaluateJob, reporter: Reporter) -> 
 
     try:
         return do(wanted, reporter)
-    except OutOfMemoryError as error:
-        raise SettingError("The device has too little memory for this; choose a smaller batch or tile.") from error
+    except (MemoryError, OutOfMemoryError) as error:
+        raise SettingError("There is too little memory for this; choose a smaller batch or tile.") from error
     except OSError as error:
         raise SettingError(f"A file could not be read or written: {error}.") from error

@@ -25,7 +25,6 @@ from qgis.core import (
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = Path(os.environ.get("QGIS_PLUGINPATH", ROOT / "build" / "plugins")).absolute()
 WORKER = Path(os.environ.get("SSLKD_PYTHON", ROOT / "build" / "worker" / "bin" / "python")).absolute()
-QGIS_PYTHON = "/usr/share/qgis/python/plugins"
 
 gdal.UseExceptions()
 # The checkout, too, has a folder qgis_sslkd, without core and training inside: the staged one must be found first.

@@ -1,7 +1,7 @@
 """What the algorithms ask for, what they refuse, and the jobs that they make."""
 
 import pytest
-from conftest import LEFT, PIXEL, TOP, box, memory_layer, write_raster
+from conftest import LEFT, TOP, box, memory_layer, write_raster
 from qgis.core import (
     QgsApplication,
     QgsProcessingException,
@@ -261,7 +261,3 @@ def test_an_overlap_as_large_as_the_tile_is_refused(refusal, detect):
 )
 def test_a_value_of_the_wrong_kind_is_refused(refusal, train, detect, name, key, value):
     assert refusal(name, {**(train if name == "trainsslkd" else detect), key: value})
-
-
-def test_pixel_size_of_the_generated_rasters(ortho):
-    assert QgsRasterLayer(ortho).rasterUnitsPerPixelX() == PIXEL

@@ -25,9 +25,7 @@ def small_scene(tmp_path_factory):
         pixels[:, top:bottom, left:right] = 140
     pixels += np.random.default_rng(0).normal(scale=8, size=pixels.shape)
     profile = {"driver": "GTiff", "width": SIDE, "height": SIDE, "count": 3, "dtype": "uint8", "crs": "EPSG:32632"}
-    with rasterio.open(
-        folder / "scene.tif", "w", transform=from_origin(LEFT, TOP, PIXEL, PIXEL), **profile
-    ) as dataset:
+    with rasterio.open(folder / "scene.tif", "w", transform=from_origin(LEFT, TOP, PIXEL, PIXEL), **profile) as dataset:
         dataset.write(pixels.astype(np.uint8))
     _write(folder / "roads.gpkg", roads)
     _write(folder / "area.gpkg", [shapely.box(0, 0, SIDE // 2, SIDE)])

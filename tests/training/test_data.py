@@ -204,7 +204,7 @@ def test_a_raster_smaller_than_a_tile_is_padded(write_raster, write_layer, reade
     batch = Sampler(data, 2, (0,), False, reader).batch(0)
     assert batch.images.shape == (2, 3, TILE, TILE)
     assert (batch.labels != IGNORE).sum() <= 2 * 40 * 50
-    assert batch.valid.sum() == 2 * 40 * 50
+    assert batch.valid.all()  # mirrored, which is imagery as good as any
 
 
 def test_errors_name_the_thing(scene, write_raster, write_layer, reader):

@@ -1,7 +1,7 @@
 """The training loop: schedules, history, determinism, and that it learns."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -49,11 +49,14 @@ def test_cosine_schedule_is_its_formula():
 
 def test_paper_preset_is_the_paper():
     paper = PRESETS["paper"]
-    assert [(t.architecture, t.encoder) for t in paper.teachers] == [("deeplabv3plus", "resnet101"), ("segnet", "vgg16")]
+    assert [(t.architecture, t.encoder) for t in paper.teachers] == [
+        ("deeplabv3plus", "resnet101"),
+        ("segnet", "vgg16"),
+    ]
     assert (paper.student.architecture, paper.student.encoder) == ("deeplabv3plus", "resnet50")
     assert (paper.optimiser, paper.learning_rate, paper.schedule) == ("sgd", 0.01, "poly")
     assert (paper.steps, paper.batch, paper.tile, paper.augment) == (15_000, 5, 512, False)
-    assert (paper.warm_up, paper.batch_norm_momentum) == (0.1, 0.01)
+    assert (paper.teachers_warm_up, paper.student_warm_up, paper.batch_norm_momentum) == (0.1, 0.1, 0.01)
 
 
 def test_jobs_offer_the_presets_that_there_are():
@@ -124,10 +127,10 @@ def test_the_same_seed_gives_the_same_weights(run):
 
 def test_the_kept_state_is_the_one_with_the_best_scores(run):
     trainer = SupervisedTrainer({"a": networks()["teacher 0"]})
-    history = run.fit(trainer, STAGE)
-    assert history.validated == [1, 3] or history.validated == [2, 3]
+    history = replace(run, settings=replace(TINY, keep="best")).fit(trainer, STAGE)
+    assert history.validated == [2, 3]
     again = validate(trainer.networks, run.data, CPU, run.reader)
-    assert again["a"] == history.kept["a"]
+    assert asdict(again["a"]) == pytest.approx(asdict(history.kept["a"]), nan_ok=True)
 
 
 def test_cancel_ends_at_the_next_step(run):
@@ -149,15 +152,15 @@ def test_divergence_is_told(run):
 def test_a_tiny_run_overfits_a_tile(small_scene, reporter):
     """The student of the whole method finds the roads of the tile it learned from: road IoU above 0.9."""
     raster, roads, area = small_scene
-    settings = replace(TINY, steps=60, batch=4, warm_up=0.5, learning_rate=2e-3, validations=1)
+    settings = replace(TINY, steps=60, batch=4, learning_rate=2e-3, augment=False, validations=1)
     with RasterReader() as reader:
         data = prepare([raster], [roads], [area], [], settings.tile, 0, reader)
         run = Run(data, settings, CPU, reader, reporter)
-        step_1 = TeachersTrainer(networks(), warm_up=settings.warm_up)
+        step_1 = TeachersTrainer(networks(), warm_up=0.5)
         run.fit(step_1, STAGE)
         seed_torch(1)
         student = build_network(settings.student)
-        run.fit(StudentTrainer(student, step_1.networks, warm_up=settings.warm_up), replace(STAGE, number=2))
+        run.fit(StudentTrainer(student, step_1.networks, warm_up=0.5), replace(STAGE, number=2))
         tile = ValidationWindow(data.labelled[0], Window(10, 10, 64, 64))
         on_what_it_learned = replace(data, validation=(tile,))
         scores = validate({"student": student}, on_what_it_learned, CPU, reader)["student"]

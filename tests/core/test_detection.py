@@ -1,0 +1,320 @@
+"""The sliding window by known predictors: whatever the cut, the picture is put together exactly."""
+
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import rasterio.shutil
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from rasterio.io import MemoryFile
+from rasterio.transform import from_origin
+from rasterio.windows import Window
+from torch import nn
+
+from qgis_sslkd.core.detection import predictor, slide
+from qgis_sslkd.core.errors import CancelledError, RasterError
+from qgis_sslkd.core.rasters import Normalisation, inspect_raster
+from qgis_sslkd.core.windows import Tiling
+
+AS_IT_IS = Normalisation((0.0,), (1.0,))
+
+
+class Silent:
+    """A reporter that nobody listens to."""
+
+    def progress(self, fraction, text): ...
+    def info(self, text): ...
+    def warning(self, text): ...
+
+
+class Recorder:
+    """A predictor that keeps what it is shown and answers by a function of it."""
+
+    def __init__(self, answer):
+        self._answer, self.batches = answer, []
+
+    def __call__(self, images):
+        self.batches.append(images.copy())
+        return self._answer(images)
+
+    @property
+    def tiles(self):
+        return np.concatenate(self.batches)
+
+
+def first_band(images):
+    return images[:, 0]
+
+
+def always(value):
+    return lambda images: np.full((len(images), *images.shape[2:]), value, np.float32)
+
+
+@contextmanager
+def in_memory(pixels, **options):
+    """Pixels `(C, H, W)` as a raster in memory."""
+    bands, height, width = pixels.shape
+    profile = {"driver": "GTiff", "count": bands, "height": height, "width": width, "dtype": pixels.dtype.name}
+    place = {"crs": "EPSG:32632", "transform": from_origin(500_000, 5_200_000, 0.5, 0.5)}
+    with MemoryFile() as memory:
+        with memory.open(**profile, **place, **options) as dataset:
+            dataset.write(pixels)
+        yield inspect_raster(memory.name)
+
+
+def detect(raster, predict, tiling, window=None, normalisation=None, reporter=None):
+    """The probability and the validity of all strips, one below the other."""
+    window = window or Window(0, 0, raster.width, raster.height)
+    normalisation = normalisation or Normalisation((0.0,) * len(raster.bands), (1.0,) * len(raster.bands))
+    strips = list(slide(raster, window, normalisation, predict, tiling, reporter or Silent()))
+    return np.concatenate([s.probability for s in strips]), np.concatenate([s.valid for s in strips])
+
+
+@st.composite
+def tilings(draw):
+    tile = draw(st.sampled_from([32, 64, 96]))
+    # Not up to the tile itself: a step of a single pixel takes thousands of tiles.
+    return Tiling(tile, draw(st.integers(0, tile * 3 // 4)), draw(st.integers(1, 5)))
+
+
+SIDES = st.one_of(st.integers(1, 200), st.sampled_from([1, 31, 32, 33, 64, 65, 96, 97]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(SIDES, SIDES, tilings(), st.floats(0, 1, width=32))
+@example(1, 1, Tiling(32, 0, 1), 1.0)
+@example(1, 200, Tiling(32, 24, 3), 0.1)
+@example(1000, 1, Tiling(64, 16, 4), 0.7)
+@example(1, 1000, Tiling(64, 16, 4), 0.7)
+@example(64, 64, Tiling(64, 63, 1), 0.5)
+@example(65, 65, Tiling(64, 63, 2), 0.5)
+@example(40, 30, Tiling(512, 128, 1), 1.0)
+def test_a_constant_network_gives_a_constant_raster(height, width, tiling, value):
+    predict = Recorder(always(value))
+    with in_memory(np.zeros((1, height, width), np.uint8)) as raster:
+        probability, valid = detect(raster, predict, tiling)
+    assert probability.shape == valid.shape == (height, width)
+    assert probability.dtype == np.float32
+    assert valid.all()
+    np.testing.assert_allclose(probability, value, rtol=1e-6, atol=1e-7)
+    assert probability.max() <= 1
+    assert {images.shape[1:] for images in predict.batches} == {(1, tiling.tile, tiling.tile)}
+    assert max(map(len, predict.batches)) <= tiling.batch
+
+
+@settings(max_examples=60, deadline=None)
+@given(SIDES, SIDES, tilings(), st.data())
+@example(1, 1, Tiling(32, 8, 1), None)
+@example(130, 170, Tiling(32, 8, 3), None)
+def test_a_network_that_returns_its_input_gives_it_back(height, width, tiling, data):
+    """Nothing is shifted by a pixel, in the whole raster or in a part of it."""
+    pixels = np.random.default_rng(height * 1000 + width).random((1, height, width)).astype(np.float32)
+    window = Window(0, 0, width, height)
+    if data is not None:
+        top, left = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+        rows, columns = data.draw(st.integers(1, height - top)), data.draw(st.integers(1, width - left))
+        window = Window(left, top, columns, rows)
+    with in_memory(pixels) as raster:
+        probability, valid = detect(raster, first_band, tiling, window)
+    expected = pixels[0, window.row_off :, window.col_off :][: window.height, : window.width]
+    assert valid.shape == expected.shape and valid.all()
+    np.testing.assert_allclose(probability, expected, rtol=2e-6, atol=1e-7)
+
+
+def test_a_part_is_seen_with_its_surroundings():
+    """At the edge of an extent the network sees the raster's own pixels, not their mirror."""
+    pixels = np.random.default_rng(0).random((1, 100, 100)).astype(np.float32)
+
+    def pixel_to_the_right_and_below(images):
+        return np.roll(images[:, 0], (-1, -1), axis=(1, 2))
+
+    with in_memory(pixels) as raster:
+        probability, _ = detect(raster, pixel_to_the_right_and_below, Tiling(64, 0, 1), Window(20, 30, 40, 25))
+    np.testing.assert_array_equal(probability, pixels[0, 31:56, 21:61])
+
+
+def test_a_raster_of_3200_by_4000_is_exactly_88_tiles():
+    seen = []
+
+    def count(images):
+        seen.append(len(images))
+        return images[:, 0]
+
+    with in_memory(np.zeros((1, 3200, 4000), np.uint8)) as raster:
+        for _ in slide(raster, Window(0, 0, 4000, 3200), AS_IT_IS, count, Tiling(512, 128, 3), Silent()):
+            pass
+    assert sum(seen) == 88
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 7, 100])
+def test_the_batch_changes_nothing(batch):
+    pixels = np.random.default_rng(0).random((1, 150, 170)).astype(np.float32)
+    with in_memory(pixels) as raster:
+        alone, _ = detect(raster, lambda images: images[:, 0] ** 2, Tiling(64, 20, 1))
+        together, _ = detect(raster, lambda images: images[:, 0] ** 2, Tiling(64, 20, batch))
+    np.testing.assert_array_equal(alone, together)
+
+
+def test_strips_come_one_by_one_and_are_no_higher_than_a_tile():
+    with in_memory(np.zeros((1, 500, 40), np.uint8)) as raster:
+        predict = Recorder(first_band)
+        strips = slide(raster, Window(0, 0, 40, 500), AS_IT_IS, predict, Tiling(64, 16, 1), Silent())
+        first = next(strips)
+        assert len(first.probability) <= 64
+        assert len(predict.batches) == 1
+        assert sum(len(strip.probability) for strip in strips) == 500 - len(first.probability)
+
+
+def test_all_bands_reach_the_network_normalised():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64), dtype=np.uint8)
+    predict = Recorder(first_band)
+    with in_memory(pixels) as raster:
+        detect(raster, predict, Tiling(64, 0, 1), normalisation=Normalisation((127.5, 100, 0), (127.5, 50, 1)))
+    (tile,) = predict.tiles
+    expected = (pixels - np.array([127.5, 100, 0])[:, None, None]) / np.array([127.5, 50, 1])[:, None, None]
+    assert tile.dtype == np.float32
+    np.testing.assert_allclose(tile, expected, rtol=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(arrays(np.uint8, st.tuples(st.integers(1, 70), st.integers(1, 70)), elements=st.sampled_from([0, 0, 3])))
+def test_nodata_in_nodata_out(pixels):
+    with in_memory(pixels[None], nodata=0) as raster:
+        probability, valid = detect(raster, always(0.25), Tiling(32, 8, 2))
+    np.testing.assert_array_equal(valid, pixels > 0)
+    np.testing.assert_allclose(probability[valid], 0.25, rtol=1e-6)
+
+
+def test_a_value_of_zero_is_no_nodata():
+    """Neither a band of zeros nor a prediction of zero makes a pixel invalid."""
+    with in_memory(np.zeros((3, 50, 50), np.uint8)) as raster:
+        probability, valid = detect(raster, always(0.0), Tiling(32, 8, 1))
+    assert valid.all() and not probability.any()
+
+
+@pytest.mark.parametrize("kind", ["nodata", "alpha", "nan"])
+def test_empty_tiles_are_not_predicted(kind):
+    """Two of the four columns of tiles hold nothing, and the network does not see them."""
+    height, width, tile = 64, 256, 64
+    empty = np.zeros((height, width), bool)
+    empty[:, 64:192] = True
+    predict = Recorder(always(0.75))
+    values = np.where(empty, 0, 200)
+    pixels, options = {
+        "nodata": (values[None].astype(np.uint8), {"nodata": 0}),
+        "alpha": (
+            np.stack([values, values, values, ~empty * 255]).astype(np.uint8),
+            {"photometric": "RGB", "alpha": "YES"},
+        ),
+        "nan": (np.where(empty, np.nan, values)[None].astype(np.float32), {}),
+    }[kind]
+    with in_memory(pixels, **options) as raster:
+        probability, valid = detect(raster, predict, Tiling(tile, 0, 8))
+    np.testing.assert_array_equal(valid, ~empty)
+    np.testing.assert_allclose(probability[valid], 0.75, rtol=1e-6)
+    assert [len(images) for images in predict.batches] == [2]
+
+
+def test_nothing_is_predicted_where_nothing_is():
+    predict = Recorder(first_band)
+    with in_memory(np.zeros((2, 100, 130), np.uint8), nodata=0) as raster:
+        probability, valid = detect(raster, predict, Tiling(32, 8, 4))
+    assert predict.batches == []
+    assert valid.shape == probability.shape == (100, 130)
+    assert not valid.any()
+
+
+def test_invalid_pixels_look_like_the_mean_to_the_network():
+    pixels = np.full((1, 32, 32), 200, np.uint8)
+    pixels[0, :5] = 0
+    predict = Recorder(first_band)
+    with in_memory(pixels, nodata=0) as raster:
+        detect(raster, predict, Tiling(32, 0, 1), normalisation=Normalisation((100.0,), (50.0,)))
+    assert (predict.tiles[0, 0, :5] == 0).all()
+    assert (predict.tiles[0, 0, 5:] == 2).all()
+
+
+def test_progress_rises_to_the_end(reporter):
+    with in_memory(np.zeros((1, 200, 200), np.uint8)) as raster:
+        detect(raster, first_band, Tiling(64, 16, 2), reporter=reporter)
+    assert reporter.fractions == sorted(reporter.fractions)
+    assert reporter.fractions[-1] == 1
+    assert reporter.texts[-1] == "tile 16 of 16"
+
+
+def test_asked_to_stop_it_stops_and_its_threads_end(stopping_reporter):
+    before = threading.active_count()
+    reporter = stopping_reporter(stop_at=0.3)
+    with in_memory(np.zeros((1, 200, 200), np.uint8)) as raster, pytest.raises(CancelledError):
+        detect(raster, first_band, Tiling(32, 8, 2), reporter=reporter)
+    assert reporter.fractions[-1] < 0.35
+    assert threading.active_count() == before
+
+
+def test_threads_end_where_the_network_fails():
+    def fails(images):
+        raise ZeroDivisionError
+
+    before = threading.active_count()
+    with in_memory(np.zeros((1, 200, 200), np.uint8)) as raster, pytest.raises(ZeroDivisionError):
+        detect(raster, fails, Tiling(32, 8, 2))
+    assert threading.active_count() == before
+
+
+def test_damage_in_the_file_is_an_error_that_names_it(make_raster):
+    noise = np.random.default_rng(0).integers(0, 256, (1, 128, 128), dtype=np.uint8)
+    path = make_raster(noise, "torn.tif", tiled=True, blockxsize=32, blockysize=32, compress="deflate")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 300] = bytes(300)
+    path.write_bytes(content)
+    with pytest.raises(RasterError, match=r"torn\.tif cannot be read at column"):
+        detect(inspect_raster(str(path)), first_band, Tiling(32, 0, 1))
+
+
+class Contrast(nn.Module):
+    """Logits (0, band), and drop-out that must not be at work."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, images):
+        return torch.cat([torch.zeros_like(images), self.drop(images)], dim=1)
+
+
+def test_the_predictor_gives_the_probability_of_road():
+    images = np.random.default_rng(0).normal(size=(3, 1, 8, 8)).astype(np.float32)
+    found = predictor(Contrast(), torch.device("cpu"))(images)
+    assert found.shape == (3, 8, 8)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-images[:, 0])), rtol=1e-5)
+
+
+def test_a_network_over_a_raster_is_the_network_over_each_tile():
+    """Against the same blending by hand, in float64 and in one piece."""
+    network = nn.Conv2d(2, 2, 5, padding=2)
+    pixels = np.random.default_rng(0).random((2, 70, 90)).astype(np.float32)
+    predict = predictor(network, torch.device("cpu"))
+    with in_memory(pixels) as raster:
+        found, _ = detect(raster, predict, Tiling(64, 32, 4))
+    profile = 1e-3 + np.sin(np.pi * (np.arange(64) + 0.5) / 64) ** 2
+    total, weights = np.zeros((70, 90)), np.zeros((70, 90))
+    for row in (0, 6):
+        for column in (0, 26):
+            part = pixels[:, row : row + 64, column : column + 64]
+            weight = np.outer(profile, profile)
+            total[row : row + 64, column : column + 64] += weight * predict(part[None])[0]
+            weights[row : row + 64, column : column + 64] += weight
+    np.testing.assert_allclose(found, total / weights, rtol=1e-5)
+
+
+def test_a_virtual_mosaic_is_read_like_any_raster(make_raster, tmp_path):
+    pixels = np.random.default_rng(0).random((1, 80, 120)).astype(np.float32)
+    rasterio.shutil.copy(make_raster(pixels), tmp_path / "mosaic.vrt", driver="VRT")
+    raster = inspect_raster(str(tmp_path / "mosaic.vrt"))
+    probability, _ = detect(raster, first_band, Tiling(64, 16, 2))
+    np.testing.assert_allclose(probability, pixels[0], rtol=2e-6)

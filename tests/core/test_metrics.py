@@ -1,0 +1,95 @@
+"""Scores against sets of pixels counted one by one."""
+
+import math
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from qgis_sslkd.core.losses import IGNORE
+from qgis_sslkd.core.metrics import Confusion, confusion
+
+SHAPES = st.tuples(st.integers(1, 8), st.integers(1, 8))
+
+
+@st.composite
+def maps(draw):
+    shape = draw(SHAPES)
+    found = draw(arrays(bool, shape))
+    return found, draw(arrays(np.uint8, shape, elements=st.sampled_from([0, 1, IGNORE])))
+
+
+def expected(found, labels):
+    """Scores from sets, one pixel at a time."""
+    pixels = [(bool(f), int(t)) for f, t in zip(found.flat, labels.flat, strict=True) if t != IGNORE]
+
+    def scores(positive):
+        said = {k for k, (f, _) in enumerate(pixels) if f == bool(positive)}
+        true = {k for k, (_, t) in enumerate(pixels) if t == positive}
+
+        def share(part, whole):
+            return len(part) / len(whole) if whole else math.nan
+
+        precision, recall = share(said & true, said), share(said & true, true)
+        total = len(said) + len(true)
+        return precision, recall, share(said & true, said | true), 2 * len(said & true) / total if total else math.nan
+
+    precision, recall, iou, f1 = scores(1)
+    _, _, background_iou, background_f1 = scores(0)
+    return {
+        "oa": sum(f == (t == 1) for f, t in pixels) / len(pixels) if pixels else math.nan,
+        "precision": precision,
+        "recall": recall,
+        "iou": iou,
+        "f1": f1,
+        "macro_iou": (iou + background_iou) / 2,
+        "macro_f1": (f1 + background_f1) / 2,
+    }
+
+
+@given(maps())
+def test_scores_are_those_of_the_sets(pair):
+    found, labels = pair
+    total = confusion(found, labels)
+    assert total.pixels == np.count_nonzero(labels != IGNORE)
+    assert asdict(total.scores()) == pytest.approx(expected(found, labels), nan_ok=True)
+
+
+@given(st.builds(Confusion, *[st.integers(0, 10**12)] * 4))
+def test_f1_follows_from_the_iou(total):
+    scores = total.scores()
+    if not math.isnan(scores.iou):
+        assert scores.f1 == pytest.approx(2 * scores.iou / (1 + scores.iou))
+    if scores.precision + scores.recall > 0:
+        harmonic = 2 * scores.precision * scores.recall / (scores.precision + scores.recall)
+        assert scores.f1 == pytest.approx(harmonic)
+
+
+@given(maps(), st.integers(0, 8))
+def test_counts_of_parts_add_up(pair, cut):
+    found, labels = pair
+    parts = confusion(found[:cut], labels[:cut]) + confusion(found[cut:], labels[cut:])
+    assert parts == confusion(found, labels)
+
+
+def test_scores_worked_out_by_hand():
+    found = np.array([[1, 1, 1, 0, 0, 0, 1]], dtype=bool)
+    labels = np.array([[1, 1, 0, 1, 0, 0, IGNORE]], dtype=np.uint8)
+    scores = confusion(found, labels).scores()
+    assert scores.oa == pytest.approx(4 / 6)
+    assert (scores.precision, scores.recall) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
+    assert (scores.iou, scores.f1) == (0.5, pytest.approx(2 / 3))
+    assert scores.macro_iou == 0.5
+
+
+def test_all_road_against_no_road_is_zero_and_nothing_at_all_is_undefined():
+    everywhere = np.ones((2, 2), dtype=bool)
+    labels = np.zeros((2, 2), dtype=np.uint8)
+    assert confusion(everywhere, labels).scores().iou == 0
+    assert math.isnan(confusion(everywhere, labels).scores().recall)
+    assert math.isnan(confusion(~everywhere, labels).scores().iou)
+    assert confusion(~everywhere, labels).scores().oa == 1
+    assert all(map(math.isnan, asdict(Confusion().scores()).values()))

@@ -1,0 +1,297 @@
+"""Reading windows: the right pixels, and which of them are valid."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+from rasterio.windows import Window
+
+from qgis_sslkd.core.errors import RasterError
+from qgis_sslkd.core.rasters import Normalisation, RasterReader, inspect_raster, measure_normalisation
+
+RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+HEIGHT, WIDTH = 37, 53
+
+
+def whole(raster):
+    return Window(0, 0, raster.width, raster.height)
+
+
+def read(path, window=None, shape=None):
+    raster = inspect_raster(str(path))
+    window = window or whole(raster)
+    with RasterReader() as reader:
+        return reader.read(raster, window, shape or (window.height, window.width))
+
+
+@pytest.fixture
+def noise():
+    return np.random.default_rng(0).integers(0, 256, (3, HEIGHT, WIDTH), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def module_raster(tmp_path_factory):
+    """A raster of noise and its pixels, for properties that are tried on many windows."""
+    pixels = np.random.default_rng(1).integers(0, 256, (2, HEIGHT, WIDTH), dtype=np.uint8)
+    path = tmp_path_factory.mktemp("noise") / "noise.tif"
+    profile = {"driver": "GTiff", "width": WIDTH, "height": HEIGHT, "count": 2, "dtype": "uint8", "crs": "EPSG:32632"}
+    with rasterio.open(path, "w", transform=Affine(0.5, 0, 5e5, 0, -0.5, 5.2e6), **profile) as dataset:
+        dataset.write(pixels)
+    return inspect_raster(str(path)), pixels
+
+
+def test_what_is_known_of_a_raster(make_raster, noise):
+    transform = Affine(0.3, 0, 5e5, 0, -0.3, 5.2e6)
+    raster = inspect_raster(str(make_raster(noise, "städte [1].tif", transform=transform)))
+    assert (raster.width, raster.height, raster.bands, raster.dtype) == (WIDTH, HEIGHT, (1, 2, 3), "uint8")
+    assert (raster.crs, raster.transform) == (CRS.from_epsg(32632), transform)
+    assert raster.gsd == pytest.approx(0.3, rel=1e-3)
+    assert raster.name == "städte [1].tif"
+    assert not raster.masked
+
+
+def test_alpha_is_no_imagery(make_raster, noise):
+    pixels = np.concatenate([noise, noise[:1]])
+    raster = inspect_raster(str(make_raster(pixels, colours=(*RGB, ColorInterp.alpha))))
+    assert raster.bands == (1, 2, 3)
+    assert raster.masked
+
+
+def refusal(path):
+    with pytest.raises(RasterError) as caught:
+        inspect_raster(str(path))
+    message = str(caught.value)
+    assert str(path) in message
+    return message
+
+
+def test_a_raster_without_crs_is_refused(make_raster, noise):
+    assert "no coordinate reference system" in refusal(make_raster(noise, crs=None))
+
+
+def test_a_crs_that_is_nowhere_is_refused(make_raster, noise):
+    local = CRS.from_wkt('LOCAL_CS["Arbitrary (m)",UNIT["metre",1]]')
+    assert "no place on the Earth" in refusal(make_raster(noise, crs=local))
+
+
+def test_what_is_no_raster_is_refused(tmp_path):
+    text = tmp_path / "text.tif"
+    text.write_text("no raster")
+    for path in (text, tmp_path / "missing.tif", tmp_path):
+        assert "cannot be read" in refusal(path)
+
+
+def test_what_holds_no_imagery_is_refused(make_raster, noise):
+    assert "no imagery" in refusal(make_raster(noise[:1].astype(np.complex64), "complex.tif"))
+    assert "no imagery" in refusal(make_raster(noise[:1], "alpha.tif", colours=[ColorInterp.alpha]))
+
+
+LAYOUTS = [
+    {},
+    {"compress": "deflate"},
+    {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "deflate"},
+    {"tiled": True, "blockxsize": 16, "blockysize": 16, "interleave": "band"},
+    {"interleave": "band"},
+]
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
+@pytest.mark.parametrize("options", LAYOUTS, ids=lambda options: "-".join(map(str, options.values())) or "plain")
+def test_a_truncated_raster_is_refused(make_raster, noise, options, share):
+    path = make_raster(noise, **options)
+    inspect_raster(str(path))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    assert "cannot be read" in refusal(path)
+
+
+def test_damage_in_the_middle_is_found_when_it_is_read(make_raster, noise):
+    path = make_raster(noise, tiled=True, blockxsize=16, blockysize=16, compress="deflate")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 200] = bytes(200)
+    path.write_bytes(content)
+    raster = inspect_raster(str(path))
+    with RasterReader() as reader, pytest.raises(RasterError, match=r"column 0, row 0.*damaged") as caught:
+        reader.read(raster, whole(raster), (HEIGHT, WIDTH))
+    assert str(path) in str(caught.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_any_window_holds_the_rasters_own_pixels(module_raster, data):
+    raster, pixels = module_raster
+    height, width = data.draw(st.integers(1, 100)), data.draw(st.integers(1, 100))
+    row = data.draw(st.integers(1 - height, HEIGHT - 1))
+    column = data.draw(st.integers(1 - width, WIDTH - 1))
+    with RasterReader() as reader:
+        found, valid = reader.read(raster, Window(column, row, width, height), (height, width))
+    rows, columns = np.arange(row, row + height), np.arange(column, column + width)
+    inside = ((rows >= 0) & (rows < HEIGHT))[:, None] & ((columns >= 0) & (columns < WIDTH))
+    assert valid.all()
+    expected = pixels[:, rows.clip(0, HEIGHT - 1)][:, :, columns.clip(0, WIDTH - 1)]
+    np.testing.assert_array_equal(found[:, inside], expected[:, inside])
+    # What lies outside is made of what lies inside: nothing foreign for the network to see.
+    assert np.isin(found, expected[:, inside]).all()
+
+
+def test_beyond_the_edge_is_its_mirror(make_raster, noise):
+    found, valid = read(make_raster(noise), Window(-4, -3, WIDTH + 9, HEIGHT + 7))
+    np.testing.assert_array_equal(found, np.pad(noise, ((0, 0), (3, 4), (4, 5)), mode="symmetric"))
+    assert valid.all()
+
+
+def test_shrinking_takes_the_mean(make_raster):
+    pixels = np.random.default_rng(0).random((2, 16, 24)).astype(np.float32)
+    found, valid = read(make_raster(pixels), shape=(8, 12))
+    np.testing.assert_allclose(found, pixels.reshape(2, 8, 2, 12, 2).mean(axis=(2, 4)), rtol=1e-6)
+    assert valid.all()
+
+
+@pytest.mark.parametrize("shape", [(10, 10), (64, 64), (37, 90), (1, 1)])
+def test_resampling_keeps_what_is_constant(make_raster, shape):
+    path = make_raster(np.full((1, HEIGHT, WIDTH), 77, np.uint8))
+    found, valid = read(path, Window(5, 5, 30, 30), shape)
+    assert found.shape == (1, *shape)
+    assert (found == 77).all() and valid.all()
+    # Half of this window lies beyond the raster.
+    found, valid = read(path, Window(WIDTH - 16, 0, 32, 32), (8, 8))
+    assert (found == 77).all()
+    assert valid.all()
+
+
+def test_a_pixel_is_nodata_where_all_bands_are(make_raster):
+    pixels = np.array([[[0, 5, 0, 0]], [[0, 0, 5, 0]], [[0, 0, 0, 5]]], dtype=np.uint8)
+    _, valid = read(make_raster(pixels, nodata=0))
+    assert valid.tolist() == [[False, True, True, True]]
+
+
+def test_zero_is_a_value_like_any_other_where_no_nodata_is_declared(make_raster):
+    _, valid = read(make_raster(np.zeros((3, 4, 4), np.uint8)))
+    assert valid.all()
+
+
+def test_near_infrared_is_no_alpha(make_raster):
+    pixels = np.array([[[0, 9, 0]], [[0, 9, 0]], [[0, 9, 0]], [[0, 0, 9]]], dtype=np.uint8)
+    path = make_raster(pixels, nodata=0, photometric="RGB")
+    assert inspect_raster(str(path)).bands == (1, 2, 3, 4)
+    assert read(path)[1].tolist() == [[False, True, True]]
+
+
+@pytest.mark.parametrize("nodata", [None, 7])
+def test_alpha_decides_whatever_the_colours_are(make_raster, nodata):
+    alpha = np.array([[255, 0], [1, 0]], dtype=np.uint8)
+    pixels = np.stack([np.full((2, 2), 7, np.uint8)] * 3 + [alpha])
+    found, valid = read(make_raster(pixels, colours=(*RGB, ColorInterp.alpha), nodata=nodata))
+    assert found.shape == (3, 2, 2)
+    assert valid.tolist() == [[True, False], [True, False]]
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_mask_inside_or_beside_the_file_decides(make_raster, beside):
+    mask = np.array([[255, 0, 255]], dtype=np.uint8)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=not beside):
+        path = make_raster(np.full((3, 1, 3), 5, np.uint8), mask=mask)
+    assert (path.parent / f"{path.name}.msk").exists() == beside
+    assert read(path)[1].tolist() == [[True, False, True]]
+
+
+@pytest.mark.parametrize("nodata", [None, np.nan, -9999])
+def test_what_is_no_number_is_not_valid(make_raster, nodata):
+    pixels = np.ones((2, 1, 4), dtype=np.float32)
+    pixels[0, 0, 0] = np.nan
+    pixels[1, 0, 1] = np.inf
+    pixels[:, 0, 2] = np.nan if nodata is None else nodata
+    _, valid = read(make_raster(pixels, nodata=nodata))
+    assert valid.tolist() == [[False, False, False, True]]
+
+
+def test_validity_is_that_of_the_window_too(make_raster):
+    pixels = np.random.default_rng(0).integers(0, 2, (1, 20, 20), dtype=np.uint8)
+    path = make_raster(pixels, nodata=0)
+    np.testing.assert_array_equal(read(path, Window(3, 7, 11, 9))[1], pixels[0, 7:16, 3:14] > 0)
+
+
+def test_many_threads_read_the_same(make_raster, noise):
+    raster = inspect_raster(str(make_raster(noise, tiled=True, blockxsize=16, blockysize=16)))
+    windows = [Window(k % WIDTH, k % HEIGHT, 10, 10) for k in range(200)]
+    with RasterReader() as reader, ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda window: reader.read(raster, window, (10, 10)), windows))
+        for window, (pixels, valid) in zip(windows, together, strict=True):
+            alone = reader.read(raster, window, (10, 10))
+            np.testing.assert_array_equal(pixels, alone[0])
+            np.testing.assert_array_equal(valid, alone[1])
+
+
+def test_eight_bits_are_normalised_as_in_the_paper(make_raster, noise):
+    raster = inspect_raster(str(make_raster(noise)))
+    with RasterReader() as reader:
+        normalisation = measure_normalisation([raster], reader)
+    valid = np.random.default_rng(2).random((HEIGHT, WIDTH)) < 0.5
+    images = normalisation.apply(noise, valid)
+    assert images.dtype == np.float32
+    np.testing.assert_allclose(images[:, valid], noise[:, valid] / 255 * 2 - 1, atol=1e-6)
+    assert (images[:, ~valid] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "float32", "float64"])
+def test_other_types_are_normalised_by_the_middle_of_their_values(make_raster, dtype):
+    rng = np.random.default_rng(0)
+    first, second = (rng.normal([[[500]], [[3000]]], 100, (2, 60, 70)).astype(dtype) for _ in range(2))
+    first[:, :10] = -1 if dtype != "uint16" else 0
+    rasters = [
+        inspect_raster(str(make_raster(first, "first.tif", nodata=first[0, 0, 0]))),
+        inspect_raster(str(make_raster(second, "second.tif"))),
+    ]
+    with RasterReader() as reader:
+        normalisation = measure_normalisation(rasters, reader)
+    values = np.concatenate([first[:, 10:].reshape(2, -1), second.reshape(2, -1)], axis=1).astype(np.float64)
+    low, high = np.percentile(values, [1, 99], axis=1)
+    assert normalisation.mean == pytest.approx((low + high) / 2)
+    assert normalisation.std == pytest.approx((high - low) / 2)
+
+
+def test_a_constant_raster_is_normalised_to_zero(make_raster):
+    pixels = np.full((1, 5, 5), 300, np.uint16)
+    raster = inspect_raster(str(make_raster(pixels)))
+    with RasterReader() as reader:
+        normalisation = measure_normalisation([raster], reader)
+    assert (normalisation.apply(pixels, np.ones((5, 5), bool)) == 0).all()
+
+
+def test_nothing_but_nodata_cannot_be_normalised(make_raster):
+    raster = inspect_raster(str(make_raster(np.zeros((1, 5, 5), np.uint16), nodata=0)))
+    with RasterReader() as reader, pytest.raises(RasterError, match="all is nodata"):
+        measure_normalisation([raster], reader)
+
+
+def test_nan_in_invalid_pixels_does_not_reach_the_network():
+    images = Normalisation((1.0,), (2.0,)).apply(np.array([[[np.nan, 5.0]]]), np.array([[False, True]]))
+    assert images.tolist() == [[[0.0, 2.0]]]
+
+
+REAL = {
+    "atlanta_pan_uint16_utm16n_nodata0.tif": (1, 0.5),
+    "landsat_customproj_int16_nodata-9999.tif": (3, 30),
+    "naip_nd_5m_4band_20120731.tif": (4, 5),
+    "rotterdam_wv2_ms2.tif": (4, 1),
+    "vegas_rgba_uint8_epsg4326.tif": (3, 0.27),
+    "zanzibar_drone_7.75cm_utm37s.tif": (3, 0.0775),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_rasters_are_understood(data_folder, name):
+    bands, gsd = REAL[name]
+    raster = inspect_raster(str(data_folder / "georeferenced" / name))
+    assert len(raster.bands) == bands
+    assert raster.gsd == pytest.approx(gsd, rel=0.01)
+    with RasterReader() as reader:
+        pixels, valid = reader.read(raster, whole(raster), (200, 200))
+    assert pixels.shape == (bands, 200, 200)
+    assert valid.any()

@@ -1,0 +1,168 @@
+"""Events on the real standard output, whatever libraries print; the line `cancel`; the end of the input."""
+
+import io
+import json
+import subprocess
+import sys
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from qgis_sslkd.core.errors import CancelledError
+from qgis_sslkd.worker import protocol
+from qgis_sslkd.worker.protocol import JsonReporter
+
+PREAMBLE = """
+import ctypes, logging, os, subprocess, sys, threading, time, warnings
+from qgis_sslkd.worker.protocol import JsonReporter, claim_stdout, listen_for_cancel
+"""
+
+
+def start(code, folder):
+    # In another folder, where the project is found as it is installed.
+    return subprocess.Popen(
+        [sys.executable, "-c", PREAMBLE + code],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+NOISE = """
+print("before")
+reporter = JsonReporter(claim_stdout(), listen_for_cancel())
+print("from Python")
+sys.stdout.write("without a line's end")
+os.write(1, b"from a file descriptor\\n")
+ctypes.CDLL(None).puts(b"from C")
+ctypes.CDLL(None).fflush(None)
+subprocess.run(["echo", "from another program"])
+reporter.info("Straße\\nnach Zürich")
+print("in between")
+warnings.warn("from a warning")
+logging.warning("from a log")
+reporter.send("result", outputs={"iou": 0.5})
+print("afterwards")
+"""
+
+
+def test_whatever_is_printed_the_standard_output_is_json(tmp_path):
+    worker = start(NOISE, tmp_path)
+    stdout, stderr = worker.communicate(timeout=30)
+    lines = stdout.splitlines()
+    # What was printed before the claim is the one thing that cannot be called back.
+    assert lines[0] == "before"
+    assert [json.loads(line) for line in lines[1:]] == [
+        {"event": "message", "level": "info", "text": "Straße\nnach Zürich"},
+        {"event": "result", "outputs": {"iou": 0.5}},
+    ]
+    assert worker.returncode == 0
+    for noise in ("Python", "a file descriptor", "C", "another program", "a warning", "a log"):
+        assert f"from {noise}" in stderr
+    assert "afterwards" in stderr
+
+
+def test_an_event_is_out_before_the_next_thing_happens(tmp_path):
+    worker = start("JsonReporter(claim_stdout(), threading.Event()).info('now')\ntime.sleep(60)", tmp_path)
+    try:
+        assert json.loads(worker.stdout.readline())["text"] == "now"
+        assert worker.poll() is None
+    finally:
+        worker.kill()
+        worker.communicate()
+
+
+WAITING = """
+stop = listen_for_cancel()
+print("ready", flush=True)
+print("asked" if stop.wait(30) else "never", flush=True)
+"""
+
+
+def test_the_line_cancel_asks_to_stop(tmp_path):
+    worker = start(WAITING, tmp_path)
+    worker.stdout.readline()
+    for line in ("\n", "something else\n", "canceled\n", "Cancel\n"):
+        worker.stdin.write(line)
+    worker.stdin.flush()
+    time.sleep(0.3)
+    assert worker.poll() is None
+    began = time.monotonic()
+    worker.stdin.write("cancel\n")
+    worker.stdin.flush()
+    assert worker.stdout.readline() == "asked\n"
+    assert time.monotonic() - began < 2
+    # The end of the program, while the thread still listens, is an ordinary one.
+    assert worker.wait(10) == 0
+    assert worker.communicate()[1] == ""
+
+
+def test_the_end_of_the_input_asks_to_stop_too(tmp_path):
+    worker = start(WAITING, tmp_path)
+    assert worker.communicate(timeout=20)[0] == "ready\nasked\n"
+    assert worker.returncode == 0
+
+
+def test_a_worker_that_does_not_stop_by_itself_is_ended(tmp_path):
+    """Whoever started it is gone, and it hangs where nobody asks it."""
+    worker = start("listen_for_cancel()\ntime.sleep(300)", tmp_path)
+    began = time.monotonic()
+    worker.communicate(timeout=30)
+    assert worker.returncode == 1
+    assert time.monotonic() - began < 15
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(protocol, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+@pytest.fixture
+def stop():
+    return threading.Event()
+
+
+def events(stream):
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_progress_comes_at_a_pace_to_follow(clock, stop):
+    stream = io.StringIO()
+    reporter = JsonReporter(stream, stop)
+    for step in range(1000):  # ten seconds
+        clock.now = 1000 + step / 100
+        reporter.progress(step / 1000, f"step {step}")
+    found = events(stream)
+    assert found[0] == {"event": "progress", "fraction": 0.0, "text": "step 0"}
+    assert 18 <= len(found) <= 22
+    assert [event["text"] for event in found if "text" in event] == ["step 0", "step 500"]
+    assert [event["fraction"] for event in found] == sorted(event["fraction"] for event in found)
+
+
+def test_no_message_is_left_out(clock, stop):
+    stream = io.StringIO()
+    reporter = JsonReporter(stream, stop)
+    for k in range(5):
+        reporter.progress(0.5, "busy")
+        reporter.info(f"fact {k}")
+        reporter.warning(f"doubt {k}")
+    levels = [(event["level"], event["text"]) for event in events(stream) if event["event"] == "message"]
+    assert levels == [pair for k in range(5) for pair in (("info", f"fact {k}"), ("warning", f"doubt {k}"))]
+
+
+def test_once_asked_every_progress_ends_the_work(clock, stop):
+    stream = io.StringIO()
+    reporter = JsonReporter(stream, stop)
+    reporter.progress(0.1, "busy")
+    stop.set()
+    for _ in range(2):
+        with pytest.raises(CancelledError):
+            reporter.progress(0.2, "busy")
+    assert len(events(stream)) == 1
