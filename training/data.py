@@ -17,11 +17,10 @@ from ..core.errors import AnnotationError, RasterError
 from ..core.losses import IGNORE
 from ..core.rasters import Images, Mask, Normalisation, RasterInfo, RasterReader, measure_normalisation
 from ..core.trainers import Batch
+from .hold_out import hold_out
 
 __all__ = ["Sampler", "Source", "TrainingData", "ValidationWindow", "check_alike", "prepare", "read_window"]
 
-_HELD_OUT = 0.1
-_LEAST_UNITS = 10
 _TRIES = 16
 _SAME_GSD = 0.05
 _LEAST_LABELLED = 0.25
@@ -119,7 +118,7 @@ def prepare(
     annotations = {raster: annotate(raster, roads, area) for raster in labelled}
     annotations = {r: a for r, a in annotations.items() if len(a.area.geometries)}
     _check_annotations(annotations, roads, area)
-    training, held_out = _hold_out(annotations, 2 * tile, np.random.default_rng(seed))
+    training, held_out = hold_out(annotations, 2 * tile, np.random.default_rng(seed))
     return TrainingData(
         labelled=tuple(_source(r, a, gsd, tile, _bounds(a)) for r, a in training.items()),
         unlabelled=tuple(_unlabelled(unlabelled or labelled, roads, area, bool(unlabelled), gsd, tile)),
@@ -311,71 +310,6 @@ def _check_annotations(
 
 def _names(layers: Sequence[VectorLayer]) -> str:
     return ", ".join(layer.path for layer in layers)
-
-
-def _hold_out(
-    annotations: Mapping[RasterInfo, Annotation], side: int, rng: np.random.Generator
-) -> tuple[dict[RasterInfo, Annotation], dict[RasterInfo, Annotation]]:
-    """Splits the annotated area into what is learned from and about a tenth to validate on, by whole blocks.
-
-    Blocks are parts of the area, cut where they are much larger than `side` pixels, and cut finer where
-    that gives too few of them.
-    """
-    while True:
-        units = [(raster, block) for raster, a in annotations.items() for block in _blocks(a, side)]
-        if len(units) >= _LEAST_UNITS or side < 2:
-            break
-        side //= 2
-    if len(units) < 2:
-        raise AnnotationError("The annotated area is too small to hold a part of it out for validation; draw more.")
-    chosen = _choose(units, annotations, rng)
-    return (
-        _grouped([unit for k, unit in enumerate(units) if k not in chosen], annotations),
-        _grouped([units[k] for k in sorted(chosen)], annotations),
-    )
-
-
-def _blocks(annotation: Annotation, side: int) -> list[shapely.Geometry]:
-    return [block for part in annotation.area.geometries for block in _cut(part, side)]
-
-
-def _cut(part: shapely.Geometry, side: int) -> list[shapely.Geometry]:
-    """A polygon cut by a grid of equal cells, each at least `side` wide, or as it is where it is smaller."""
-    left, top, right, bottom = shapely.bounds(part)
-    across, down = max(1, int((right - left) // side)), max(1, int((bottom - top) // side))
-    xs, ys = np.linspace(left, right, across + 1), np.linspace(top, bottom, down + 1)
-    cells = [shapely.box(xs[i], ys[j], xs[i + 1], ys[j + 1]) for j in range(down) for i in range(across)]
-    pieces = shapely.get_parts(shapely.intersection(part, cells))
-    return [piece for piece in pieces if piece.area > 0]
-
-
-def _choose(
-    units: Sequence[tuple[RasterInfo, shapely.Geometry]],
-    annotations: Mapping[RasterInfo, Annotation],
-    rng: np.random.Generator,
-) -> set[int]:
-    """Random blocks of about a tenth of the area in all, the first of which shows a road; at least one is left over."""
-    areas = np.array([block.area * raster.gsd**2 for raster, block in units])
-    order = rng.permutation(len(units))
-    has_road = [len(annotations[units[k][0]].roads.query(units[k][1], predicate="intersects")) > 0 for k in order]
-    with_road_first: list[int] = [*order[np.array(has_road)].tolist(), *order[~np.array(has_road)].tolist()]
-    chosen = {with_road_first[0]}
-    for k in with_road_first[1:]:
-        if sum(areas[list(chosen)]) + areas[k] <= _HELD_OUT * areas.sum():
-            chosen.add(k)
-    return chosen
-
-
-def _grouped(
-    units: Sequence[tuple[RasterInfo, shapely.Geometry]], annotations: Mapping[RasterInfo, Annotation]
-) -> dict[RasterInfo, Annotation]:
-    """The blocks of each raster that has any, joined where they touch, as the area of its annotation."""
-    grouped = {}
-    for raster, annotation in annotations.items():
-        blocks = [block for owner, block in units if owner is raster]
-        if blocks:
-            grouped[raster] = annotation.inside(shapely.get_parts(shapely.union_all(blocks)))
-    return grouped
 
 
 def _validation(source: Source) -> list[ValidationWindow]:

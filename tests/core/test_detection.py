@@ -137,6 +137,16 @@ def test_a_part_is_seen_with_its_surroundings():
     np.testing.assert_array_equal(probability, pixels[0, 31:56, 21:61])
 
 
+def test_beyond_the_raster_the_network_sees_its_mirror():
+    """A grey margin would be an edge, which a network takes for something."""
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 40, 50), dtype=np.uint8)
+    predict = Recorder(first_band)
+    with in_memory(pixels) as raster:
+        detect(raster, predict, Tiling(64, 0, 1), normalisation=Normalisation((100, 100), (50, 50)))
+    mirrored = np.pad(pixels, ((0, 0), (0, 24), (0, 14)), mode="symmetric")
+    np.testing.assert_allclose(predict.tiles[0], (mirrored.astype(float) - 100) / 50, rtol=1e-6)
+
+
 def test_a_raster_of_3200_by_4000_is_exactly_88_tiles():
     seen = []
 

@@ -1,0 +1,93 @@
+"""Holds a part of the annotated area out of the training, to validate on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import shapely
+
+from ..core.annotations import Annotation
+from ..core.errors import AnnotationError
+from ..core.rasters import RasterInfo
+
+__all__ = ["hold_out"]
+
+_HELD_OUT = 0.1
+_LEAST_UNITS = 10
+
+
+def hold_out(
+    annotations: Mapping[RasterInfo, Annotation], side: int, rng: np.random.Generator
+) -> tuple[dict[RasterInfo, Annotation], dict[RasterInfo, Annotation]]:
+    """Splits the annotated area into what is learned from and about a tenth to validate on, by whole blocks.
+
+    Blocks are parts of the area, cut where they are much larger than `side` pixels, and cut finer where
+    that gives too few of them.
+
+    Args:
+        annotations: by raster; the areas are in pixels of their raster.
+        side: what blocks are cut to, in pixels.
+        rng: which blocks are held out.
+
+    Returns:
+        The annotations with the areas to learn from, and with those held out, without rasters that have none.
+
+    Raises:
+        AnnotationError: if the area is too small to be cut.
+    """
+    while True:
+        units = [(raster, block) for raster, a in annotations.items() for block in _blocks(a, side)]
+        if len(units) >= _LEAST_UNITS or side < 2:
+            break
+        side //= 2
+    if len(units) < 2:
+        raise AnnotationError("The annotated area is too small to hold a part of it out for validation; draw more.")
+    chosen = _choose(units, annotations, rng)
+    return (
+        _grouped([unit for k, unit in enumerate(units) if k not in chosen], annotations),
+        _grouped([units[k] for k in sorted(chosen)], annotations),
+    )
+
+
+def _blocks(annotation: Annotation, side: int) -> list[shapely.Geometry]:
+    return [block for part in annotation.area.geometries for block in _cut(part, side)]
+
+
+def _cut(part: shapely.Geometry, side: int) -> list[shapely.Geometry]:
+    """A polygon cut by a grid of equal cells, each at least `side` wide, or as it is where it is smaller."""
+    left, top, right, bottom = shapely.bounds(part)
+    across, down = max(1, int((right - left) // side)), max(1, int((bottom - top) // side))
+    xs, ys = np.linspace(left, right, across + 1), np.linspace(top, bottom, down + 1)
+    cells = [shapely.box(xs[i], ys[j], xs[i + 1], ys[j + 1]) for j in range(down) for i in range(across)]
+    pieces = shapely.get_parts(shapely.intersection(part, cells))
+    return [piece for piece in pieces if piece.area > 0]
+
+
+def _choose(
+    units: Sequence[tuple[RasterInfo, shapely.Geometry]],
+    annotations: Mapping[RasterInfo, Annotation],
+    rng: np.random.Generator,
+) -> set[int]:
+    """Random blocks of about a tenth of the area in all, the first of which shows a road; at least one is left over."""
+    areas = np.array([block.area * raster.gsd**2 for raster, block in units])
+    order = rng.permutation(len(units))
+    has_road = [len(annotations[units[k][0]].roads.query(units[k][1], predicate="intersects")) > 0 for k in order]
+    with_road_first: list[int] = [*order[np.array(has_road)].tolist(), *order[~np.array(has_road)].tolist()]
+    chosen = {with_road_first[0]}
+    for k in with_road_first[1:]:
+        if sum(areas[list(chosen)]) + areas[k] <= _HELD_OUT * areas.sum():
+            chosen.add(k)
+    return chosen
+
+
+def _grouped(
+    units: Sequence[tuple[RasterInfo, shapely.Geometry]], annotations: Mapping[RasterInfo, Annotation]
+) -> dict[RasterInfo, Annotation]:
+    """The blocks of each raster that has any, joined where they touch, as the area of its annotation."""
+    grouped = {}
+    for raster, annotation in annotations.items():
+        blocks = [block for owner, block in units if owner is raster]
+        if blocks:
+            grouped[raster] = annotation.inside(shapely.get_parts(shapely.union_all(blocks)))
+    return grouped
