@@ -7,8 +7,8 @@ import math
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,12 +17,13 @@ from torch import nn
 from ..core.ahead import map_ahead
 from ..core.detection import predictor
 from ..core.devices import training_precision
-from ..core.errors import SettingError
+from ..core.errors import CancelledError, SettingError
 from ..core.losses import IGNORE
 from ..core.metrics import Confusion, Scores, confusion
 from ..core.rasters import RasterReader
 from ..core.reporting import Reporter
 from ..core.trainers import Batch, Losses, Trainer
+from .checkpoints import Checkpoints, State
 from .data import Sampler, TrainingData, read_window
 from .presets import TrainingSettings
 
@@ -73,6 +74,13 @@ class History:
     kept: dict[str, Scores] = field(default_factory=dict)
     seconds: float = 0.0
 
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> History:
+        """The history that `asdict` made plain."""
+        scores = {name: [Scores(**each) for each in values] for name, values in plain["scores"].items()}
+        kept = {name: Scores(**values) for name, values in plain["kept"].items()}
+        return cls(**{**plain, "scores": scores, "kept": kept})
+
     def note_losses(self, step: int, losses: Mapping[str, float], rate: float) -> None:
         """Adds the losses of a step; a term that is new starts with NaN for what was before it."""
         for name in losses.keys() - self.losses.keys():
@@ -106,6 +114,7 @@ class Run:
         device: where.
         reader: reads the rasters.
         reporter: hears of the progress, and may stop the work.
+        checkpoints: where to note how far the run is, and to go on from; None for nowhere.
     """
 
     data: TrainingData
@@ -113,6 +122,7 @@ class Run:
     device: torch.device
     reader: RasterReader
     reporter: Reporter
+    checkpoints: Checkpoints | None = None
 
     def fit(self, trainer: Trainer, stage: Stage) -> History:
         """Trains for `settings.steps` steps; leaves each of the trainer's networks in the state that is kept.
@@ -123,25 +133,47 @@ class Run:
         """
         settings = self.settings
         trainer.trained.to(self.device).to(memory_format=torch.channels_last).train()
-        optimise = _Optimiser(trainer, settings, self.device)
+        progress = _Progress(trainer, _Optimiser(trainer, settings, self.device))
+        self._resume(progress, stage)
         sampler = Sampler(self.data, settings.batch, (settings.seed, stage.number), settings.augment, self.reader)
-        history, kept = History(), {}
-        clock = _Clock(stage, settings.steps)
-        with closing(map_ahead(sampler.batch, range(settings.steps), _READING_THREADS, ahead=4)) as batches:
-            for step, batch in enumerate(batches):
+        clock = _Clock(stage, settings.steps, progress)
+        steps = range(progress.done, settings.steps)
+        with closing(map_ahead(sampler.batch, steps, _READING_THREADS, ahead=4)) as batches:
+            for step, batch in zip(steps, batches, strict=True):
                 seed_torch(settings.seed, stage.number, step)
-                losses = optimise.step(batch, step)
+                losses = progress.optimiser.step(batch, step)
+                progress.done = step + 1
                 if _is_due(step, settings.steps, _LOGGED):
-                    history.note_losses(step + 1, _numbers(losses), learning_rate(settings, step))
+                    progress.history.note_losses(step + 1, _numbers(losses), learning_rate(settings, step))
                 if _is_due(step, settings.steps, settings.validations):
-                    scores = validate(trainer.networks, self.data, self.device, self.reader)
-                    for name in history.note_scores(step + 1, scores, settings.keep):
-                        kept[name] = copy.deepcopy(trainer.networks[name].state_dict())
-                self.reporter.progress(*clock.tell(step + 1, history))
+                    self._validate(progress)
+                    self._note(progress, clock, stage)
+                try:
+                    self.reporter.progress(*clock.tell())
+                except CancelledError:
+                    self._note(progress, clock, stage)
+                    raise
         for name, network in trainer.networks.items():
-            network.load_state_dict(kept[name])
-        history.seconds = clock.seconds
-        return history
+            network.load_state_dict(progress.kept[name])
+        progress.history.seconds = clock.seconds
+        return progress.history
+
+    def _validate(self, progress: _Progress) -> None:
+        networks = progress.trainer.networks
+        scores = validate(networks, self.data, self.device, self.reader)
+        for name in progress.history.note_scores(progress.done, scores, self.settings.keep):
+            progress.kept[name] = copy.deepcopy(networks[name].state_dict())
+
+    def _resume(self, progress: _Progress, stage: Stage) -> None:
+        state = self.checkpoints.load(stage.number) if self.checkpoints else None
+        if state is not None:
+            progress.load_state(state)
+            self.reporter.info(f"Going on from a checkpoint: {stage.text}, {progress.done}/{self.settings.steps}.")
+
+    def _note(self, progress: _Progress, clock: _Clock, stage: Stage) -> None:
+        if self.checkpoints:
+            progress.history.seconds = clock.seconds
+            self.checkpoints.save(stage.number, progress.state())
 
 
 def seed_torch(*numbers: int) -> None:
@@ -179,22 +211,52 @@ def validate(
 class _Clock:
     """Tells how far a training is and how long it will take."""
 
-    def __init__(self, stage: Stage, steps: int) -> None:
-        self._stage, self._steps, self._started = stage, steps, time.monotonic()
+    def __init__(self, stage: Stage, steps: int, progress: _Progress) -> None:
+        self._stage, self._steps, self._progress = stage, steps, progress
+        self._started, self._done_before = time.monotonic(), progress.done
+        self._seconds_before = progress.history.seconds
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self._started
+        """How long the training has taken, before a stop and since."""
+        return self._seconds_before + time.monotonic() - self._started
 
-    def tell(self, done: int, history: History) -> tuple[float, str]:
+    def tell(self) -> tuple[float, str]:
         """Share of the job that is done, and a line such as `step 2 of 2, 340/1500, loss 0.41, about 4 min left`."""
-        share = done / self._steps
+        done, history = self._progress.done, self._progress.history
         parts = [f"{self._stage.text}, {done}/{self._steps}"]
         if history.steps:
             parts.append(f"loss {sum(v[-1] for v in history.losses.values() if v[-1] == v[-1]):.2f}")
         parts += [f"IoU of {name} {scores[-1].iou:.2f}" for name, scores in history.scores.items()]
-        parts.append(f"about {_duration(self.seconds * (1 / share - 1))} left in this step")
-        return self._stage.start + share * (self._stage.end - self._stage.start), ", ".join(parts)
+        pace = (time.monotonic() - self._started) / (done - self._done_before)
+        parts.append(f"about {_duration(pace * (self._steps - done))} left in this step")
+        return self._stage.start + done / self._steps * (self._stage.end - self._stage.start), ", ".join(parts)
+
+
+@dataclass
+class _Progress:
+    """Where a training stands: its steps done, its history, and the states of its networks that are kept."""
+
+    trainer: Trainer
+    optimiser: _Optimiser
+    done: int = 0
+    history: History = field(default_factory=History)
+    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def state(self) -> State:
+        return {
+            "done": self.done,
+            "trained": self.trainer.trained.state_dict(),
+            "optimiser": self.optimiser.state(),
+            "history": asdict(self.history),
+            "kept": self.kept,
+        }
+
+    def load_state(self, state: State) -> None:
+        self.done, self.kept = state["done"], state["kept"]
+        self.trainer.trained.load_state_dict(state["trained"])
+        self.optimiser.load_state(state["optimiser"])
+        self.history = History.of(state["history"])
 
 
 class _Optimiser:
@@ -206,6 +268,13 @@ class _Optimiser:
         self._precision = training_precision(device)
         # Half precision lacks the range of bfloat16: its gradients are scaled.
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._precision is torch.float16)
+
+    def state(self) -> State:
+        return {"optimiser": self._optimiser.state_dict(), "scaler": self._scaler.state_dict()}
+
+    def load_state(self, state: State) -> None:
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._scaler.load_state_dict(state["scaler"])
 
     def step(self, batch: Batch, step: int) -> Losses:
         for group in self._optimiser.param_groups:

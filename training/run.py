@@ -18,6 +18,7 @@ from ..core.networks import NetworkSpec, build_network
 from ..core.rasters import RasterInfo, RasterReader
 from ..core.reporting import Reporter
 from ..core.trainers import StudentTrainer, TeachersTrainer
+from .checkpoints import Checkpoints, identify
 from .data import Source, TrainingData, prepare
 from .fit import Run, Stage, seed_torch
 from .presets import TrainingSettings
@@ -53,8 +54,11 @@ def train_sslkd(
     model: Path,
     report: Path,
     reporter: Reporter,
+    checkpoint_folder: Path | None = None,
 ) -> Scores:
     """Trains the teachers, then the student, and writes the student's model file and the report.
+
+    With a checkpoint folder, a run of the same inputs and settings that was stopped goes on to the same result.
 
     Returns:
         The student's scores on the held-out tenth of the annotated area.
@@ -67,7 +71,8 @@ def train_sslkd(
             inputs.labelled, inputs.roads, inputs.area, inputs.unlabelled, settings.tile, settings.seed, reader
         )
         reporter.info(_summary(data, settings, device))
-        run = Run(data, settings, device, reader, reporter)
+        checkpoints = _checkpoints(checkpoint_folder, inputs, settings)
+        run = Run(data, settings, device, reader, reporter, checkpoints)
         step_1 = TeachersTrainer(
             {f"teacher {k}": _build(spec, data, settings, k) for k, spec in enumerate(settings.teachers, start=1)},
             warm_up=settings.teachers_warm_up,
@@ -77,11 +82,21 @@ def train_sslkd(
         distilled = run.fit(StudentTrainer(student, step_1.networks, warm_up=settings.student_warm_up), _STUDENT)
         scores = distilled.kept["student"]
         card = _card(data, settings, scores)
-        networks = {**step_1.networks, "student": student}
+        # The model first: hours of training must not hang on a picture.
+        save_model(model, student, card)
         with written_whole(report) as partial:
-            write_report(partial, card, run, networks, [taught, distilled])
-            save_model(model, student, card)
+            write_report(partial, card, run, {**step_1.networks, "student": student}, [taught, distilled])
+    if checkpoints:
+        checkpoints.remove([_TEACHERS.number, _STUDENT.number])
     return scores
+
+
+def _checkpoints(folder: Path | None, inputs: TrainingInputs, settings: TrainingSettings) -> Checkpoints | None:
+    if folder is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    rasters, layers = [*inputs.labelled, *inputs.unlabelled], [*inputs.roads, *inputs.area]
+    return Checkpoints(folder, identify(rasters, layers, settings))
 
 
 def _build(spec: NetworkSpec, data: TrainingData, settings: TrainingSettings, number: int) -> nn.Module:

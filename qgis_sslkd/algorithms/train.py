@@ -10,6 +10,7 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
@@ -35,6 +36,7 @@ class TrainSslkd(SslkdAlgorithm):
     LEARNING_RATE = "LEARNING_RATE"
     SEED = "SEED"
     WEIGHTS = "WEIGHTS"
+    CHECKPOINTS = "CHECKPOINTS"
     MODEL = "MODEL"
     REPORT = "REPORT"
     IOU = "IOU"
@@ -78,7 +80,9 @@ class TrainSslkd(SslkdAlgorithm):
             "<b>Preset</b>: quick suits a laptop without a GPU, balanced a GPU, "
             "paper is what the publication did.\n\n"
             "Advanced parameters that stay empty follow the preset. "
-            "<b>Steps</b> are those of each of the two stages.\n\n"
+            "<b>Steps</b> are those of each of the two stages. "
+            "With a <b>checkpoint folder</b>, a training that was cancelled goes on where it stopped "
+            "when it is started again with the same parameters.\n\n"
             "The result is a model file for <i>Detect roads</i>, a report, "
             "and IoU and F1 on validation windows."
         )
@@ -174,6 +178,14 @@ class TrainSslkd(SslkdAlgorithm):
         )
         self.add_device()
         self.add_advanced(named_choice(self.WEIGHTS, tr("Starting weights"), ["none", "imagenet"]))
+        self.add_advanced(
+            QgsProcessingParameterFile(
+                self.CHECKPOINTS,
+                tr("Checkpoint folder"),
+                behavior=QgsProcessingParameterFile.Behavior.Folder,
+                optional=True,
+            )
+        )
 
     def _add_outputs(self) -> None:
         self.addParameter(
@@ -216,4 +228,5 @@ class TrainSslkd(SslkdAlgorithm):
             "weights": self.parameterAsEnumString(parameters, self.WEIGHTS, context),
             "model": self.parameterAsFileOutput(parameters, self.MODEL, context),
             "report": self.parameterAsFileOutput(parameters, self.REPORT, context),
+            "checkpoints": self.parameterAsFile(parameters, self.CHECKPOINTS, context) or None,
         }

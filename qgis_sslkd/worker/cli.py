@@ -61,6 +61,10 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of everything that is random.")] = 0,
     device: Device = "auto",
     weights: Annotated[str, typer.Option(help="What the encoders start from: none or imagenet.")] = "none",
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(help="Folder to note in how far the training is; the same command then goes on after a stop."),
+    ] = None,
 ) -> None:
     """Train two teachers and a light student from a few labels and much imagery.
 

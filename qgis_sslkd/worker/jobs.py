@@ -35,6 +35,7 @@ class TrainJob(_Job):
         weights: what the encoders start from.
         model: the student's model file to write.
         report: HTML report to write.
+        checkpoints: folder to note in how far the training is, and to go on from after a stop; None for nowhere.
     """
 
     kind: Literal["train"] = "train"
@@ -53,6 +54,7 @@ class TrainJob(_Job):
     weights: Literal["none", "imagenet"] = "none"
     model: Path
     report: Path
+    checkpoints: Path | None = None
 
 
 class DetectJob(_Job):

@@ -67,7 +67,7 @@ def _train(job: TrainJob, reporter: Reporter) -> Outputs:
         area=_area(job.area),
         unlabelled=[inspect_raster(path) for path in job.unlabelled],
     )
-    scores = train_sslkd(inputs, settings, device, job.model, job.report, reporter)
+    scores = train_sslkd(inputs, settings, device, job.model, job.report, reporter, job.checkpoints)
     return {"model": str(job.model), "report": str(job.report), "iou": _number(scores.iou), "f1": _number(scores.f1)}
 
 

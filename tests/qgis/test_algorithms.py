@@ -80,7 +80,7 @@ def test_the_provider_holds_the_algorithms_with_icons_and_help():
 def test_train_asks_for_what_it_says(algorithm):
     train = algorithm("trainsslkd")
     assert described(train, ADVANCED) == {
-        "STEPS", "BATCH", "TILE", "LEARNING_RATE", "SEED", "DEVICE", "WEIGHTS",
+        "STEPS", "BATCH", "TILE", "LEARNING_RATE", "SEED", "DEVICE", "WEIGHTS", "CHECKPOINTS",
     }  # fmt: skip
     assert {"AREA", "UNLABELLED"} <= described(train, OPTIONAL)
     assert not {"LABELLED", "ANNOTATIONS", "MODEL", "REPORT"} & described(train, OPTIONAL)
@@ -115,6 +115,7 @@ def test_what_is_left_empty_is_left_to_the_worker(job, train, ortho, tmp_path):
         "seed": 0,
         "device": "auto",
         "weights": "none",
+        "checkpoints": None,
         "model": str(tmp_path / "m.safetensors"),
         "report": str(tmp_path / "r.html"),
     }
@@ -134,11 +135,12 @@ def test_what_is_chosen_for_training_reaches_the_worker(job, train, tmp_path):
         "SEED": 7,
         "DEVICE": "cpu",
         "WEIGHTS": "imagenet",
+        "CHECKPOINTS": str(tmp_path),
     }
     made = job("trainsslkd", {**train, **chosen})
     assert QgsVectorLayer(made["area"][0]).featureCount() == 1
     assert made["unlabelled"] == more
-    for key in ("PRESET", "ROAD_WIDTH", "STEPS", "BATCH", "TILE", "LEARNING_RATE", "SEED", "DEVICE", "WEIGHTS"):
+    for key in chosen.keys() - {"AREA", "UNLABELLED"}:
         assert made[key.lower()] == chosen[key], key
 
 

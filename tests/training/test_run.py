@@ -1,0 +1,109 @@
+"""A whole run: its files, and going on after a stop."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from qgis_sslkd.core.errors import CancelledError, SettingError
+from qgis_sslkd.core.model_file import load_card, load_network
+from qgis_sslkd.core.networks import NetworkSpec
+from qgis_sslkd.training.checkpoints import Checkpoints
+from qgis_sslkd.training.presets import PRESETS
+from qgis_sslkd.training.run import TrainingInputs, train_sslkd
+
+TINY = replace(
+    PRESETS["quick"],
+    teachers=(NetworkSpec("deeplabv3plus", "resnet18"), NetworkSpec("segnet", "vgg11", width=0.125)),
+    steps=3,
+    batch=2,
+    tile=64,
+    validations=2,
+)
+
+
+class StopsAfter:
+    """Asks to stop at the n-th progress; None never does."""
+
+    def __init__(self, steps=None):
+        self.left, self.said = steps, []
+
+    def progress(self, fraction, text):
+        if self.left is not None:
+            self.left -= 1
+            if self.left == 0:
+                raise CancelledError
+
+    def info(self, text):
+        self.said.append(text)
+
+    warning = info
+
+
+@pytest.fixture(scope="module")
+def train(small_scene, tmp_path_factory):
+    raster, roads, area = small_scene
+
+    def run(folder, reporter, settings=TINY, checkpoints=None):
+        inputs = TrainingInputs([raster], [roads], [area], [])
+        files = folder / "m.safetensors", folder / "r.html"
+        return train_sslkd(inputs, settings, torch.device("cpu"), *files, reporter, checkpoints)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(train, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    scores = train(folder, StopsAfter())
+    return folder, scores
+
+
+def weights(folder):
+    path = folder / "m.safetensors"
+    return load_network(path, load_card(path)).state_dict()
+
+
+def test_a_run_leaves_the_student_and_a_report_that_needs_no_other_file(uninterrupted):
+    folder, scores = uninterrupted
+    assert sorted(path.name for path in folder.iterdir()) == ["m.safetensors", "r.html"]
+    card = load_card(folder / "m.safetensors")
+    assert card.network == TINY.student
+    assert card.scores["oa"] == scores.oa
+    report = (folder / "r.html").read_text()
+    assert "http" not in report
+    assert report.count("data:image/png;base64") == 3
+
+
+# Three steps of the teachers, then three of the student; a validation comes after steps 2 and 3 of each.
+@pytest.mark.parametrize("stop", [1, 2, 3, 4, 5, 6])
+def test_a_run_that_was_stopped_goes_on_to_the_same_student(train, uninterrupted, tmp_path, stop):
+    checkpoints = tmp_path / "checkpoints"
+    with pytest.raises(CancelledError):
+        train(tmp_path, StopsAfter(stop), checkpoints=checkpoints)
+    assert not (tmp_path / "m.safetensors").exists()
+    reporter = StopsAfter()
+    scores = train(tmp_path, reporter, checkpoints=checkpoints)
+    assert any("Going on" in said for said in reporter.said)
+    expected = weights(uninterrupted[0])
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(tmp_path).items())
+    assert scores.oa == uninterrupted[1].oa
+    assert not list(checkpoints.iterdir())
+
+
+def test_a_checkpoint_of_other_settings_is_not_gone_on_from(train, tmp_path):
+    with pytest.raises(CancelledError):
+        train(tmp_path, StopsAfter(2), checkpoints=tmp_path)
+    reporter = StopsAfter(1)
+    with pytest.raises(CancelledError):
+        train(tmp_path, reporter, settings=replace(TINY, seed=1), checkpoints=tmp_path)
+    assert not any("Going on" in said for said in reporter.said)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    checkpoints = Checkpoints(tmp_path, "me")
+    checkpoints.save(1, {"done": 1})
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(SettingError, match=path.name):
+        checkpoints.load(1)
