@@ -71,7 +71,7 @@ class DetectRoads(SslkdAlgorithm):
             "Lower finds more roads, and more that are none.\n"
             "<b>Least area</b>: smaller patches are left out of the outlines.\n"
             "<b>Simplification</b>: how far an outline may leave the pixels' stairs; 0 keeps them.\n\n"
-            "Advanced parameters that stay empty follow the model. "
+            "Advanced parameters that stay empty are chosen for the device. "
             "If the memory runs out, look at fewer tiles at a time.\n\n"
             "The <b>road surface</b> is 1 on roads, 0 elsewhere, nodata where the raster has none. "
             "All results carry the raster's coordinate reference system and line up with its pixels."
