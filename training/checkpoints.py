@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,7 +48,8 @@ class Checkpoints:
         try:
             content: State = torch.load(path, map_location="cpu", weights_only=True)
             return content["state"] if content["identity"] == self.identity else None
-        except (RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        # On rubbish, torch.load raises whatever its unpickler comes upon.
+        except Exception as error:
             raise SettingError(f"The checkpoint {path} is damaged; remove it to start anew.") from error
 
     def save(self, number: int, state: State) -> None:

@@ -100,10 +100,11 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(train, tmp_path):
     assert not any("Going on" in said for said in reporter.said)
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path):
+@pytest.mark.parametrize("damage", [lambda content: content[:100], lambda content: b"rubbish", lambda content: b""])
+def test_a_damaged_checkpoint_is_named(tmp_path, damage):
     checkpoints = Checkpoints(tmp_path, "me")
     checkpoints.save(1, {"done": 1})
     (path,) = tmp_path.iterdir()
-    path.write_bytes(path.read_bytes()[:100])
+    path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(SettingError, match=path.name):
         checkpoints.load(1)
