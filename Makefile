@@ -69,7 +69,7 @@ install: ## Install the plugin and its worker into the QGIS profile QGIS_PROFILE
 	@$(PYTHON) -Es tools/install.py "$(QGIS_PROFILE)"
 
 demo: setup package ## Train and detect with the real QGIS on a real or made-up scene
-	$(QGIS_ENVIRONMENT) $(PYTHON) demo/run.py
+	$(PYTHON) demo/run.py
 
 clean: ## Remove everything that was made, the environments included
 	rm -rf build demo/out .qgis-settings ./*.egg-info

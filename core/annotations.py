@@ -17,6 +17,7 @@ from rasterio.errors import CRSError, NotGeoreferencedWarning
 from rasterio.features import rasterize
 from rasterio.windows import Window
 from shapely import STRtree
+from shapely.affinity import affine_transform
 
 from .errors import AnnotationError
 from .ground import metres_per_unit, project, project_bounds
@@ -66,8 +67,7 @@ class VectorLayer:
     def _near(self, raster: RasterInfo) -> Geometries:
         """The polygons cut to the surroundings of a raster: its CRS may not reach to the rest of them."""
         extent = shapely.box(0, 0, raster.width, raster.height)
-        place = shapely.transform(extent, lambda points: np.column_stack(raster.transform @ tuple(points.T)))
-        left, bottom, right, top = shapely.bounds(place)
+        left, bottom, right, top = affine_transform(extent, raster.transform.to_shapely()).bounds
         margin = max(right - left, top - bottom) / 10
         around = (left - margin, bottom - margin, right + margin, top + margin)
         box = shapely.box(*project_bounds(raster.crs, self.crs, around))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 from rasterio.windows import Window
+from shapely.affinity import affine_transform
 
 from .detection import Predictor, slide
 from .errors import RasterError, SettingError
@@ -118,9 +119,8 @@ def window_of_extent(raster: RasterInfo, extent: tuple[float, float, float, floa
     left, bottom, right, top = extent
     if not (left < right and bottom < top):
         raise RasterError(f"The extent {extent} is empty: its largest coordinates must be above its least ones.")
-    box = shapely.box(left, bottom, right, top)
-    corners = shapely.transform(box, lambda points: np.column_stack(~raster.transform @ tuple(points.T)))
-    first_column, first_row, last_column, last_row = shapely.bounds(corners)
+    in_pixels = affine_transform(shapely.box(left, bottom, right, top), (~raster.transform).to_shapely())
+    first_column, first_row, last_column, last_row = in_pixels.bounds
     # Rounding absorbs what reprojecting and decimal coordinates leave behind.
     columns = (max(0, math.floor(first_column + 1e-3)), min(raster.width, math.ceil(last_column - 1e-3)))
     rows = (max(0, math.floor(first_row + 1e-3)), min(raster.height, math.ceil(last_row - 1e-3)))

@@ -58,7 +58,8 @@ def do(job: TrainJob | DetectJob | EvaluateJob, reporter: Reporter) -> Outputs:
 
 
 def _train(job: TrainJob, reporter: Reporter) -> Outputs:
-    _check_outputs([*job.labelled, *job.roads, *job.area, *job.unlabelled], job.model, job.report)
+    check_writable(job.model, job.report)
+    _check_inputs_stay([*job.labelled, *job.roads, *job.area, *job.unlabelled], job.model, job.report)
     device = choose_device(job.device)
     settings = _training_settings(job)
     inputs = TrainingInputs(
@@ -84,8 +85,8 @@ def _training_settings(job: TrainJob) -> TrainingSettings:
 
 
 def _detect(job: DetectJob, reporter: Reporter) -> Outputs:
-    _check_outputs([job.raster, str(job.model)], job.surface, job.probability, job.outlines)
     files = RoadMapFiles(job.surface, job.probability, job.outlines)
+    _check_inputs_stay([job.raster, str(job.model)], job.surface, job.probability, job.outlines)
     settings = RoadMapSettings(job.threshold, job.least_area, job.simplify)
     device = choose_device(job.device)
     tiling = _tiling(job, device)
@@ -105,7 +106,8 @@ def _detect(job: DetectJob, reporter: Reporter) -> Outputs:
 
 def _evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
     if job.json_file is not None:
-        _check_outputs([job.surface, *job.roads, *job.area], job.json_file)
+        check_writable(job.json_file)
+        _check_inputs_stay([job.surface, *job.roads, *job.area], job.json_file)
     surface = inspect_raster(job.surface)
     roads = [read_polygons(path, job.road_width) for path in job.roads]
     found = evaluate_surface(surface, roads, _area(job.area), reporter)
@@ -127,13 +129,11 @@ def _area(paths: Sequence[str]) -> list[VectorLayer]:
     return [read_polygons(path, line_width=None) for path in paths]
 
 
-def _check_outputs(inputs: Sequence[str], *outputs: Path | None) -> None:
-    """Checks before any work that the outputs can be written and do not replace an input."""
-    wanted = [output for output in outputs if output is not None]
-    check_writable(*wanted)
+def _check_inputs_stay(inputs: Sequence[str], *outputs: Path | None) -> None:
+    """Checks before any work that no output replaces an input."""
     taken = {Path(path.partition("|layername=")[0]).resolve() for path in inputs}
-    for output in wanted:
-        if output.resolve() in taken:
+    for output in outputs:
+        if output is not None and output.resolve() in taken:
             raise SettingError(f"The output {output} is one of the inputs; give it another name.")
 
 

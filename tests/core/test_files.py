@@ -1,12 +1,16 @@
 """Files appear whole or not at all."""
 
 import os
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from qgis_sslkd.core.errors import SettingError
 from qgis_sslkd.core.files import check_writable, written_whole
 
+NOBODY = 65534
 NAMES = ["plain.tif", "with space.gpkg", "[1]*? (ä).tif", "no_extension", "two.dots.tar.gz"]
 
 
@@ -76,8 +80,19 @@ def test_what_cannot_be_written_is_named(tmp_path):
         check_writable(tmp_path / "a.tif", tmp_path / "b.tif", tmp_path / "x" / ".." / "a.tif")
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the superuser may write anywhere")
-def test_a_read_only_folder_is_named(tmp_path):
-    tmp_path.chmod(0o500)
+@pytest.mark.skipif(os.name != "posix", reason="users and their rights are POSIX's")
+def test_a_read_only_folder_is_named():
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        process = get_context("fork").Process(target=expect_read_only, args=(Path(folder, "a.tif"),))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+
+
+def expect_read_only(path):
+    """Leaves the superuser, who may write anywhere, and his rights: to be run in a process of its own."""
+    if os.geteuid() == 0:
+        os.setuid(NOBODY)
     with pytest.raises(SettingError, match="read-only"):
-        check_writable(tmp_path / "a.tif")
+        check_writable(path)

@@ -1,11 +1,8 @@
 """Windows, labels and hold-out of a training."""
 
 import numpy as np
-import pyogrio
 import pytest
-import rasterio
 import shapely
-from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
 from qgis_sslkd.core.annotations import read_polygons
@@ -14,7 +11,6 @@ from qgis_sslkd.core.losses import IGNORE
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
 from qgis_sslkd.training.data import Sampler, prepare
 
-UTM = CRS.from_epsg(32632)
 LEFT, TOP, PIXEL = 500_000.0, 5_000_000.0, 0.5
 TILE = 64
 
@@ -25,41 +21,17 @@ def in_pixels(left, top, right, bottom):
 
 
 @pytest.fixture
-def write_raster(tmp_path):
-    def write(name, pixels, pixel=PIXEL, left=LEFT, **profile):
-        path = tmp_path / name
-        bands, height, width = pixels.shape
-        with rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            width=width,
-            height=height,
-            count=bands,
-            dtype=pixels.dtype,
-            crs=UTM,
-            transform=from_origin(left, TOP, pixel, pixel),
-            **profile,
-        ) as dataset:
-            dataset.write(pixels)
-        return inspect_raster(str(path))
+def write_raster(make_raster):
+    def write(name, pixels, pixel=PIXEL, left=LEFT, **options):
+        return inspect_raster(str(make_raster(pixels, name, transform=from_origin(left, TOP, pixel, pixel), **options)))
 
     return write
 
 
 @pytest.fixture
-def write_layer(tmp_path):
-    def write(name, geometries, crs=UTM):
-        path = tmp_path / name
-        pyogrio.raw.write(
-            str(path),
-            geometry=shapely.to_wkb(np.array(geometries, dtype=object)),
-            field_data=[],
-            fields=[],
-            geometry_type="Polygon",
-            crs=crs.to_wkt(),
-        )
-        return read_polygons(str(path), line_width=None)
+def write_layer(make_vector):
+    def write(name, geometries):
+        return read_polygons(str(make_vector(geometries, name)), line_width=None)
 
     return write
 

@@ -41,7 +41,7 @@ class StopsAfter:
 
 
 @pytest.fixture(scope="module")
-def train(small_scene, tmp_path_factory):
+def train(small_scene):
     raster, roads, area = small_scene
 
     def run(folder, reporter, settings=TINY, checkpoints=None):
