@@ -75,7 +75,7 @@ class TrainingData:
     Attributes:
         labelled: rasters with roads, their areas without what is held out.
         unlabelled: rasters without; their areas are to be left out.
-        validation: windows of what is held out, about a tenth of the annotated area.
+        validation: windows of what is held out of the annotated area: a tenth, or one block where blocks are larger.
         normalisation: of every window.
         gsd: ground sampling distance of every window, in metres.
         tile: side of every window, in pixels.
@@ -88,6 +88,17 @@ class TrainingData:
     gsd: float
     tile: int
 
+    @property
+    def labelled_area(self) -> float:
+        """Square metres that are learned from."""
+        return sum(source.annotated_square_metres for source in self.labelled)
+
+    @property
+    def held_out_area(self) -> float:
+        """Square metres that are held out."""
+        sources = dict.fromkeys(window.source for window in self.validation)
+        return sum(source.annotated_square_metres for source in sources)
+
 
 def prepare(
     labelled: Sequence[RasterInfo],
@@ -98,7 +109,7 @@ def prepare(
     seed: int,
     reader: RasterReader,
 ) -> TrainingData:
-    """Finds where labels and imagery are, and holds out a tenth of the annotated area.
+    """Finds where labels and imagery are, and holds a part of the annotated area out.
 
     Args:
         labelled: rasters that roads were drawn on; at least one.

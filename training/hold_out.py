@@ -20,7 +20,7 @@ _LEAST_UNITS = 10
 def hold_out(
     annotations: Mapping[RasterInfo, Annotation], side: int, rng: np.random.Generator
 ) -> tuple[dict[RasterInfo, Annotation], dict[RasterInfo, Annotation]]:
-    """Splits the annotated area into what is learned from and about a tenth to validate on, by whole blocks.
+    """Splits the annotated area into what is learned from and a tenth, or at least one block, to validate on.
 
     Blocks are parts of the area, cut where they are much larger than `side` pixels, and cut finer where
     that gives too few of them.
@@ -69,7 +69,7 @@ def _choose(
     annotations: Mapping[RasterInfo, Annotation],
     rng: np.random.Generator,
 ) -> set[int]:
-    """Random blocks of about a tenth of the area in all, the first of which shows a road; at least one is left over."""
+    """A random block that shows a road, and more at random while all are at most a tenth of the area."""
     areas = np.array([block.area * raster.gsd**2 for raster, block in units])
     order = rng.permutation(len(units))
     has_road = [len(annotations[units[k][0]].roads.query(units[k][1], predicate="intersects")) > 0 for k in order]

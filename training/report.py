@@ -65,8 +65,8 @@ def write_report(
         "<h1>SSLKD training report</h1>",
         _introduction(kept["student"]),
         "<h2>Scores on the validation area</h2>",
-        "<p>About a tenth of the annotated area was held out: nothing was learned from it. Scores are of the "
-        "road class unless said otherwise, from 0 to 1, higher is better.</p>",
+        f"<p>{_held_out_share(run):.0%} of the annotated area was held out: nothing was learned from it. Scores are of "
+        "the road class unless said otherwise, from 0 to 1, higher is better.</p>",
         _score_table(kept, networks),
         "<h2>Found and missed on the validation area</h2>",
         '<p><b class="hit">Green</b>: roads that were found. <b class="false">Orange</b>: called road, but not '
@@ -92,6 +92,10 @@ def _introduction(student: Scores) -> str:
         f"{_percent(student.recall)} of the road surface, and {_percent(student.precision)} of what it calls "
         "road is road.</p>"
     )
+
+
+def _held_out_share(run: Run) -> float:
+    return run.data.held_out_area / (run.data.held_out_area + run.data.labelled_area)
 
 
 def _percent(share: float) -> str:

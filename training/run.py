@@ -19,7 +19,7 @@ from ..core.rasters import RasterInfo, RasterReader
 from ..core.reporting import Reporter
 from ..core.trainers import StudentTrainer, TeachersTrainer
 from .checkpoints import Checkpoints, identify
-from .data import Source, TrainingData, prepare
+from .data import TrainingData, prepare
 from .fit import Run, Stage, seed_torch
 from .presets import TrainingSettings
 from .report import write_report
@@ -61,7 +61,7 @@ def train_sslkd(
     With a checkpoint folder, a run of the same inputs and settings that was stopped goes on to the same result.
 
     Returns:
-        The student's scores on the held-out tenth of the annotated area.
+        The student's scores on the held-out part of the annotated area.
 
     Raises:
         SslkdError: if the inputs do not go together or training fails; no file is left behind then.
@@ -126,12 +126,7 @@ def _summary(data: TrainingData, settings: TrainingSettings, device: torch.devic
     rasters = {source.raster for source in (*data.labelled, *data.unlabelled)}
     return (
         f"Learning from {len(rasters)} raster(s) at {data.gsd:.2f} m, "
-        f"{_hectares(data.labelled):.1f} ha labelled, "
-        f"about {_hectares([window.source for window in data.validation]):.1f} ha held out for validation; "
+        f"{data.labelled_area / 10_000:.1f} ha labelled, {data.held_out_area / 10_000:.1f} ha held out for validation; "
         f"{settings.steps} steps of {settings.batch} + {settings.batch} windows of {settings.tile} px "
         f"for the teachers and as many for the student, on {describe_device(device)}."
     )
-
-
-def _hectares(sources: Sequence[Source]) -> float:
-    return sum(source.annotated_square_metres for source in dict.fromkeys(sources)) / 10_000
