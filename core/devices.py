@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import torch
@@ -14,13 +15,15 @@ __all__ = ["choose_device", "describe_device", "training_precision"]
 def choose_device(name: str) -> torch.device:
     """The device of a name: `auto`, `cpu`, `cuda` or `cuda:N`.
 
-    `auto` is the first CUDA GPU where there is one, else the CPU.
+    `auto` is the first CUDA GPU where there is one (of several processes, each takes its own), else the CPU.
 
     Raises:
         DeviceError: if the name is not known or the GPU is not there.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        own = os.environ.get("LOCAL_RANK")
+        gpu = "cuda" if own is None else f"cuda:{own}"
+        return torch.device(gpu if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
         raise DeviceError(f"There is no device '{name}'; choose auto, cpu, cuda or cuda:N.")
     if name != "cpu" and int(name[len("cuda:") :] or 0) >= torch.cuda.device_count():

@@ -21,6 +21,8 @@ from .ground import ground_sampling_distance
 
 __all__ = ["Normalisation", "RasterInfo", "RasterReader", "inspect_raster", "measure_normalisation"]
 
+_OPEN_FILES = 64
+
 Pixels = npt.NDArray[np.generic]
 Mask = npt.NDArray[np.bool_]
 Images = npt.NDArray[np.float32]
@@ -101,11 +103,11 @@ def inspect_raster(path: str) -> RasterInfo:
 
 
 class RasterReader:
-    """Reads windows of rasters, from any number of threads, each with handles of its own."""
+    """Reads windows of rasters, from any number of threads, each with handles of its own, of which few stay open."""
 
     def __init__(self) -> None:
         self._handles = threading.local()
-        self._opened: list[rasterio.DatasetReader] = []
+        self._opened: set[rasterio.DatasetReader] = set()
         self._lock = threading.Lock()
 
     def __enter__(self) -> RasterReader:
@@ -164,12 +166,24 @@ class RasterReader:
         return pixels, valid
 
     def _handle(self, path: str) -> rasterio.DatasetReader:
+        # Oldest use first: a data set of thousands of tiles would use up the files that a process may hold open.
         handles: dict[str, rasterio.DatasetReader] = self._handles.__dict__
-        if path not in handles:
-            handles[path] = rasterio.open(path)
-            with self._lock:
-                self._opened.append(handles[path])
-        return handles[path]
+        dataset = handles.pop(path, None) or self._open(path)
+        handles[path] = dataset
+        if len(handles) > _OPEN_FILES:
+            self._close(handles.pop(next(iter(handles))))
+        return dataset
+
+    def _open(self, path: str) -> rasterio.DatasetReader:
+        dataset = rasterio.open(path)
+        with self._lock:
+            self._opened.add(dataset)
+        return dataset
+
+    def _close(self, dataset: rasterio.DatasetReader) -> None:
+        with self._lock:
+            self._opened.remove(dataset)
+        dataset.close()
 
 
 def _validity(dataset: rasterio.DatasetReader, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> Mask:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["PartOfJob", "Reporter"]
+__all__ = ["PartOfJob", "Reporter", "Silent"]
 
 
 class Reporter(Protocol):
@@ -43,3 +43,16 @@ class PartOfJob:
     def progress(self, fraction: float, text: str) -> None:
         """Passes the progress on."""
         self._whole.progress(self._start + fraction * (self._end - self._start), text)
+
+
+class Silent:
+    """Reports nothing."""
+
+    def progress(self, fraction: float, text: str) -> None:
+        """Tells nobody."""
+
+    def info(self, text: str) -> None:
+        """Tells nobody."""
+
+    def warning(self, text: str) -> None:
+        """Tells nobody."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import shapely
 import torch
 
 from ..core.annotations import VectorLayer
+from ..core.distributed import broadcast, is_first
 from ..core.errors import SettingError
 from ..core.files import written_whole
 from ..core.rasters import RasterInfo
@@ -24,51 +25,58 @@ State = dict[str, Any]
 """Tensors and plain values alone: reading them back runs no code."""
 
 
-@dataclass(frozen=True)
 class Checkpoints:
-    """One file for each training of a run.
+    """One file for each training of a run; of several processes, the first reads and writes.
 
-    Attributes:
+    Args:
         folder: where the files lie.
-        identity: of the run's inputs and settings; what another run left is not read.
+        inputs: a digest of what the run learns from; what a run of other inputs or settings left is not read.
     """
 
-    folder: Path
-    identity: str
+    def __init__(self, folder: Path, inputs: str) -> None:
+        self._folder, self._inputs = folder, inputs
+        self._used: dict[str, Path] = {}
 
-    def load(self, number: int) -> State | None:
-        """The state that the training of this number was left in; None where this run left none.
+    def load(self, name: str, settings: TrainingSettings) -> State | None:
+        """The state that the training of this name was left in; None where no such run left one.
 
         Raises:
             SettingError: if the file is damaged.
         """
-        path = self._path(number)
-        if not path.exists():
-            return None
-        try:
-            content: State = torch.load(path, map_location="cpu", weights_only=True)
-            return content["state"] if content["identity"] == self.identity else None
-        # On rubbish, torch.load raises whatever its unpickler comes upon.
-        except Exception as error:
-            raise SettingError(f"The checkpoint {path} is damaged; remove it to start anew.") from error
+        path = self._path(name, settings)
+        return broadcast(_read(path) if is_first() and path.exists() else None)
 
-    def save(self, number: int, state: State) -> None:
-        """Replaces the state of the training of this number."""
-        with written_whole(self._path(number)) as partial:
-            torch.save({"identity": self.identity, "state": state}, partial)
+    def save(self, name: str, settings: TrainingSettings, state: State) -> None:
+        """Replaces the state of the training of this name."""
+        if is_first():
+            with written_whole(self._path(name, settings)) as partial:
+                torch.save(state, partial)
 
-    def remove(self, numbers: Sequence[int]) -> None:
+    def remove(self, names: Sequence[str]) -> None:
         """Removes what is of no use once the run has ended."""
-        for number in numbers:
-            self._path(number).unlink(missing_ok=True)
+        if is_first():
+            for name in names:
+                self._used[name].unlink(missing_ok=True)
 
-    def _path(self, number: int) -> Path:
-        return self.folder / f"sslkd-step-{number}.checkpoint"
+    def _path(self, name: str, settings: TrainingSettings) -> Path:
+        identity = f"{self._inputs} {json.dumps(asdict(settings), sort_keys=True)}"
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
+        self._used[name] = self._folder / f"sslkd-{name}-{digest}.checkpoint"
+        return self._used[name]
 
 
-def identify(rasters: Sequence[RasterInfo], layers: Sequence[VectorLayer], settings: TrainingSettings) -> str:
-    """A digest of what a run learns from and how; of polygons by their shapes, whatever file they come in."""
-    digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode())
+def _read(path: Path) -> State:
+    try:
+        state: State = torch.load(path, map_location="cpu", weights_only=True)
+        return state
+    # On rubbish, torch.load raises whatever its unpickler comes upon.
+    except Exception as error:
+        raise SettingError(f"The checkpoint {path} is damaged; remove it to start anew.") from error
+
+
+def identify(rasters: Sequence[RasterInfo], layers: Sequence[VectorLayer]) -> str:
+    """A digest of what a run learns from; of polygons by their shapes, whatever file they come in."""
+    digest = hashlib.sha256()
     for raster in rasters:
         digest.update(f"{raster.path} {raster.width} {raster.height} {tuple(raster.transform)}".encode())
     for layer in layers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,19 @@ from ..core.rasters import Images, Mask, Normalisation, RasterInfo, RasterReader
 from ..core.trainers import Batch
 from .hold_out import hold_out
 
-__all__ = ["Sampler", "Source", "TrainingData", "ValidationWindow", "check_alike", "prepare", "read_window"]
+__all__ = [
+    "LabelSource",
+    "LabelledWindow",
+    "Labels",
+    "Sampler",
+    "Source",
+    "TrainingData",
+    "check_alike",
+    "prepare",
+    "read_window",
+    "source_of",
+    "windows_over",
+]
 
 _TRIES = 16
 _SAME_GSD = 0.05
@@ -31,6 +43,14 @@ Bounds = npt.NDArray[np.float64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
+class LabelSource(Protocol):
+    """What knows the labels of a raster."""
+
+    def labels(self, window: Window, shape: tuple[int, int]) -> Labels:
+        """Labels `(H, W)` of a window resampled to `shape`: 1 road, 0 background, 255 unlabelled."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """A raster that windows are drawn from.
@@ -38,13 +58,13 @@ class Source:
     Attributes:
         raster: the raster.
         side: of a window, in pixels of the raster; more or fewer than the tile where its GSD differs.
-        annotation: roads, and the area: where to learn from the roads, or, of an unlabelled source, where not to look.
+        annotation: what is known of it; of an unlabelled source, where not to look.
         regions: boxes `(N, 4)` to draw windows from: left, top, right, bottom in pixels.
     """
 
     raster: RasterInfo
     side: int
-    annotation: Annotation
+    annotation: LabelSource
     regions: Bounds
 
     @property
@@ -54,15 +74,10 @@ class Source:
         sizes: npt.NDArray[np.float64] = (right - left) * (bottom - top) * self.raster.gsd**2
         return sizes
 
-    @property
-    def annotated_square_metres(self) -> float:
-        """Area of the annotation's area."""
-        return float(shapely.area(self.annotation.area.geometries).sum()) * self.raster.gsd**2
-
 
 @dataclass(frozen=True)
-class ValidationWindow:
-    """A window of the part of the annotated area that is held out; the source's annotation is of that part."""
+class LabelledWindow:
+    """A window to score on; the source's annotation is of what is to be scored there alone."""
 
     source: Source
     window: Window
@@ -79,25 +94,18 @@ class TrainingData:
         normalisation: of every window.
         gsd: ground sampling distance of every window, in metres.
         tile: side of every window, in pixels.
+        labelled_area: square metres that are learned from.
+        held_out_area: square metres that are held out.
     """
 
     labelled: tuple[Source, ...]
     unlabelled: tuple[Source, ...]
-    validation: tuple[ValidationWindow, ...]
+    validation: tuple[LabelledWindow, ...]
     normalisation: Normalisation
     gsd: float
     tile: int
-
-    @property
-    def labelled_area(self) -> float:
-        """Square metres that are learned from."""
-        return sum(source.annotated_square_metres for source in self.labelled)
-
-    @property
-    def held_out_area(self) -> float:
-        """Square metres that are held out."""
-        sources = dict.fromkeys(window.source for window in self.validation)
-        return sum(source.annotated_square_metres for source in sources)
+    labelled_area: float
+    held_out_area: float
 
 
 def prepare(
@@ -131,14 +139,16 @@ def prepare(
     _check_annotations(annotations, roads, area)
     training, held_out = hold_out(annotations, 2 * tile, np.random.default_rng(seed))
     return TrainingData(
-        labelled=tuple(_source(r, a, gsd, tile, _bounds(a)) for r, a in training.items()),
+        labelled=tuple(source_of(r, a, gsd, tile, _bounds(a)) for r, a in training.items()),
         unlabelled=tuple(_unlabelled(unlabelled or labelled, roads, area, bool(unlabelled), gsd, tile)),
         validation=tuple(
-            window for r, a in held_out.items() for window in _validation(_source(r, a, gsd, tile, _bounds(a)))
+            window for r, a in held_out.items() for window in windows_over(source_of(r, a, gsd, tile, _bounds(a)))
         ),
         normalisation=measure_normalisation([*labelled, *unlabelled], reader),
         gsd=gsd,
         tile=tile,
+        labelled_area=_square_metres(training),
+        held_out_area=_square_metres(held_out),
     )
 
 
@@ -163,7 +173,7 @@ def check_alike(rasters: Sequence[RasterInfo]) -> None:
 
 
 class Sampler:
-    """Draws batches; each is a function of the seed and the step alone, so any step can be drawn again.
+    """Draws batches; each window is a function of the seed, the step and its number alone, so any can be drawn again.
 
     Args:
         data: where to draw from.
@@ -171,22 +181,28 @@ class Sampler:
         seed: of the drawing; several numbers make one seed.
         augment: whether windows are flipped and turned.
         reader: reads the rasters; from several threads if need be.
+        part: which part of a larger batch is drawn here, where several processes draw one together.
     """
 
     def __init__(
-        self, data: TrainingData, batch: int, seed: tuple[int, ...], augment: bool, reader: RasterReader
+        self,
+        data: TrainingData,
+        batch: int,
+        seed: tuple[int, ...],
+        augment: bool,
+        reader: RasterReader,
+        part: int = 0,
     ) -> None:
         self._data = data
-        self._batch = batch
+        self._numbers = range(part * batch, (part + 1) * batch)
         self._seed = seed
         self._augment = augment
         self._reader = reader
 
     def batch(self, step: int) -> Batch:
         """The batch of a step, counted from 0."""
-        rng = np.random.default_rng((*self._seed, step))
-        labelled = [self._labelled(rng) for _ in range(self._batch)]
-        unlabelled = [self._unlabelled(rng) for _ in range(self._batch)]
+        labelled = [self._labelled(np.random.default_rng((*self._seed, step, n, 0))) for n in self._numbers]
+        unlabelled = [self._unlabelled(np.random.default_rng((*self._seed, step, n, 1))) for n in self._numbers]
         images, labels, valid = (torch.from_numpy(np.stack(part)) for part in zip(*labelled, strict=True))
         more, more_valid = (torch.from_numpy(np.stack(part)) for part in zip(*unlabelled, strict=True))
         return Batch(images, labels.long(), valid, more, more_valid)
@@ -234,6 +250,29 @@ def read_window(source: Source, window: Window, data: TrainingData, reader: Rast
     return data.normalisation.apply(pixels, valid), valid
 
 
+def source_of(
+    raster: RasterInfo, annotation: LabelSource, gsd: float, tile: int, regions: Bounds | None = None
+) -> Source:
+    """A source of windows of `tile` pixels of `gsd` metres, drawn from regions, or from the whole raster."""
+    factor = gsd / raster.gsd
+    side = tile if abs(factor - 1) < _SAME_GSD else max(1, round(tile * factor))
+    whole = np.array([[0.0, 0.0, raster.width, raster.height]])
+    return Source(raster, side, annotation, whole if regions is None else regions)
+
+
+def windows_over(source: Source) -> list[LabelledWindow]:
+    """Windows side by side that cover every region of a source, to score on."""
+    windows = []
+    for bounds in source.regions:
+        left, top, right, bottom = (round(float(edge)) for edge in bounds)
+        windows += [
+            LabelledWindow(source, Window(column, row, source.side, source.side))
+            for row in range(top, bottom, source.side)
+            for column in range(left, right, source.side)
+        ]
+    return windows
+
+
 def _turned(array: npt.NDArray[Scalar], turn: int) -> npt.NDArray[Scalar]:
     """A flip (from 4 on) and `turn` modulo 4 quarter turns of the last two axes."""
     flipped = array[..., ::-1] if turn >= 4 else array
@@ -255,12 +294,6 @@ def _offset(rng: np.random.Generator, low: int, high: int, side: int, size: int)
     first, last = sorted((low, high - side))
     offset = int(rng.integers(first, last + 1))
     return min(max(offset, 0), max(size - side, 0))
-
-
-def _source(raster: RasterInfo, annotation: Annotation, gsd: float, tile: int, regions: Bounds) -> Source:
-    factor = gsd / raster.gsd
-    side = tile if abs(factor - 1) < _SAME_GSD else max(1, round(tile * factor))
-    return Source(raster, side, annotation, regions)
 
 
 def _unlabelled(
@@ -288,8 +321,7 @@ def _unlabelled(
             annotation = annotation.inside(np.zeros(0, dtype=object))
         covered = float(shapely.area(annotation.area.geometries).sum())
         if covered < 0.99 * raster.width * raster.height:
-            whole = np.array([[0.0, 0.0, raster.width, raster.height]])
-            sources.append(_source(raster, annotation, gsd, tile, whole))
+            sources.append(source_of(raster, annotation, gsd, tile))
     if not sources:
         raise AnnotationError(
             "There is no unlabelled imagery to learn from; give the annotated area, or unlabelled rasters."
@@ -301,6 +333,10 @@ def _bounds(annotation: Annotation) -> Bounds:
     """The boxes of the parts of an area."""
     bounds: Bounds = shapely.bounds(annotation.area.geometries)
     return bounds
+
+
+def _square_metres(annotations: Mapping[RasterInfo, Annotation]) -> float:
+    return sum(float(shapely.area(a.area.geometries).sum()) * raster.gsd**2 for raster, a in annotations.items())
 
 
 def _check_annotations(
@@ -321,16 +357,3 @@ def _check_annotations(
 
 def _names(layers: Sequence[VectorLayer]) -> str:
     return ", ".join(layer.path for layer in layers)
-
-
-def _validation(source: Source) -> list[ValidationWindow]:
-    """Windows side by side that cover every region of a source."""
-    windows = []
-    for bounds in source.regions:
-        left, top, right, bottom = (round(float(edge)) for edge in bounds)
-        windows += [
-            ValidationWindow(source, Window(column, row, source.side, source.side))
-            for row in range(top, bottom, source.side)
-            for column in range(left, right, source.side)
-        ]
-    return windows

@@ -7,19 +7,23 @@ import math
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..core.ahead import map_ahead
 from ..core.detection import predictor
 from ..core.devices import training_precision
+from ..core.distributed import mean_over_processes, rank, world_size
 from ..core.errors import CancelledError, SettingError
 from ..core.losses import IGNORE
 from ..core.metrics import Confusion, Scores, confusion
+from ..core.networks import NetworkSpec, build_network
 from ..core.rasters import RasterReader
 from ..core.reporting import Reporter
 from ..core.trainers import Batch, Losses, Trainer
@@ -37,15 +41,17 @@ _POWER = 0.9
 
 @dataclass(frozen=True)
 class Stage:
-    """Which part of a job a training is, for its progress.
+    """Which part of a run a training is.
 
     Attributes:
-        number: tells the random numbers of the trainings of a run apart; from 1.
+        name: of its checkpoint.
+        number: tells its random numbers apart; trainings of one number learn from the same windows.
         text: what it is called.
         start: share of the job that is done when it starts, from 0 to 1.
         end: share of the job that is done when it ends.
     """
 
+    name: str
     number: int
     text: str
     start: float
@@ -132,17 +138,19 @@ class Run:
             CancelledError: where the user asked to stop.
         """
         settings = self.settings
+        _synchronise(trainer.trained, self.device)
         trainer.trained.to(self.device).to(memory_format=torch.channels_last).train()
-        progress = _Progress(trainer, _Optimiser(trainer, settings, self.device))
+        progress = _Progress(trainer, settings, self.device)
         self._resume(progress, stage)
-        sampler = Sampler(self.data, settings.batch, (settings.seed, stage.number), settings.augment, self.reader)
+        sampler = Sampler(
+            self.data, settings.batch, (settings.seed, stage.number), settings.augment, self.reader, rank()
+        )
         clock = _Clock(stage, settings.steps, progress)
         steps = range(progress.done, settings.steps)
         with closing(map_ahead(sampler.batch, steps, _READING_THREADS, ahead=4)) as batches:
             for step, batch in zip(steps, batches, strict=True):
-                seed_torch(settings.seed, stage.number, step)
-                losses = progress.optimiser.step(batch, step)
-                progress.done = step + 1
+                seed_torch(settings.seed, stage.number, step, rank())
+                losses = progress.step(batch, step)
                 if _is_due(step, settings.steps, _LOGGED):
                     progress.history.note_losses(step + 1, _numbers(losses), learning_rate(settings, step))
                 if _is_due(step, settings.steps, settings.validations):
@@ -158,14 +166,23 @@ class Run:
         progress.history.seconds = clock.seconds
         return progress.history
 
+    def build(self, spec: NetworkSpec, number: int) -> nn.Module:
+        """A network for the bands of the data; `number` tells the initial weights of networks of one seed apart."""
+        seed_torch(self.settings.seed, 0, number)
+        return build_network(self.for_bands(spec), self.settings.weights, self.settings.batch_norm_momentum)
+
+    def for_bands(self, spec: NetworkSpec) -> NetworkSpec:
+        """The network's description with as many bands as the data has."""
+        return replace(spec, in_channels=len(self.data.normalisation.mean))
+
     def _validate(self, progress: _Progress) -> None:
-        networks = progress.trainer.networks
+        networks = progress.candidates()
         scores = validate(networks, self.data, self.device, self.reader)
         for name in progress.history.note_scores(progress.done, scores, self.settings.keep):
             progress.kept[name] = copy.deepcopy(networks[name].state_dict())
 
     def _resume(self, progress: _Progress, stage: Stage) -> None:
-        state = self.checkpoints.load(stage.number) if self.checkpoints else None
+        state = self.checkpoints.load(stage.name, self.settings) if self.checkpoints else None
         if state is not None:
             progress.load_state(state)
             self.reporter.info(f"Going on from a checkpoint: {stage.text}, {progress.done}/{self.settings.steps}.")
@@ -173,7 +190,7 @@ class Run:
     def _note(self, progress: _Progress, clock: _Clock, stage: Stage) -> None:
         if self.checkpoints:
             progress.history.seconds = clock.seconds
-            self.checkpoints.save(stage.number, progress.state())
+            self.checkpoints.save(stage.name, self.settings, progress.state())
 
 
 def seed_torch(*numbers: int) -> None:
@@ -192,10 +209,13 @@ def learning_rate(settings: TrainingSettings, step: int) -> float:
 def validate(
     networks: Mapping[str, nn.Module], data: TrainingData, device: torch.device, reader: RasterReader
 ) -> dict[str, Scores]:
-    """Scores of each network on the held-out windows; the networks go on training afterwards."""
+    """Scores of each network on the held-out windows; the networks go on training afterwards.
+
+    Several processes share the windows.
+    """
     predictors = {name: predictor(network, device) for name, network in networks.items()}
     totals = dict.fromkeys(networks, Confusion())
-    for source, window in ((held_out.source, held_out.window) for held_out in data.validation):
+    for source, window in ((w.source, w.window) for w in data.validation[rank() :: world_size()]):
         labels = source.annotation.labels(window, (data.tile, data.tile))
         images, valid = read_window(source, window, data, reader)
         labels[~valid] = IGNORE
@@ -205,7 +225,13 @@ def validate(
             totals[name] += confusion(predict(images[None])[0] >= 0.5, labels)
     for network in networks.values():
         network.train()
-    return {name: total.scores() for name, total in totals.items()}
+    return {name: _over_processes(total, device).scores() for name, total in totals.items()}
+
+
+def _over_processes(total: Confusion, device: torch.device) -> Confusion:
+    # In float64 every count below 2**53 is exact, and so is the sum of them.
+    counts = torch.tensor(astuple(total), dtype=torch.float64, device=device)
+    return Confusion(*(round(count) for count in (mean_over_processes(counts) * world_size()).tolist()))
 
 
 class _Clock:
@@ -233,20 +259,37 @@ class _Clock:
         return self._stage.start + done / self._steps * (self._stage.end - self._stage.start), ", ".join(parts)
 
 
-@dataclass
 class _Progress:
     """Where a training stands: its steps done, its history, and the states of its networks that are kept."""
 
-    trainer: Trainer
-    optimiser: _Optimiser
-    done: int = 0
-    history: History = field(default_factory=History)
-    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
+    def __init__(self, trainer: Trainer, settings: TrainingSettings, device: torch.device) -> None:
+        self.optimiser = _Optimiser(trainer, settings, device)
+        self.done = 0
+        self.history = History()
+        self.kept: dict[str, dict[str, Any]] = {}
+        self._trainer = trainer
+        self._averages = _averages(trainer.networks, settings.average)
+
+    def step(self, batch: Batch, step: int) -> Losses:
+        """Takes a step and returns its losses."""
+        losses = self.optimiser.step(batch, step)
+        for name, average in self._averages.items():
+            average.update_parameters(self._trainer.networks[name])
+        self.done = step + 1
+        return losses
+
+    def candidates(self) -> dict[str, nn.Module]:
+        """The networks whose states may be kept: those that are trained, or the averages of their weights."""
+        return {
+            name: self._averages[name].module if name in self._averages else network
+            for name, network in self._trainer.networks.items()
+        }
 
     def state(self) -> State:
         return {
             "done": self.done,
-            "trained": self.trainer.trained.state_dict(),
+            "trained": self._trainer.trained.state_dict(),
+            "averages": {name: average.state_dict() for name, average in self._averages.items()},
             "optimiser": self.optimiser.state(),
             "history": asdict(self.history),
             "kept": self.kept,
@@ -254,16 +297,49 @@ class _Progress:
 
     def load_state(self, state: State) -> None:
         self.done, self.kept = state["done"], state["kept"]
-        self.trainer.trained.load_state_dict(state["trained"])
+        self._trainer.trained.load_state_dict(state["trained"])
+        for name, average in self._averages.items():
+            average.load_state_dict(state["averages"][name])
         self.optimiser.load_state(state["optimiser"])
         self.history = History.of(state["history"])
 
 
+def _averages(networks: Mapping[str, nn.Module], decay: float) -> dict[str, AveragedModel]:
+    """Running averages of the weights and statistics of networks; none where the decay is 0."""
+    if decay == 0:
+        return {}
+    average = get_ema_multi_avg_fn(decay)
+    return {name: AveragedModel(network, multi_avg_fn=average, use_buffers=True) for name, network in networks.items()}
+
+
+def _synchronise(trained: nn.ModuleDict, device: torch.device) -> None:
+    """Makes batch norms see the batches of all processes; PyTorch has that on GPUs alone."""
+    if world_size() > 1 and device.type == "cuda":
+        for name, network in trained.items():
+            trained[name] = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+
+
+class _LossesOf(nn.Module):
+    """A trainer as the module that DistributedDataParallel wraps: forward gives the losses."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        super().__init__()
+        self._trainer = trainer
+        self.trained = trainer.trained
+
+    def forward(self, batch: Batch, progress: float) -> Losses:
+        return self._trainer.losses(batch, progress)
+
+
 class _Optimiser:
-    """Takes the steps of a training: losses, gradients, weights."""
+    """Takes the steps of a training: losses, gradients (the mean over the processes), weights."""
 
     def __init__(self, trainer: Trainer, settings: TrainingSettings, device: torch.device) -> None:
-        self._trainer, self._settings, self._device = trainer, settings, device
+        self._settings, self._device = settings, device
+        self._losses: nn.Module = _LossesOf(trainer)
+        if world_size() > 1:
+            # Some parameters rest while a term of the loss is not there yet.
+            self._losses = DistributedDataParallel(self._losses, find_unused_parameters=True)
         self._optimiser = _optimiser(trainer.trained, settings)
         self._precision = training_precision(device)
         # Half precision lacks the range of bfloat16: its gradients are scaled.
@@ -281,7 +357,7 @@ class _Optimiser:
             group["lr"] = learning_rate(self._settings, step)
         mixed = self._precision is not torch.float32
         with torch.autocast(self._device.type, self._precision if mixed else None, enabled=mixed):
-            losses = self._trainer.losses(batch.to(self._device), step / self._settings.steps)
+            losses: Losses = self._losses(batch.to(self._device), step / self._settings.steps)
         self._optimiser.zero_grad(set_to_none=True)
         total = self._scaler.scale(torch.stack(list(losses.values())).sum())
         total.backward()  # type: ignore[no-untyped-call]
@@ -304,7 +380,8 @@ def _is_due(step: int, steps: int, times: int) -> bool:
 
 
 def _numbers(losses: Losses) -> dict[str, float]:
-    numbers = dict(zip(losses, torch.stack(list(losses.values())).detach().tolist(), strict=True))
+    values = mean_over_processes(torch.stack(list(losses.values())).detach())
+    numbers = dict(zip(losses, values.tolist(), strict=True))
     if not all(map(math.isfinite, numbers.values())):
         raise SettingError("The training diverged: a loss is no number any more. Choose a lower learning rate.")
     return numbers

@@ -38,7 +38,9 @@ def hold_out(
     """
     while True:
         units = [(raster, block) for raster, a in annotations.items() for block in _blocks(a, side)]
-        if len(units) >= _LEAST_UNITS or side < 2:
+        # Both sides of the split need roads.
+        enough = len(units) >= _LEAST_UNITS and len(_with_road(units, annotations)) >= 2
+        if enough or side < 2:
             break
         side //= 2
     if len(units) < 2:
@@ -69,16 +71,30 @@ def _choose(
     annotations: Mapping[RasterInfo, Annotation],
     rng: np.random.Generator,
 ) -> set[int]:
-    """A random block that shows a road, and more at random while all are at most a tenth of the area."""
+    """Blocks at random while all are at most a tenth of the area; the first shows a road, however large it is."""
     areas = np.array([block.area * raster.gsd**2 for raster, block in units])
-    order = rng.permutation(len(units))
-    has_road = [len(annotations[units[k][0]].roads.query(units[k][1], predicate="intersects")) > 0 for k in order]
-    with_road_first: list[int] = [*order[np.array(has_road)].tolist(), *order[~np.array(has_road)].tolist()]
-    chosen = {with_road_first[0]}
-    for k in with_road_first[1:]:
-        if sum(areas[list(chosen)]) + areas[k] <= _HELD_OUT * areas.sum():
+    most = _HELD_OUT * areas.sum()
+    order = rng.permutation(len(units)).tolist()
+    showing = _with_road(units, annotations)
+    # Where every block that shows a road is larger than a tenth, the smallest is the least loss.
+    small = [k for k in order if k in showing and areas[k] <= most]
+    first = small[0] if small else min(showing or order, key=lambda k: float(areas[k]))
+    chosen = {first}
+    for k in order:
+        if k not in chosen and sum(areas[list(chosen)]) + areas[k] <= most:
             chosen.add(k)
     return chosen
+
+
+def _with_road(
+    units: Sequence[tuple[RasterInfo, shapely.Geometry]], annotations: Mapping[RasterInfo, Annotation]
+) -> set[int]:
+    """The numbers of the blocks that show a road."""
+    return {
+        k
+        for k, (raster, block) in enumerate(units)
+        if len(annotations[raster].roads.query(block, predicate="intersects"))
+    }
 
 
 def _grouped(

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..core.errors import SettingError
 from ..core.networks import NetworkSpec, Weights
+from ..core.trainers import Distillation
 from ..core.windows import TILE_MULTIPLE
 
-__all__ = ["PRESETS", "TrainingSettings"]
+__all__ = ["PRESETS", "CrossSupervision", "TrainingSettings"]
+
+
+@dataclass(frozen=True)
+class CrossSupervision:
+    """How networks learn from each other's pseudo labels.
+
+    Attributes:
+        warm_up: share of the training that is supervised alone, from 0 to 1.
+        weight: of each loss against pseudo labels.
+        images: on which images: the unlabelled ones, or all.
+        certainty: whether a pixel counts by how certain the network is that labels it.
+    """
+
+    warm_up: float = 0.1
+    weight: float = 1.0
+    images: Literal["unlabelled", "all"] = "unlabelled"
+    certainty: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.warm_up <= 1:
+            raise SettingError(f"The warm-up must be from 0 to 1, got {self.warm_up}.")
 
 
 @dataclass(frozen=True)
@@ -26,8 +48,9 @@ class TrainingSettings:
         optimiser: `sgd` (momentum 0.9, weight decay 1e-4) or `adamw` (weight decay 1e-2).
         schedule: `poly` (power 0.9, down to 1e-6) or `cosine` (down to 0).
         augment: whether windows are flipped and turned by right angles.
-        teachers_warm_up: share of the teachers' step that is supervised alone.
-        student_warm_up: share of the student's step that is supervised alone.
+        cross: how the teachers learn from each other, and networks in the other methods of that kind.
+        distillation: how the student learns from the teachers.
+        average: decay of the running average of the weights that is kept in place of the weights; 0 for none.
         batch_norm_momentum: in the encoders.
         validations: how often each step of the method is validated.
         keep: `best` keeps each network as it was when it validated best; `last` as it is at the end, which is
@@ -48,8 +71,9 @@ class TrainingSettings:
     optimiser: Literal["sgd", "adamw"]
     schedule: Literal["poly", "cosine"]
     augment: bool
-    teachers_warm_up: float = 0.1
-    student_warm_up: float = 0.1
+    cross: CrossSupervision = CrossSupervision()
+    distillation: Distillation = field(default_factory=Distillation)
+    average: float = 0.0
     batch_norm_momentum: float = 0.1
     validations: int = 20
     keep: Literal["best", "last"] = "best"
@@ -68,8 +92,16 @@ class TrainingSettings:
             )
         if self.learning_rate <= 0:
             raise SettingError(f"The learning rate must be above 0, got {self.learning_rate}.")
+        if not 0 <= self.average < 1:
+            raise SettingError(f"The decay of the average must be at least 0 and below 1, got {self.average}.")
+        if len(self.teachers) < 2:
+            raise SettingError(f"Cross-model supervision takes at least 2 teachers, got {len(self.teachers)}.")
         if not 0 <= self.seed < 2**32:
             raise SettingError(f"The seed must be from 0 to {2**32 - 1}, got {self.seed}.")
+
+    def of_teachers(self) -> TrainingSettings:
+        """The settings of step 1, alike whatever the student is and learns: its results can then be shared."""
+        return replace(self, student=self.teachers[0], distillation=Distillation(), average=0.0)
 
 
 _PAPER_TEACHERS = (NetworkSpec("deeplabv3plus", "resnet101"), NetworkSpec("segnet", "vgg16"))
@@ -117,7 +149,7 @@ PRESETS = {
         schedule="cosine",
         augment=True,
         # In so few steps the teachers know little at first: early pseudo labels would teach that nothing is road.
-        teachers_warm_up=0.5,
+        cross=CrossSupervision(warm_up=0.5),
         validations=4,
         keep="last",
     ),

@@ -6,7 +6,7 @@ import base64
 import html
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,13 +22,13 @@ from ..core.losses import IGNORE
 from ..core.metrics import Scores
 from ..core.model_file import ModelCard
 from ..core.networks import count_parameters
-from .data import ValidationWindow, read_window
+from .data import LabelledWindow, read_window
 from .fit import History, Run
+from .methods import Method, Trained
 
 __all__ = ["write_report"]
 
 _SAMPLES = 4
-_TITLES = ("Step 1: the teachers learn from the labels and from each other", "Step 2: the student learns")
 _SCORES = {
     "oa": "Overall accuracy",
     "precision": "Precision",
@@ -48,33 +48,31 @@ td.number { text-align: right; font-variant-numeric: tabular-nums }
 """
 
 
-def write_report(
-    path: Path, card: ModelCard, run: Run, networks: Mapping[str, nn.Module], histories: Sequence[History]
-) -> None:
+def write_report(path: Path, method: Method, card: ModelCard, run: Run, trained: Trained) -> None:
     """Writes what a training learned from, how it went and what came out, for people who do not know the method.
 
     Args:
         path: HTML file to write.
-        card: of the student's model file.
+        method: how it was trained.
+        card: of the model file.
         run: the run.
-        networks: teachers and student in the states that were kept, by name.
-        histories: of the teachers' step and of the student's.
+        trained: what came out.
     """
-    kept = {name: scores for history in histories for name, scores in history.kept.items()}
     parts = [
         "<h1>SSLKD training report</h1>",
-        _introduction(kept["student"]),
+        _introduction(method, trained.scores[trained.kept]),
         "<h2>Scores on the validation area</h2>",
         f"<p>{_held_out_share(run):.0%} of the annotated area was held out: nothing was learned from it. Scores are of "
         "the road class unless said otherwise, from 0 to 1, higher is better.</p>",
-        _score_table(kept, networks),
+        _score_table(trained.scores, trained.networks),
         "<h2>Found and missed on the validation area</h2>",
         '<p><b class="hit">Green</b>: roads that were found. <b class="false">Orange</b>: called road, but not '
         'drawn. <b class="miss">Red</b>: drawn, but missed.</p>',
-        _image(_sample_figure(run, networks)),
+        _image(_sample_figure(run, trained.networks)),
         *(
-            f"<h2>{title}</h2>{_image(_curve_figure(history))}<p>{history.seconds / 60:.1f} minutes.</p>"
-            for title, history in zip(_TITLES, histories, strict=True)
+            f"<h2>How it went: {stage.text}</h2>{_image(_curve_figure(history))}"
+            f"<p>{history.seconds / 60:.1f} minutes.</p>"
+            for stage, history in trained.histories.items()
         ),
         "<h2>Imagery and settings</h2>",
         _table(_facts(card, run)),
@@ -84,12 +82,12 @@ def write_report(
     path.write_text(page, encoding="utf-8")
 
 
-def _introduction(student: Scores) -> str:
+def _introduction(method: Method, result: Scores) -> str:
     return (
-        "<p>Two large networks, the teachers, learned roads from the drawn labels and from each other's results on "
-        "imagery without labels. A light network, the student, then learned from the labels and from the "
-        "teachers. The student is what was kept: it finds "
-        f"{_percent(student.recall)} of the road surface, and {_percent(student.precision)} of what it calls "
+        "<p>SSLKD learns in two steps: two large networks, the teachers, learn roads from the drawn labels and from "
+        "each other's results on imagery without labels; a light network, the student, then learns from the labels "
+        f"and from the teachers. This training was of <b>{method.title}</b>. The network that was kept finds "
+        f"{_percent(result.recall)} of the road surface, and {_percent(result.precision)} of what it calls "
         "road is road.</p>"
     )
 
@@ -176,7 +174,7 @@ def _sample_figure(run: Run, networks: Mapping[str, nn.Module]) -> Figure:
     return figure
 
 
-def _with_roads(run: Run, windows: Iterable[ValidationWindow]) -> Iterable[ValidationWindow]:
+def _with_roads(run: Run, windows: Iterable[LabelledWindow]) -> Iterable[LabelledWindow]:
     """Windows that show roads first, then the others."""
     shape = (run.data.tile, run.data.tile)
     return sorted(windows, key=lambda w: not (w.source.annotation.labels(w.window, shape) == 1).any())

@@ -22,6 +22,29 @@ from ..layers import raster_path, write_features
 from ..resources import tr
 from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, optional_number
 
+METHODS = [
+    "sslkd",
+    "sslkd-structural",
+    "supervised",
+    "supervised-t1",
+    "supervised-t2",
+    "cms-t1",
+    "cms-t2",
+    "cms",
+    "cps",
+    "cct",
+    "unimatch",
+]
+PRESETS_OWN = "preset"
+STUDENTS = [
+    PRESETS_OWN,
+    "deeplabv3plus/resnet50",
+    "deeplabv3plus/resnet18",
+    "deeplabv3plus/efficientnet-b0",
+    "deeplabv3plus/tu-mobilenetv3_large_100",
+    "segformer/mit_b0",
+]
+
 
 class TrainSslkd(SslkdAlgorithm):
     """Trains the two teachers and the student on the user's rasters and annotations."""
@@ -32,6 +55,8 @@ class TrainSslkd(SslkdAlgorithm):
     AREA = "AREA"
     UNLABELLED = "UNLABELLED"
     PRESET = "PRESET"
+    METHOD = "METHOD"
+    STUDENT = "STUDENT"
     STEPS = "STEPS"
     LEARNING_RATE = "LEARNING_RATE"
     SEED = "SEED"
@@ -80,6 +105,8 @@ class TrainSslkd(SslkdAlgorithm):
             "<b>Preset</b>: quick suits a laptop without a GPU, balanced a GPU, "
             "paper is what the publication did.\n\n"
             "Advanced parameters that stay empty follow the preset. "
+            "<b>Method</b>: sslkd; the others are what it is compared with in research. "
+            "<b>Student's network</b>: the later in the list, the lighter and the faster in detection. "
             "<b>Steps</b> are those of each of the two stages. "
             "With a <b>checkpoint folder</b>, a training that was cancelled goes on where it stopped "
             "when it is started again with the same parameters.\n\n"
@@ -156,6 +183,8 @@ class TrainSslkd(SslkdAlgorithm):
         self.addParameter(named_choice(self.PRESET, tr("Preset"), ["quick", "balanced", "paper"], default="balanced"))
 
     def _add_advanced_inputs(self) -> None:
+        self.add_advanced(named_choice(self.METHOD, tr("Method"), METHODS))
+        self.add_advanced(named_choice(self.STUDENT, tr("Student's network"), STUDENTS))
         self.add_advanced(optional_number(self.STEPS, tr("Steps of each stage"), minimum=1))
         # Batch norm needs two tiles, and two of its values in each channel of the deepest features.
         self.add_tile_and_batch(least_tile=2 * TILE_STEP, least_batch=2)
@@ -211,6 +240,7 @@ class TrainSslkd(SslkdAlgorithm):
     def _job(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
+        student = self.parameterAsEnumString(parameters, self.STUDENT, context)
         return {
             "kind": "train",
             "labelled": self._labelled,
@@ -218,7 +248,9 @@ class TrainSslkd(SslkdAlgorithm):
             "road_width": self.parameterAsDouble(parameters, self.ROAD_WIDTH, context),
             "area": self._feature_files(parameters, self.AREA, context, feedback),
             "unlabelled": self._unlabelled,
+            "method": self.parameterAsEnumString(parameters, self.METHOD, context),
             "preset": self.parameterAsEnumString(parameters, self.PRESET, context),
+            "student": None if student == PRESETS_OWN else student,
             "steps": self.optional_integer(parameters, self.STEPS, context),
             "batch": self.optional_integer(parameters, self.BATCH, context),
             "tile": self.optional_integer(parameters, self.TILE, context),

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from ..core.errors import CancelledError, SettingError, SslkdError
 from ..core.reporting import Reporter
-from .jobs import DetectJob, EvaluateJob, TrainJob, explain, parse_job
+from ..core.validation import explain
+from .jobs import AnyJob, CompareJob, DetectJob, EvaluateJob, TrainJob, parse_job
 from .protocol import JsonReporter, claim_stdout, listen_for_cancel
 from .terminal import TerminalReporter
 
@@ -53,7 +54,21 @@ def train(
         list[str],
         typer.Option(help="Raster without labels. May be given again; without it, what lies outside of the area."),
     ] = [],  # noqa: B006
+    method: Annotated[
+        str,
+        typer.Option(
+            help="sslkd, or one of those that it is compared with: sslkd-structural, supervised, supervised-t1, "
+            "supervised-t2, cms, cms-t1, cms-t2, cps, cct, unimatch."
+        ),
+    ] = "sslkd",
     preset: Annotated[str, typer.Option(help="paper, balanced, or quick (minutes without a GPU).")] = "balanced",
+    student: Annotated[
+        str | None, typer.Option(help="The student's network as architecture/encoder, e.g. deeplabv3plus/resnet18.")
+    ] = None,
+    teachers: Annotated[
+        list[str],
+        typer.Option("--teacher", help="A teacher's network as architecture/encoder; given twice or more often."),
+    ] = [],  # noqa: B006
     steps: Annotated[int | None, typer.Option(help="Training steps of teachers and of student each.")] = None,
     batch: Annotated[int | None, typer.Option(help="Labelled windows a step, and as many unlabelled ones.")] = None,
     tile: Annotated[int | None, typer.Option(help="Side of a window in pixels, a multiple of 32.")] = None,
@@ -112,6 +127,28 @@ def evaluate(
     _run(EvaluateJob, locals())
 
 
+@app.command()
+def compare(
+    configuration: Annotated[
+        str, typer.Argument(help="A TOML file, or paper, epfl or epfl-quick, which come with SSLKD.")
+    ],
+    output: Annotated[
+        Path, typer.Option(help="Folder for tables, pictures and models; the same one again goes on after a stop.")
+    ],
+    data: Annotated[
+        Path | None, typer.Option(envvar="SSLKD_DATA", help="Folder of the data that the configuration names.")
+    ] = None,
+    rows: Annotated[list[str], typer.Option("--row", help="Name of a row to do; may be given again.")] = [],  # noqa: B006
+    seeds: Annotated[list[int], typer.Option("--seed", help="Seed to train with; may be given again.")] = [],  # noqa: B006
+    device: Device = "auto",
+) -> None:
+    """Train and test methods on the same data: a table, a page and pictures.
+
+    Under torchrun, several GPUs or machines train each row together.
+    """
+    _run(CompareJob, locals())
+
+
 @app.command(hidden=True)
 def job(file: Path) -> None:
     """Do a job that is written as JSON; answer in JSON lines, and stop at the line `cancel` on standard input."""
@@ -130,7 +167,7 @@ def job(file: Path) -> None:
     reporter.send("result", outputs=outputs)
 
 
-def _read(file: Path) -> TrainJob | DetectJob | EvaluateJob:
+def _read(file: Path) -> AnyJob:
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
@@ -138,7 +175,7 @@ def _read(file: Path) -> TrainJob | DetectJob | EvaluateJob:
     return parse_job(text)
 
 
-def _run(kind: type[TrainJob | DetectJob | EvaluateJob], options: dict[str, Any]) -> None:
+def _run(kind: type[AnyJob], options: dict[str, Any]) -> None:
     """Does a job of the command line: a progress bar, then the outputs, or one sentence."""
     console = Console(stderr=True)
     try:
@@ -154,16 +191,14 @@ def _run(kind: type[TrainJob | DetectJob | EvaluateJob], options: dict[str, Any]
         print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
 
 
-def _parsed(
-    kind: type[TrainJob | DetectJob | EvaluateJob], options: dict[str, Any]
-) -> TrainJob | DetectJob | EvaluateJob:
+def _parsed(kind: type[AnyJob], options: dict[str, Any]) -> AnyJob:
     try:
         return kind(**options)
     except ValidationError as error:
         raise SettingError(f"{explain(error)}.") from error
 
 
-def _outputs(wanted: TrainJob | DetectJob | EvaluateJob, reporter: Reporter) -> dict[str, Any]:
+def _outputs(wanted: AnyJob, reporter: Reporter) -> dict[str, Any]:
     """Does the job; what goes wrong beyond the user's inputs is told in a sentence, too."""
     reporter.progress(0, "starting")
     # PyTorch takes seconds to import, which `--help` and a wrong option need not wait for.

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..core.errors import SettingError
+from ..core.validation import explain
 
-__all__ = ["DetectJob", "EvaluateJob", "Job", "TrainJob", "parse_job"]
+__all__ = ["AnyJob", "CompareJob", "DetectJob", "EvaluateJob", "Job", "TrainJob", "parse_job"]
 
 
 class _Job(BaseModel):
@@ -25,7 +26,10 @@ class TrainJob(_Job):
         road_width: full width of roads drawn as lines, in metres.
         area: vector files of where all roads were drawn; empty for the whole of the rasters.
         unlabelled: further rasters; empty for what lies outside of the area.
+        method: how to train; `sslkd`, or one of those that it is compared with.
         preset: sizes of the networks and of the training.
+        student: the student's network as architecture/encoder; None for the preset's.
+        teachers: two or more networks as architecture/encoder; empty for the preset's.
         steps: optimiser steps of each of the two steps of the method; None for the preset's.
         batch: labelled windows a step, and as many unlabelled ones; None for the preset's.
         tile: side of a window in pixels, a multiple of 32; None for the preset's.
@@ -44,7 +48,10 @@ class TrainJob(_Job):
     road_width: Annotated[float, Field(gt=0)] = 6.0
     area: list[str] = []
     unlabelled: list[str] = []
+    method: str = "sslkd"
     preset: Literal["paper", "balanced", "quick"] = "balanced"
+    student: str | None = None
+    teachers: list[str] = []
     steps: int | None = None
     batch: int | None = None
     tile: int | None = None
@@ -111,11 +118,33 @@ class EvaluateJob(_Job):
     json_file: Annotated[Path | None, Field(alias="json")] = None
 
 
-Job = Annotated[TrainJob | DetectJob | EvaluateJob, Field(discriminator="kind")]
-_JOB: TypeAdapter[TrainJob | DetectJob | EvaluateJob] = TypeAdapter(Job)
+class CompareJob(_Job):
+    """Train and test methods on the same data.
+
+    Attributes:
+        configuration: a TOML file, or the name of a configuration that comes with SSLKD.
+        output: folder for tables, pictures and models; the same one again goes on where it stopped.
+        data: folder of the data that the configuration names; None for the environment variable SSLKD_DATA.
+        rows: names of the rows to do; empty for all.
+        seeds: to train with; empty for the configuration's.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+    """
+
+    kind: Literal["compare"] = "compare"
+    configuration: str
+    output: Path
+    data: Path | None = None
+    rows: list[str] = []
+    seeds: list[int] = []
+    device: str = "auto"
 
 
-def parse_job(text: str) -> TrainJob | DetectJob | EvaluateJob:
+AnyJob = TrainJob | DetectJob | EvaluateJob | CompareJob
+Job = Annotated[AnyJob, Field(discriminator="kind")]
+_JOB: TypeAdapter[AnyJob] = TypeAdapter(Job)
+
+
+def parse_job(text: str) -> AnyJob:
     """The job in a JSON text.
 
     Raises:
@@ -125,10 +154,3 @@ def parse_job(text: str) -> TrainJob | DetectJob | EvaluateJob:
         return _JOB.validate_json(text)
     except ValidationError as error:
         raise SettingError(f"The job is not understood: {explain(error)}.") from error
-
-
-def explain(error: ValidationError) -> str:
-    """What is wrong, in the words of the fields."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in problem['loc']) or 'job'}: {problem['msg']}" for problem in error.errors()
-    )

@@ -15,12 +15,14 @@ from rasterio.windows import Window
 from ..core.annotations import VectorLayer, read_polygons
 from ..core.detection import predictor
 from ..core.devices import choose_device, describe_device
+from ..core.distributed import is_first, process_group
 from ..core.errors import SettingError
 from ..core.evaluation import evaluate_surface
 from ..core.files import check_writable, written_whole
 from ..core.model_file import load_card, load_network
-from ..core.rasters import inspect_raster
-from ..core.reporting import Reporter
+from ..core.networks import parse_network
+from ..core.rasters import RasterReader, inspect_raster
+from ..core.reporting import Reporter, Silent
 from ..core.road_map import (
     RoadMapFiles,
     RoadMapSettings,
@@ -29,9 +31,13 @@ from ..core.road_map import (
     window_of_extent,
 )
 from ..core.windows import Tiling
+from ..training.compare import compare
+from ..training.comparison_data import open_comparison_data
+from ..training.configuration import Configuration, load_configuration
+from ..training.methods import find_method
 from ..training.presets import PRESETS, TrainingSettings
-from ..training.run import TrainingInputs, train_sslkd
-from .jobs import DetectJob, EvaluateJob, TrainJob
+from ..training.run import TrainingInputs, train
+from .jobs import AnyJob, CompareJob, DetectJob, EvaluateJob, TrainJob
 
 __all__ = ["do"]
 
@@ -41,7 +47,7 @@ _CPU_BATCH, _GPU_BATCH = 1, 8
 Outputs = dict[str, Any]
 
 
-def do(job: TrainJob | DetectJob | EvaluateJob, reporter: Reporter) -> Outputs:
+def do(job: AnyJob, reporter: Reporter) -> Outputs:
     """Does a job and returns its outputs by name.
 
     Raises:
@@ -55,12 +61,15 @@ def do(job: TrainJob | DetectJob | EvaluateJob, reporter: Reporter) -> Outputs:
             return _detect(job, reporter)
         case EvaluateJob():
             return _evaluate(job, reporter)
+        case CompareJob():
+            return _compare(job, reporter)
 
 
 def _train(job: TrainJob, reporter: Reporter) -> Outputs:
     check_writable(job.model, job.report)
     _check_inputs_stay([*job.labelled, *job.roads, *job.area, *job.unlabelled], job.model, job.report)
     device = choose_device(job.device)
+    method = find_method(job.method)
     settings = _training_settings(job)
     inputs = TrainingInputs(
         labelled=[inspect_raster(path) for path in job.labelled],
@@ -68,7 +77,8 @@ def _train(job: TrainJob, reporter: Reporter) -> Outputs:
         area=_area(job.area),
         unlabelled=[inspect_raster(path) for path in job.unlabelled],
     )
-    scores = train_sslkd(inputs, settings, device, job.model, job.report, reporter, job.checkpoints)
+    with process_group(device):
+        scores = train(inputs, method, settings, device, job.model, job.report, _of_first(reporter), job.checkpoints)
     return {"model": str(job.model), "report": str(job.report), "iou": _number(scores.iou), "f1": _number(scores.f1)}
 
 
@@ -79,6 +89,8 @@ def _training_settings(job: TrainJob) -> TrainingSettings:
         "batch": job.batch,
         "tile": job.tile,
         "learning_rate": job.learning_rate,
+        "student": parse_network(job.student) if job.student else None,
+        "teachers": tuple(map(parse_network, job.teachers)) or None,
     }
     given = {name: value for name, value in chosen.items() if value is not None}
     return replace(PRESETS[job.preset], seed=job.seed, weights=job.weights, **given)
@@ -116,6 +128,33 @@ def _evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
         with written_whole(job.json_file) as partial:
             partial.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     return scores
+
+
+def _compare(job: CompareJob, reporter: Reporter) -> Outputs:
+    device = choose_device(job.device)
+    configuration = _chosen(load_configuration(job.configuration), job)
+    if job.data is None:
+        raise SettingError("Where the data is must be told: give --data, or set the environment variable SSLKD_DATA.")
+    job.output.mkdir(parents=True, exist_ok=True)
+    with RasterReader() as reader, process_group(device):
+        data = open_comparison_data(configuration.data, job.data, reader)
+        compare(configuration, data, job.output, device, _of_first(reporter))
+    return {"table": str(job.output / "table.csv"), "page": str(job.output / "table.html")}
+
+
+def _chosen(configuration: Configuration, job: CompareJob) -> Configuration:
+    """The configuration with the rows and seeds that the job names."""
+    known = [row.name for row in configuration.rows]
+    for name in job.rows:
+        if name not in known:
+            raise SettingError(f"The configuration has no row '{name}'; choose from {', '.join(known)}.")
+    rows = [row for row in configuration.rows if not job.rows or row.name in job.rows]
+    return configuration.model_copy(update={"rows": rows, "seeds": job.seeds or configuration.seeds})
+
+
+def _of_first(reporter: Reporter) -> Reporter:
+    """Of several processes, the first one reports."""
+    return reporter if is_first() else Silent()
 
 
 def _tiling(job: DetectJob, device: torch.device) -> Tiling:

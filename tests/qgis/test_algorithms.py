@@ -80,7 +80,8 @@ def test_the_provider_holds_the_algorithms_with_icons_and_help():
 def test_train_asks_for_what_it_says(algorithm):
     train = algorithm("trainsslkd")
     assert described(train, ADVANCED) == {
-        "STEPS", "BATCH", "TILE", "LEARNING_RATE", "SEED", "DEVICE", "WEIGHTS", "CHECKPOINTS",
+        "STEPS", "BATCH", "TILE", "LEARNING_RATE", "SEED", "DEVICE", "WEIGHTS", "CHECKPOINTS", "METHOD",
+        "STUDENT",
     }  # fmt: skip
     assert {"AREA", "UNLABELLED"} <= described(train, OPTIONAL)
     assert not {"LABELLED", "ANNOTATIONS", "MODEL", "REPORT"} & described(train, OPTIONAL)
@@ -107,7 +108,9 @@ def test_what_is_left_empty_is_left_to_the_worker(job, train, ortho, tmp_path):
         "road_width": 6.0,
         "area": [],
         "unlabelled": [],
+        "method": "sslkd",
         "preset": "balanced",
+        "student": None,
         "steps": None,
         "batch": None,
         "tile": None,
@@ -126,7 +129,9 @@ def test_what_is_chosen_for_training_reaches_the_worker(job, train, tmp_path):
     chosen = {
         "AREA": memory_layer("Polygon", box(0, 0, 64, 64)),
         "UNLABELLED": [more[0], QgsRasterLayer(more[1], "more")],
+        "METHOD": "cps",
         "PRESET": "quick",
+        "STUDENT": "segformer/mit_b0",
         "ROAD_WIDTH": 4.5,
         "STEPS": 3,
         "BATCH": 2,

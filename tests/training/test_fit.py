@@ -12,7 +12,7 @@ from qgis_sslkd.core.metrics import Confusion
 from qgis_sslkd.core.networks import NetworkSpec, build_network
 from qgis_sslkd.core.rasters import RasterReader
 from qgis_sslkd.core.trainers import StudentTrainer, SupervisedTrainer, TeachersTrainer
-from qgis_sslkd.training.data import ValidationWindow, prepare
+from qgis_sslkd.training.data import LabelledWindow, prepare
 from qgis_sslkd.training.fit import History, Run, Stage, learning_rate, seed_torch, validate
 from qgis_sslkd.training.presets import PRESETS
 from qgis_sslkd.worker.jobs import TrainJob
@@ -161,7 +161,7 @@ def test_a_tiny_run_overfits_a_tile(small_scene, reporter):
         seed_torch(1)
         student = build_network(settings.student)
         run.fit(StudentTrainer(student, step_1.networks, warm_up=0.5), replace(STAGE, number=2))
-        tile = ValidationWindow(data.labelled[0], Window(10, 10, 64, 64))
+        tile = LabelledWindow(data.labelled[0], Window(10, 10, 64, 64))
         on_what_it_learned = replace(data, validation=(tile,))
         scores = validate({"student": student}, on_what_it_learned, CPU, reader)["student"]
     assert scores.iou > 0.9

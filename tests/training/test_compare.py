@@ -1,0 +1,146 @@
+"""A comparison from tiles to tables, and going on after a stop."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from qgis_sslkd.core.errors import CancelledError
+from qgis_sslkd.core.model_file import load_card
+from qgis_sslkd.core.rasters import RasterReader
+from qgis_sslkd.training.compare import compare
+from qgis_sslkd.training.comparison_data import open_comparison_data
+from qgis_sslkd.training.configuration import Configuration
+
+CPU = torch.device("cpu")
+TINY = {"architecture": "deeplabv3plus", "encoder": "resnet18"}
+SETTINGS = {
+    "steps": 2,
+    "batch": 2,
+    "tile": 64,
+    "validations": 1,
+    "teachers": [TINY, {"architecture": "segnet", "encoder": "vgg11", "width": 0.125}],
+    "cross": {"warm_up": 0.5},
+}
+ROWS = [
+    {"name": "T2 CMS", "method": "cms-t2"},
+    {"name": "S SSLKD", "method": "sslkd"},
+    {"name": "S, all labels", "method": "supervised", "labels": "all"},
+]
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    """Eight tiles with a bright road each, and their split."""
+    folder = tmp_path_factory.mktemp("tiles")
+    rng = np.random.default_rng(0)
+    names = [f"{number}.png" for number in range(8)]
+    for number, name in enumerate(names):
+        mask = np.zeros((1, 64, 64), dtype=np.uint8)
+        mask[:, :, 5 * number : 5 * number + 12] = 1
+        image = (60 + 120 * mask + rng.integers(0, 20, (3, 64, 64))).astype(np.uint8)
+        for kind, pixels in (("images", image), ("masks", mask)):
+            (folder / kind).mkdir(exist_ok=True)
+            profile = {"driver": "PNG", "width": 64, "height": 64, "count": len(pixels), "dtype": "uint8"}
+            with rasterio.open(folder / kind / name, "w", **profile) as dataset:
+                dataset.write(pixels)
+    split = {"labelled": names[:3], "unlabelled": names[3:6], "test": names[6:]}
+    (folder / "split.json").write_text(json.dumps(split))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def configuration(tiles):
+    data = {"kind": "tiles", "folder": str(tiles), "images": "images", "masks": "masks", "split": "split.json"}
+    return Configuration(
+        title="Tiny", preset="quick", settings=SETTINGS, seeds=[0, 1], data={**data, "gsd": 0.3}, rows=ROWS
+    )
+
+
+def run(configuration, folder, reporter):
+    with RasterReader() as reader:
+        data = open_comparison_data(configuration.data, folder, reader)
+        return compare(configuration, data, folder, CPU, reporter)
+
+
+@pytest.fixture(scope="module")
+def finished(configuration, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, run(configuration, folder, Listener())
+
+
+class Listener:
+    """Notes what is said, and asks to stop at the n-th progress, if any."""
+
+    def __init__(self, stop=None):
+        self.said, self._left = [], stop
+
+    def progress(self, fraction, text):
+        if self._left is not None:
+            self._left -= 1
+            if self._left == 0:
+                raise CancelledError
+
+    def info(self, text):
+        self.said.append(text)
+
+    warning = info
+
+
+def test_the_table_has_each_row_seed_and_split(finished):
+    folder, results = finished
+    with (folder / "table.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["method"], line["seed"], line["split"]) for line in lines] == [
+        (row["name"], str(seed), split) for seed in (0, 1) for row in ROWS for split in ("validation", "test")
+    ]
+    assert all(0 <= float(line["oa"]) <= 1 for line in lines)
+    for line, result in zip(lines, results, strict=True):
+        assert float(line["oa"]) == pytest.approx(result.scores.oa, abs=1e-4)
+
+
+def test_page_and_pictures_are_there(finished):
+    folder, _ = finished
+    page = (folder / "table.html").read_text()
+    assert all(row["name"] in page for row in ROWS)
+    assert "http" not in page
+    for name in ("bars", "cost", "tiles", "masks"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_model_can_be_used_and_is_what_the_row_is_about(finished):
+    folder, _ = finished
+    assert load_card(folder / "seed-1" / "t2-cms.safetensors").network.architecture == "segnet"
+    assert load_card(folder / "seed-1" / "s-sslkd.safetensors").network.architecture == "deeplabv3plus"
+
+
+def test_a_finished_comparison_is_not_trained_again(finished, configuration):
+    folder, results = finished
+    listener = Listener()
+    assert [r.scores.oa for r in run(configuration, folder, listener)] == [r.scores.oa for r in results]
+    assert not any("row" in said for said in listener.said)
+
+
+def test_a_row_of_other_settings_is_trained_again_alone(finished, configuration, tmp_path):
+    folder, _ = finished
+    rows = [*configuration.rows[:2], configuration.rows[2].model_copy(update={"settings": {"steps": 1}})]
+    listener = Listener()
+    run(configuration.model_copy(update={"rows": rows}), folder, listener)
+    assert [said for said in listener.said if "row" in said] == [
+        f"S, all labels, seed {seed}: row {number} of 6." for seed, number in ((0, 3), (1, 6))
+    ]
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4, 5])
+def test_a_comparison_that_was_stopped_goes_on_to_the_same_scores(finished, configuration, tmp_path, stop):
+    """Rows 1 and 2 share the teachers' two steps; then come two steps of the student and two of the last row."""
+    one_seed = configuration.model_copy(update={"seeds": [0]})
+    with pytest.raises(CancelledError):
+        run(one_seed, tmp_path, Listener(stop))
+    again = run(one_seed, tmp_path, Listener())
+    for result, expected in zip(again, finished[1][:6], strict=True):
+        assert (result.method, result.scores.oa) == (expected.method, expected.scores.oa)
+    assert not list(tmp_path.glob("seed-0/*student*"))

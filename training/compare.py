@@ -1,0 +1,220 @@
+"""A comparison of methods: each row is trained and tested once a seed, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+
+from ..core.costs import Costs, measure_costs
+from ..core.detection import predictor
+from ..core.devices import describe_device
+from ..core.distributed import broadcast, is_first
+from ..core.files import written_whole
+from ..core.model_file import load_card, load_network, save_model
+from ..core.networks import NetworkSpec
+from ..core.rasters import Mask, RasterReader
+from ..core.reporting import PartOfJob, Reporter
+from .checkpoints import Checkpoints
+from .comparison_data import ComparisonData
+from .configuration import Configuration, Row, row_settings
+from .data import Labels, TrainingData, read_window
+from .figures import Picture, accuracy_against_cost, bar_chart, masks_side_by_side, picture, save_png, side_by_side
+from .fit import Run, validate
+from .methods import Trained, find_method
+from .presets import TrainingSettings
+from .results import Result, summarise, write_page, write_table
+from .run import model_card
+
+__all__ = ["compare"]
+
+_SHARED_STAGES = ("teachers",)
+_PICTURED = 4
+_RESULTS: TypeAdapter[list[Result]] = TypeAdapter(list[Result])
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One row with one seed.
+
+    Attributes:
+        row: the row.
+        settings: of its training, its seed among them.
+        folder: where its files lie.
+        identity: digest of all that its result depends on.
+    """
+
+    row: Row
+    settings: TrainingSettings
+    folder: Path
+    identity: str
+
+    @property
+    def model(self) -> Path:
+        return self.folder / f"{self.row.slug}.safetensors"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / f"{self.row.slug}.json"
+
+
+def compare(
+    configuration: Configuration, data: ComparisonData, folder: Path, device: torch.device, reporter: Reporter
+) -> list[Result]:
+    """Trains and tests every row with every seed, and writes tables and pictures anew after each.
+
+    What an earlier call with the same folder finished is not done again, and what it began goes on from its last
+    checkpoint, if neither the data nor the settings have changed.
+
+    Args:
+        configuration: rows and seeds.
+        data: what is learned from and tested on.
+        folder: gets `table.csv`, `table.html`, pictures, and a folder a seed with models and scores.
+        device: where to train.
+        reporter: hears of the progress, and may stop the work.
+
+    Returns:
+        The results of each row and seed, on the validation and on the test windows.
+    """
+    tasks = _tasks(configuration, data, folder)
+    results: list[Result] = []
+    costs: dict[NetworkSpec, Costs] = {}
+    with RasterReader() as reader:
+        for number, task in enumerate(tasks):
+            part = PartOfJob(reporter, number / len(tasks), (number + 1) / len(tasks))
+            finished = broadcast(_finished(task) if is_first() else None)
+            if finished is None:
+                part.info(f"{task.row.name}, seed {task.settings.seed}: row {number + 1} of {len(tasks)}.")
+                finished = _train_and_test(task, data, device, reader, part, costs)
+            results += finished
+            if is_first():
+                write_table(folder / "table.csv", results)
+        if is_first():
+            _write_page(configuration, data, tasks, results, folder, device, reader)
+    return results
+
+
+def _tasks(configuration: Configuration, data: ComparisonData, folder: Path) -> list[_Task]:
+    """Every row with the first seed, then with the next."""
+    tasks = []
+    for seed in configuration.seeds:
+        for row in configuration.rows:
+            settings = row_settings(configuration, row, seed)
+            inputs = json.dumps([data.identity, row.method, row.labels, asdict(settings)], sort_keys=True)
+            identity = hashlib.sha256(inputs.encode()).hexdigest()
+            tasks.append(_Task(row, settings, folder / f"seed-{seed}", identity))
+    return tasks
+
+
+def _finished(task: _Task) -> list[Result] | None:
+    """The results of a row that was finished with these settings and data; None if it was not."""
+    if not task.results.exists():
+        return None
+    content: dict[str, Any] = json.loads(task.results.read_text(encoding="utf-8"))
+    if content["identity"] != task.identity:
+        return None
+    # The table may call a row otherwise today.
+    return [replace(result, method=task.row.name) for result in _RESULTS.validate_python(content["results"])]
+
+
+def _train_and_test(
+    task: _Task,
+    data: ComparisonData,
+    device: torch.device,
+    reader: RasterReader,
+    reporter: Reporter,
+    costs: dict[NetworkSpec, Costs],
+) -> list[Result]:
+    training = data.training(task.settings.tile, task.row.labels)
+    task.folder.mkdir(parents=True, exist_ok=True)
+    checkpoints = Checkpoints(task.folder, f"{data.identity} {task.row.labels}")
+    run = Run(training, task.settings, device, reader, reporter, checkpoints)
+    trained = find_method(task.row.method).train(run)
+    results = _test(task, trained, run, data, costs)
+    if is_first():
+        save_model(task.model, trained.network, model_card(trained, run))
+        with written_whole(task.results) as partial:
+            content = {"identity": task.identity, "results": [asdict(result) for result in results]}
+            partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    # The other rows of this seed start from the same teachers.
+    checkpoints.remove([stage.name for stage in trained.histories if stage.name not in _SHARED_STAGES])
+    return results
+
+
+def _test(
+    task: _Task, trained: Trained, run: Run, data: ComparisonData, costs: dict[NetworkSpec, Costs]
+) -> list[Result]:
+    if trained.spec not in costs:
+        costs[trained.spec] = measure_costs(trained.network, trained.spec.in_channels, run.device)
+    tested = validate({"": trained.network}, data.test, run.device, run.reader)[""]
+    shared = {"seed": task.settings.seed, "costs": costs[trained.spec], "seconds": trained.seconds}
+    return [
+        Result(method=task.row.name, split="validation", scores=trained.scores[trained.kept], **shared),
+        Result(method=task.row.name, split="test", scores=tested, **shared),
+    ]
+
+
+def _write_page(
+    configuration: Configuration,
+    data: ComparisonData,
+    tasks: Sequence[_Task],
+    results: Sequence[Result],
+    folder: Path,
+    device: torch.device,
+    reader: RasterReader,
+) -> None:
+    tested = summarise(results, "test")
+    of_one_seed = [task for task in tasks if task.settings.seed == configuration.seeds[0]]
+    shown = _look(of_one_seed, data.test, device, reader)
+    figures = {
+        "bars": bar_chart(tested),
+        "cost": accuracy_against_cost(tested),
+        "tiles": side_by_side(shown.names, shown.pictures, shown.labels, shown.found),
+        "masks": masks_side_by_side(shown.names, shown.labels, shown.found),
+    }
+    for name, figure in figures.items():
+        save_png(figure, folder / f"{name}.png")
+    facts = {
+        "Preset": configuration.preset,
+        "Settings of all rows": ", ".join(f"{name} {value}" for name, value in configuration.settings.items()),
+        "Seeds": ", ".join(map(str, configuration.seeds)),
+        "Data": data.description,
+        "Device": describe_device(device),
+    }
+    titled = {
+        "Road IoU and F1 on the test tiles": figures["bars"],
+        "Accuracy against cost": figures["cost"],
+        "The same test tiles for every method": figures["tiles"],
+    }
+    write_page(folder / "table.html", configuration.title, facts, results, titled)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Test tiles, and what each row found there."""
+
+    names: list[str]
+    pictures: list[Picture]
+    labels: list[Labels]
+    found: list[list[Mask]]
+
+
+def _look(tasks: Sequence[_Task], test: TrainingData, device: torch.device, reader: RasterReader) -> _Shown:
+    shape = (test.tile, test.tile)
+    labels = [window.source.annotation.labels(window.window, shape) for window in test.validation]
+    # Tiles with the most road show the most.
+    chosen = sorted(range(len(labels)), key=lambda k: -int((labels[k] == 1).sum()))[:_PICTURED]
+    windows = [test.validation[k] for k in chosen]
+    images = [read_window(window.source, window.window, test, reader)[0] for window in windows]
+    found: list[list[Mask]] = [[] for _ in chosen]
+    for task in tasks:
+        predict = predictor(load_network(task.model, load_card(task.model)), device)
+        for masks, tile in zip(found, images, strict=True):
+            masks.append(predict(tile[None])[0] >= 0.5)
+    return _Shown([task.row.name for task in tasks], list(map(picture, images)), [labels[k] for k in chosen], found)

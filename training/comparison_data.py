@@ -1,0 +1,147 @@
+"""The data of a comparison: what to learn from, what all labels would give, what to test on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import shapely
+
+from ..core.annotations import VectorLayer, annotate, read_polygons
+from ..core.errors import AnnotationError, SettingError
+from ..core.rasters import RasterInfo, RasterReader, inspect_raster
+from ..core.windows import TILE_MULTIPLE
+from .checkpoints import identify
+from .configuration import RastersData, RoadNetData, TilesData
+from .data import LabelledWindow, TrainingData, prepare, source_of, windows_over
+from .tiles import (
+    MaskedTile,
+    TileSplit,
+    masked_tiles,
+    read_roadnet,
+    read_split,
+    tile_data,
+    tile_windows,
+    with_all_labels,
+)
+
+__all__ = ["ComparisonData", "open_comparison_data"]
+
+_TEST_TILE = 512
+
+Labels = Literal["split", "all"]
+
+
+@dataclass(frozen=True)
+class ComparisonData:
+    """What every row of a comparison learns from and is tested on.
+
+    Attributes:
+        description: in a few words.
+        identity: a digest of it.
+        training: gives what to learn from in windows of a side in pixels, with the labels of the split or with all.
+        test: windows to test on, as what would be held out.
+    """
+
+    description: str
+    identity: str
+    training: Callable[[int, Labels], TrainingData]
+    test: TrainingData
+
+
+def open_comparison_data(
+    data: TilesData | RoadNetData | RastersData, folder: Path, reader: RasterReader
+) -> ComparisonData:
+    """Reads and checks all labels; images are read when they are needed.
+
+    Args:
+        data: where it is.
+        folder: the folder of all data, from which the paths of `data` start.
+        reader: reads rasters.
+
+    Raises:
+        SslkdError: if something is missing or does not go together.
+    """
+    match data:
+        case TilesData():
+            split = read_split(folder / data.folder, data.images, data.masks, data.split)
+            return _of_tiles(split, data.mask, data.gsd, data.resampled_gsd or data.gsd)
+        case RoadNetData():
+            return _of_tiles(read_roadnet(folder / data.folder), "red", data.gsd, data.gsd)
+        case RastersData():
+            return _of_rasters(data, folder / data.folder, reader)
+
+
+def _of_tiles(split: TileSplit, mask: Literal["labels", "grey", "red"], image_gsd: float, gsd: float) -> ComparisonData:
+    labelled, unlabelled, test = (
+        masked_tiles(tiles, mask, image_gsd) for tiles in (split.labelled, split.unlabelled, split.test)
+    )
+
+    def training(tile: int, labels: Labels) -> TrainingData:
+        some = tile_data(labelled, unlabelled, tile, gsd)
+        # All labels but those held out, so that every row is validated alike.
+        return some if labels == "split" else with_all_labels(some, unlabelled)
+
+    side = _whole_tile(test, gsd)
+    any_data = training(side, "split")
+    names = [[str(tile.image) for tile in part] for part in (split.labelled, split.unlabelled, split.test)]
+    return ComparisonData(
+        description=f"{len(labelled)} labelled, {len(unlabelled)} unlabelled, {len(test)} test tiles at {gsd:g} m",
+        identity=_digest([names, image_gsd, gsd, mask]),
+        training=training,
+        test=replace(any_data, validation=tile_windows(test, side, gsd)),
+    )
+
+
+def _whole_tile(tiles: Sequence[MaskedTile], gsd: float) -> int:
+    """The side in pixels of a window that takes in a whole tile."""
+    largest = max(max(tile.raster.width, tile.raster.height) * tile.raster.gsd / gsd for tile in tiles)
+    return -(-round(largest) // TILE_MULTIPLE) * TILE_MULTIPLE
+
+
+def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> ComparisonData:
+    labelled, unlabelled, test = (_rasters(folder, paths) for paths in (data.labelled, data.unlabelled, data.test))
+    roads = _layers(folder, data.roads, data.road_width)
+    area = _layers(folder, data.area, None)
+    test_roads = _layers(folder, data.test_roads, data.road_width)
+    test_area = _layers(folder, data.test_area, None)
+
+    def training(tile: int, labels: Labels) -> TrainingData:
+        if labels == "all":
+            raise SettingError("Rasters have no labels beyond the drawn roads; leave out the rows with all labels.")
+        return prepare(labelled, roads, area, unlabelled, tile, 0, reader)
+
+    learned = training(_TEST_TILE, "split")
+    windows = [window for raster in test for window in _test_windows(raster, test_roads, test_area, learned.gsd)]
+    if not windows:
+        raise AnnotationError(f"The test area {', '.join(data.test_area)} lies outside of the test rasters.")
+    return ComparisonData(
+        description=f"{len(labelled)} labelled, {len(unlabelled)} unlabelled, {len(test)} test raster(s)",
+        identity=_digest([identify([*labelled, *unlabelled, *test], [*roads, *area, *test_roads, *test_area])]),
+        training=training,
+        test=replace(learned, validation=tuple(windows)),
+    )
+
+
+def _test_windows(
+    raster: RasterInfo, roads: Sequence[VectorLayer], area: Sequence[VectorLayer], gsd: float
+) -> list[LabelledWindow]:
+    annotation = annotate(raster, roads, area)
+    regions = shapely.bounds(annotation.area.geometries)
+    return windows_over(source_of(raster, annotation, gsd, _TEST_TILE, regions))
+
+
+def _rasters(folder: Path, paths: Sequence[str]) -> list[RasterInfo]:
+    return [inspect_raster(str(folder / path)) for path in paths]
+
+
+def _layers(folder: Path, paths: Sequence[str], width: float | None) -> list[VectorLayer]:
+    return [read_polygons(str(folder / path), width) for path in paths]
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

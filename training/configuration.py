@@ -1,0 +1,208 @@
+"""What a comparison compares: a TOML file of rows, seeds and data, checked before any training."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from ..core.errors import SettingError
+from ..core.networks import build_network
+from ..core.validation import explain
+from .methods import find_method
+from .presets import PRESETS, TrainingSettings
+from .tiles import MaskKind
+
+__all__ = [
+    "Configuration",
+    "RastersData",
+    "RoadNetData",
+    "Row",
+    "TilesData",
+    "load_configuration",
+    "row_settings",
+]
+
+_SETTINGS: TypeAdapter[TrainingSettings] = TypeAdapter(TrainingSettings)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TilesData(_Part):
+    """Tiles in folders, split by a JSON file of names.
+
+    Attributes:
+        folder: where they lie, within the folder of all data.
+        images: folder of the images, within `folder`.
+        masks: folder of the masks, of the images' names.
+        split: JSON file with the names that are `labelled`, `unlabelled` and `test`.
+        mask: how masks tell roads: `labels` (0, 1, 255), `grey` (above 127), `red`.
+        gsd: ground sampling distance of the images, in metres.
+        resampled_gsd: that of the windows; None for the images' own.
+    """
+
+    kind: Literal["tiles"]
+    folder: Path
+    images: str
+    masks: str
+    split: str
+    mask: MaskKind = "labels"
+    gsd: Annotated[float, Field(gt=0)]
+    resampled_gsd: Annotated[float | None, Field(gt=0)] = None
+
+
+class RoadNetData(_Part):
+    """The RoadNet data set, cut to tiles: `{train,test}_{image,segment}/<folder>-<row>-<col>.png`."""
+
+    kind: Literal["roadnet"]
+    folder: Path
+    gsd: Annotated[float, Field(gt=0)] = 0.21
+
+
+class RastersData(_Part):
+    """Rasters with drawn roads, as `sslkd train` takes them, and others to test on.
+
+    Attributes:
+        folder: what the other paths start from, within the folder of all data.
+        labelled: rasters that roads were drawn on.
+        roads: vector files of the roads.
+        area: vector files of where all roads were drawn; empty for the whole of the rasters.
+        unlabelled: further rasters; empty for what lies outside of the area.
+        test: rasters to test on.
+        test_roads: vector files of all roads there.
+        test_area: vector files of where to test; empty for the whole of the rasters.
+        road_width: full width of roads drawn as lines, in metres.
+    """
+
+    kind: Literal["rasters"]
+    folder: Path = Path()
+    labelled: Annotated[list[str], Field(min_length=1)]
+    roads: Annotated[list[str], Field(min_length=1)]
+    area: list[str] = []
+    unlabelled: list[str] = []
+    test: Annotated[list[str], Field(min_length=1)]
+    test_roads: Annotated[list[str], Field(min_length=1)]
+    test_area: list[str] = []
+    road_width: Annotated[float, Field(gt=0)] = 6.0
+
+
+class Row(_Part):
+    """One row of the table.
+
+    Attributes:
+        name: what the table calls it.
+        method: how it is trained.
+        labels: `split` for the labelled tiles, `all` for the labels of the unlabelled ones, too.
+        settings: where this row departs from the settings of all.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    method: str
+    labels: Literal["split", "all"] = "split"
+    settings: dict[str, Any] = {}
+
+    @property
+    def slug(self) -> str:
+        """The name as files have it."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+
+class Configuration(_Part):
+    """A comparison.
+
+    Attributes:
+        title: what the page is called.
+        preset: where the settings start from.
+        settings: of all rows, where they depart from the preset.
+        seeds: each row is trained once with each.
+        data: what is learned from and tested on.
+        rows: what is compared.
+    """
+
+    title: str
+    preset: str
+    settings: dict[str, Any] = {}
+    seeds: Annotated[list[int], Field(min_length=1)] = [0]
+    data: Annotated[TilesData | RoadNetData | RastersData, Field(discriminator="kind")]
+    rows: Annotated[list[Row], Field(min_length=1)]
+
+
+def load_configuration(name: str) -> Configuration:
+    """Reads a configuration and checks all that can be checked without the data.
+
+    Args:
+        name: a TOML file, or the name of one that comes with SSLKD.
+
+    Raises:
+        SettingError: if it cannot be read, or names what there is not; known names are listed.
+    """
+    text = _read(name)
+    try:
+        configuration = Configuration(**tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(f"The configuration {name} is no TOML: {error}.") from error
+    except ValidationError as error:
+        raise SettingError(f"The configuration {name} is not understood: {explain(error)}.") from error
+    _check(configuration)
+    return configuration
+
+
+def row_settings(configuration: Configuration, row: Row, seed: int) -> TrainingSettings:
+    """The settings that a row is trained with.
+
+    Raises:
+        SettingError: if a setting is unknown or out of its range.
+    """
+    if configuration.preset not in PRESETS:
+        raise SettingError(f"There is no preset '{configuration.preset}'; choose one of {', '.join(PRESETS)}.")
+    plain = asdict(PRESETS[configuration.preset])
+    for changes in (configuration.settings, row.settings):
+        plain = _merged(plain, changes)
+    try:
+        return replace(_SETTINGS.validate_python(plain), seed=seed)
+    except ValidationError as error:
+        raise SettingError(f"The settings of the row '{row.name}' are not understood: {explain(error)}.") from error
+
+
+def _read(name: str) -> str:
+    ours = {file.name.removesuffix(".toml"): file for file in files(f"{__package__}.configurations").iterdir()}
+    ours = {name: file for name, file in ours.items() if not name.startswith("__")}
+    try:
+        return ours[name].read_text("utf-8") if name in ours else Path(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingError(
+            f"The configuration {name} cannot be read; give a TOML file, or one of {', '.join(sorted(ours))}."
+        ) from error
+
+
+def _merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with changes, which may be of parts of parts."""
+    unknown = sorted(changes.keys() - settings.keys())
+    if unknown:
+        raise SettingError(f"There is no setting '{unknown[0]}'; choose from {', '.join(settings)}.")
+    return {
+        name: _merged(value, changes[name]) if isinstance(changes.get(name), dict) else changes.get(name, value)
+        for name, value in settings.items()
+    }
+
+
+def _check(configuration: Configuration) -> None:
+    slugs = [row.slug for row in configuration.rows]
+    twice = next((row.name for k, row in enumerate(configuration.rows) if row.slug in slugs[:k]), None)
+    if twice:
+        raise SettingError(f"Two rows are called '{twice}'; give each a name of its own.")
+    for row in configuration.rows:
+        find_method(row.method)
+        settings = row_settings(configuration, row, 0)
+        with torch.device("meta"):
+            for spec in (settings.student, *settings.teachers):
+                build_network(spec)

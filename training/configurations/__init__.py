@@ -1,0 +1,1 @@
+"""The configurations of `sslkd compare` that come with SSLKD."""

@@ -1,0 +1,36 @@
+"""SSLKD: the teachers learn from each other, then the student from the frozen teachers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...core.trainers import StudentTrainer
+from ..fit import Run, Stage
+from .cross_model import train_teachers
+from .method import Trained
+
+__all__ = ["train_sslkd", "train_structural"]
+
+_STUDENT = Stage("student", 2, "step 2 of 2 (student)", 0.5, 1.0)
+
+
+def train_sslkd(run: Run) -> Trained:
+    """Step 1, then step 2."""
+    taught = train_teachers(run, (0.0, 0.5))
+    student = run.build(run.settings.student, 0)
+    trainer = StudentTrainer(student, taught.networks, run.settings.distillation)
+    history = run.fit(trainer, _STUDENT)
+    return Trained(
+        kept="student",
+        spec=run.for_bands(run.settings.student),
+        networks={**taught.networks, "student": student},
+        histories={**taught.histories, _STUDENT: history},
+    )
+
+
+def train_structural(run: Run) -> Trained:
+    """SSLKD with what the last teacher, whose structure differs, knows beyond probabilities."""
+    distillation = run.settings.distillation
+    if distillation.structural == "none":
+        distillation = replace(distillation, structural="channel_wise")
+    return train_sslkd(replace(run, settings=replace(run.settings, distillation=distillation)))
