@@ -48,8 +48,8 @@ def count_multiply_adds(network: nn.Module, bands: int) -> int:
     counted = deepcopy(network).to("meta").eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         counted(torch.empty(1, bands, _SIDE, _SIDE, device="meta"))
-    # The counter takes a multiply-add for two operations.
-    return counter.get_total_flops() // 2
+    operations: int = counter.get_total_flops()
+    return operations // 2
 
 
 def _images_per_second(network: nn.Module, bands: int, device: torch.device) -> float:
