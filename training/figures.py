@@ -80,7 +80,7 @@ def accuracy_against_cost(summaries: Sequence[Summary]) -> Figure:
     """Road IoU of every method against the multiply-adds of its network; names stand in a column at the right."""
     shown = sorted((s for s in summaries if not math.isnan(s.mean.iou)), key=lambda summary: summary.mean.iou)
     costs, scores = [s.costs.gflops for s in shown], [s.mean.iou for s in shown]
-    figure = Figure(figsize=(10, max(4.5, 1 + 0.3 * len(shown))), layout="constrained")
+    figure = Figure(figsize=(10, max(4.5, 1 + 0.36 * len(shown))), layout="constrained")
     axes = figure.subplots()
     axes.errorbar(costs, scores, yerr=[s.spread.iou for s in shown], fmt="o", color=_IOU, ecolor=_F1, capsize=3)
     axes.set(xscale="log", xlabel=_cost_label(summaries), ylabel="road IoU")
@@ -90,7 +90,7 @@ def accuracy_against_cost(summaries: Sequence[Summary]) -> Figure:
     axes.margins(0.1)
     axes.grid(alpha=0.3)
     low, high = axes.get_ylim()
-    places = _spread_out((np.array(scores) - low) / (high - low), 0.25 / (figure.get_figheight() - 1))
+    places = _spread_out((np.array(scores) - low) / (high - low), 0.34 / (figure.get_figheight() - 1))
     for summary, place in zip(shown, places, strict=True):
         _label(axes, summary, place)
     return figure
@@ -205,7 +205,7 @@ def _cost_label(summaries: Sequence[Summary]) -> str:
 
 def _label(axes: Axes, summary: Summary, place: float) -> None:
     axes.annotate(
-        fill(summary.method, 60),
+        fill(summary.method, 50),
         (summary.costs.gflops, summary.mean.iou),
         (1.06, place),
         textcoords="axes fraction",

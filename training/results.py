@@ -44,8 +44,7 @@ dt { font-weight: bold } dd { margin: 0 0 .5rem 1.5rem }
 _LEGEND = """
 <h2>How to read this page</h2>
 <dl>
-<dt>Method</dt><dd>A way to train a network. Every method learned from the same labels and was scored on the same
-areas.</dd>
+<dt>Method</dt><dd>A way to train a network. All were scored on the same areas.</dd>
 <dt>Scores</dt><dd>From 0 to 1, higher is better; of the road class unless said otherwise. The best of each column is
 <b>bold</b>. A score is undefined where it is so for at least one seed, as precision is where no road was found.</dd>
 <dt>±</dt><dd>Every method is trained once a seed, each time with other random choices. Scores are means over the seeds,
