@@ -13,12 +13,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..core.ahead import map_ahead
 from ..core.detection import predictor
-from ..core.devices import training_precision
 from ..core.distributed import mean_over_processes, rank, world_size
 from ..core.errors import CancelledError, SettingError
 from ..core.losses import IGNORE
@@ -30,13 +28,12 @@ from ..core.trainers import Batch, Losses, Trainer
 from .checkpoints import Checkpoints, State
 from .data import Sampler, TrainingData, read_window
 from .presets import TrainingSettings
+from .steps import StepTaker, learning_rate
 
-__all__ = ["History", "Run", "Stage", "learning_rate", "seed_torch", "validate"]
+__all__ = ["READING_THREADS", "History", "Run", "Stage", "seed_torch", "validate"]
 
-_READING_THREADS = 2
+READING_THREADS = 2
 _LOGGED = 200
-_LEAST_LEARNING_RATE = 1e-6
-_POWER = 0.9
 
 
 @dataclass(frozen=True)
@@ -147,7 +144,7 @@ class Run:
         )
         clock = _Clock(stage, settings.steps, progress)
         steps = range(progress.done, settings.steps)
-        with closing(map_ahead(sampler.batch, steps, _READING_THREADS, ahead=4)) as batches:
+        with closing(map_ahead(sampler.batch, steps, READING_THREADS, ahead=4)) as batches:
             for step, batch in zip(steps, batches, strict=True):
                 seed_torch(settings.seed, stage.number, step, rank())
                 losses = progress.step(batch, step)
@@ -196,14 +193,6 @@ class Run:
 def seed_torch(*numbers: int) -> None:
     """Seeds PyTorch's global generators (drop-out, initial weights) from several numbers."""
     torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
-
-
-def learning_rate(settings: TrainingSettings, step: int) -> float:
-    """The learning rate of a step, counted from 0: polynomial decay (power 0.9, least 1e-6) or a half cosine."""
-    done = step / settings.steps
-    if settings.schedule == "poly":
-        return max(_LEAST_LEARNING_RATE, settings.learning_rate * math.pow(1 - done, _POWER))
-    return settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
 
 
 def validate(
@@ -263,7 +252,7 @@ class _Progress:
     """Where a training stands: its steps done, its history, and the states of its networks that are kept."""
 
     def __init__(self, trainer: Trainer, settings: TrainingSettings, device: torch.device) -> None:
-        self.optimiser = _Optimiser(trainer, settings, device)
+        self.optimiser = StepTaker(trainer, settings, device)
         self.done = 0
         self.history = History()
         self.kept: dict[str, dict[str, Any]] = {}
@@ -317,61 +306,6 @@ def _synchronise(trained: nn.ModuleDict, device: torch.device) -> None:
     if world_size() > 1 and device.type == "cuda":
         for name, network in trained.items():
             trained[name] = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-
-
-class _LossesOf(nn.Module):
-    """A trainer as the module that DistributedDataParallel wraps: forward gives the losses."""
-
-    def __init__(self, trainer: Trainer) -> None:
-        super().__init__()
-        self._trainer = trainer
-        self.trained = trainer.trained
-
-    def forward(self, batch: Batch, progress: float) -> Losses:
-        return self._trainer.losses(batch, progress)
-
-
-class _Optimiser:
-    """Takes the steps of a training: losses, gradients (the mean over the processes), weights."""
-
-    def __init__(self, trainer: Trainer, settings: TrainingSettings, device: torch.device) -> None:
-        self._settings, self._device = settings, device
-        self._losses: nn.Module = _LossesOf(trainer)
-        if world_size() > 1:
-            # Some parameters rest while a term of the loss is not there yet.
-            self._losses = DistributedDataParallel(self._losses, find_unused_parameters=True)
-        self._optimiser = _optimiser(trainer.trained, settings)
-        self._precision = training_precision(device)
-        # Half precision lacks the range of bfloat16: its gradients are scaled.
-        self._scaler = torch.amp.GradScaler(device.type, enabled=self._precision is torch.float16)
-
-    def state(self) -> State:
-        return {"optimiser": self._optimiser.state_dict(), "scaler": self._scaler.state_dict()}
-
-    def load_state(self, state: State) -> None:
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._scaler.load_state_dict(state["scaler"])
-
-    def step(self, batch: Batch, step: int) -> Losses:
-        for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate(self._settings, step)
-        mixed = self._precision is not torch.float32
-        with torch.autocast(self._device.type, self._precision if mixed else None, enabled=mixed):
-            losses: Losses = self._losses(batch.to(self._device), step / self._settings.steps)
-        self._optimiser.zero_grad(set_to_none=True)
-        total = self._scaler.scale(torch.stack(list(losses.values())).sum())
-        total.backward()  # type: ignore[no-untyped-call]
-        self._scaler.step(self._optimiser)
-        self._scaler.update()
-        return losses
-
-
-def _optimiser(trained: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    match settings.optimiser:
-        case "sgd":
-            return torch.optim.SGD(trained.parameters(), settings.learning_rate, momentum=0.9, weight_decay=1e-4)
-        case "adamw":
-            return torch.optim.AdamW(trained.parameters(), settings.learning_rate, weight_decay=1e-2)
 
 
 def _is_due(step: int, steps: int, times: int) -> bool:

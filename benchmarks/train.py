@@ -1,0 +1,132 @@
+"""What a training step costs beyond its forward and backward passes: `make bench-train`.
+
+Times whole steps of both steps of the method (reading, augmenting, all passes, the optimiser), and the same
+passes on random tensors that lie on the device already, in turns in one run, and prints their ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import shapely
+import torch
+from rasterio.transform import from_origin
+
+from qgis_sslkd.core.ahead import map_ahead
+from qgis_sslkd.core.annotations import VectorLayer
+from qgis_sslkd.core.devices import choose_device, describe_device
+from qgis_sslkd.core.rasters import RasterReader, inspect_raster
+from qgis_sslkd.core.reporting import Silent
+from qgis_sslkd.core.trainers import Batch, CrossModelTrainer, StudentTrainer, Trainer
+from qgis_sslkd.training.data import Sampler, TrainingData, prepare
+from qgis_sslkd.training.fit import READING_THREADS, Run
+from qgis_sslkd.training.presets import PRESETS, TrainingSettings
+from qgis_sslkd.training.steps import StepTaker
+
+_SIDE, _PIXEL = 4096, 0.3
+_LEFT, _TOP = 500_000.0, 5_000_000.0
+
+
+def main() -> None:
+    """Reads the command line, measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", default="paper", choices=PRESETS)
+    parser.add_argument("--batch", type=int, help="labelled windows a step, and as many unlabelled ones")
+    parser.add_argument("--steps", type=int, default=20, help="steps of each kind; the first two are not counted")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    options = parser.parse_args()
+    settings = replace(PRESETS[options.preset], steps=10**6)
+    settings = replace(settings, batch=options.batch or settings.batch)
+    device = choose_device(options.device)
+    print(f"{options.preset}: {settings.batch} + {settings.batch} windows of {settings.tile} px, "
+          f"{describe_device(device)}, {options.steps} steps")  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder, RasterReader() as reader:
+        data = _scene(Path(folder), settings.tile, reader)
+        run = Run(data, settings, device, reader, Silent())
+        figures = {name: _measure(trainer, run, options.steps) for name, trainer in _trainers(run)}
+    for name, (whole, passes) in figures.items():
+        print(f"{name}: whole step {whole:.3f} s, passes alone {passes:.3f} s, ratio {whole / passes:.3f}")
+    if options.json:
+        options.json.write_text(json.dumps({name: dict(zip(("whole", "passes"), f, strict=True))
+                                            for name, f in figures.items()}, indent=1) + "\n")  # fmt: skip
+
+
+def _trainers(run: Run) -> Iterator[tuple[str, Trainer]]:
+    """A trainer of each step of the method, past its supervised start."""
+    settings = run.settings
+    teachers = {f"teacher {k}": run.build(spec, k) for k, spec in enumerate(settings.teachers, start=1)}
+    yield "step 1 (teachers)", CrossModelTrainer(teachers, warm_up=0.0)
+    for teacher in teachers.values():
+        teacher.to(run.device)
+    student = run.build(settings.student, 0)
+    yield "step 2 (student)", StudentTrainer(student, teachers, replace(settings.distillation, warm_up=0.0))
+
+
+def _measure(trainer: Trainer, run: Run, steps: int) -> tuple[float, float]:
+    """Median seconds of a whole step and of its passes alone, the two in turns so that noise hits both alike."""
+    trainer.trained.to(run.device).to(memory_format=torch.channels_last).train()
+    taker = StepTaker(trainer, run.settings, run.device)
+    sampler = Sampler(run.data, run.settings.batch, (0, 1), run.settings.augment, run.reader)
+    random = _random_batch(run.settings, run.device)
+    whole, passes = [], []
+    with closing(map_ahead(sampler.batch, range(steps), READING_THREADS, ahead=4)) as batches:
+        for step in range(steps):
+            whole.append(_seconds(lambda step=step: taker.step(next(batches), step), run.device))
+            passes.append(_seconds(lambda step=step: taker.step(random, step), run.device))
+    return _median(whole), _median(passes)
+
+
+def _median(seconds: Sequence[float]) -> float:
+    return statistics.median(seconds[2:] or seconds)
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    started = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - started
+
+
+def _random_batch(settings: TrainingSettings, device: torch.device) -> Batch:
+    shape = (settings.batch, settings.tile, settings.tile)
+    everywhere = torch.ones(shape, dtype=torch.bool)
+    batch = Batch(
+        torch.randn(shape[0], 3, *shape[1:]),
+        torch.randint(0, 2, shape),
+        everywhere,
+        torch.randn(shape[0], 3, *shape[1:]),
+        everywhere,
+    )
+    return batch.to(device)
+
+
+def _scene(folder: Path, tile: int, reader: RasterReader) -> TrainingData:
+    """A raster of noise with a grid of roads, of which a quarter is annotated."""
+    pixels = np.random.default_rng(0).integers(0, 255, (3, _SIDE, _SIDE), dtype=np.uint8)
+    profile = {"driver": "GTiff", "width": _SIDE, "height": _SIDE, "count": 3, "dtype": "uint8", "crs": "EPSG:32632"}
+    options = {"tiled": True, "compress": "deflate", "transform": from_origin(_LEFT, _TOP, _PIXEL, _PIXEL)}
+    with rasterio.open(folder / "scene.tif", "w", **profile, **options) as dataset:
+        dataset.write(pixels)
+    raster = inspect_raster(str(folder / "scene.tif"))
+    extent = _SIDE * _PIXEL
+    streets = [shapely.box(_LEFT + x, _TOP - extent, _LEFT + x + 8, _TOP) for x in range(0, int(extent), 60)]
+    quarter = shapely.box(_LEFT, _TOP - extent / 2, _LEFT + extent / 2, _TOP)
+    roads = VectorLayer("streets", np.array(streets, dtype=object), raster.crs)
+    area = VectorLayer("area", np.array([quarter], dtype=object), raster.crs)
+    return prepare([raster], [roads], [area], [], tile, 0, reader)
+
+
+if __name__ == "__main__":
+    main()
