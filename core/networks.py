@@ -16,13 +16,17 @@ from .segnet import VGG_STAGES, SegNet
 
 __all__ = [
     "ARCHITECTURES",
+    "Encoded",
     "NetworkSpec",
     "Prediction",
     "Weights",
     "build_network",
     "count_parameters",
+    "decode",
+    "encode",
     "feature_channels",
     "predict",
+    "probe",
 ]
 
 Weights = Literal["none", "imagenet"]
@@ -48,11 +52,32 @@ class NetworkSpec:
     width: float = 1.0
 
 
+class Encoded(NamedTuple):
+    """What the decoder of a network works on.
+
+    Attributes:
+        features: of the encoder, shallow to deep, each `(B, C_i, H_i, W_i)`; number and strides are the network's.
+        size: (H, W) of the images.
+        indices: of SegNet's poolings, shallow to deep, int64 of the features' shapes; other networks have none.
+    """
+
+    features: Sequence[Tensor]
+    size: torch.Size
+    indices: Sequence[Tensor] = ()
+
+
 class Prediction(NamedTuple):
-    """Logits `(B, classes, H, W)` and encoder features, shallow to deep, each `(B, C_i, H_i, W_i)`."""
+    """What a network makes of images `(B, C, H, W)`.
+
+    Attributes:
+        logits: `(B, classes, H, W)`.
+        features: of the encoder, shallow to deep, each `(B, C_i, H_i, W_i)`.
+        decoded: last feature of the decoder `(B, C, h, w)`, at stride 4, or at full size for SegNet.
+    """
 
     logits: Tensor
     features: Sequence[Tensor]
+    decoded: Tensor
 
 
 def build_network(spec: NetworkSpec, weights: Weights = "none", batch_norm_momentum: float | None = None) -> nn.Module:
@@ -82,27 +107,44 @@ def build_network(spec: NetworkSpec, weights: Weights = "none", batch_norm_momen
     return network
 
 
-def predict(network: nn.Module, images: Tensor) -> Prediction:
-    """Logits and encoder features of images `(B, C, H, W)`, in one forward pass."""
+def encode(network: nn.Module, images: Tensor) -> Encoded:
+    """The encoder's part of a forward pass on images `(B, C, H, W)`."""
+    size = images.shape[-2:]
     if isinstance(network, SegNet):
         features, indices = network.encode(images)
-        decoded = network.decode(features, indices, images.shape[-2:])
-        return Prediction(network.segmentation_head(decoded), features)
-    features = network.get_submodule("encoder")(images)
-    decoded = network.get_submodule("decoder")(features)
-    return Prediction(network.get_submodule("segmentation_head")(decoded), features)
+        return Encoded(features, size, indices)
+    return Encoded(network.get_submodule("encoder")(images), size)
 
 
-def feature_channels(network: nn.Module) -> int:
-    """Channels of the deepest encoder feature."""
+def decode(network: nn.Module, encoded: Encoded) -> Prediction:
+    """The decoder's part of a forward pass; `encoded` may have been perturbed since the encoder."""
+    if isinstance(network, SegNet):
+        decoded = network.decode(encoded.features, encoded.indices, encoded.size)
+    else:
+        decoded = network.get_submodule("decoder")(encoded.features)
+    return Prediction(network.get_submodule("segmentation_head")(decoded), encoded.features, decoded)
+
+
+def predict(network: nn.Module, images: Tensor) -> Prediction:
+    """Logits and features of images `(B, C, H, W)`, in one forward pass."""
+    return decode(network, encode(network, images))
+
+
+def probe(network: nn.Module) -> Prediction:
+    """The prediction of one blank 64 x 64 image, which tells channels and strides; the network is left as it was."""
     parameter = next(network.parameters())
     bands = next(m for m in network.modules() if isinstance(m, nn.Conv2d)).in_channels
     training = network.training
     network.eval()
     with torch.no_grad():
-        features = predict(network, torch.zeros(1, bands, 64, 64, device=parameter.device)).features
+        prediction = predict(network, torch.zeros(1, bands, 64, 64, device=parameter.device))
     network.train(training)
-    return features[-1].shape[1]
+    return prediction
+
+
+def feature_channels(network: nn.Module) -> int:
+    """Channels of the deepest encoder feature."""
+    return probe(network).features[-1].shape[1]
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -44,7 +44,7 @@ _IOU, _F1 = "#0072b2", "#88ccee"  # also told apart in grey
 _PATCHES = [
     Patch(color=_HIT, label="road, found"),
     Patch(color=_MISS, label="road, missed"),
-    Patch(color=_FALSE_ALARM, label="false alarm: called road, but is none"),
+    Patch(color=_FALSE_ALARM, label="called road by mistake"),
     Patch(color=(_UNKNOWN,) * 3, label="unknown: takes no part"),
 ]
 _SIDE = 2.2
@@ -135,7 +135,7 @@ def show_pictures(grid: npt.NDArray[Any], titles: Sequence[str], rows: Sequence[
         for axis, shown in zip(axes, row, strict=False):
             axis.imshow(shown)
     for axis, title in zip(grid[0], titles, strict=False):
-        axis.set_title(fill(title, 20))
+        axis.set_title(fill(title, 22, break_on_hyphens=False))
 
 
 def picture(images: Images) -> Picture:
@@ -187,7 +187,8 @@ def _compared(
         part = slice(line * methods, (line + 1) * methods)
         rows = [(*left, *right[part]) for left, right in zip(given, made, strict=True)]
         show_pictures(axes, (*titles, *names[part]), rows)
-    figure.legend(handles=_PATCHES, loc="outside lower center", ncols=len(_PATCHES), frameon=False, fontsize=12)
+    columns = min(len(_PATCHES), (shape[1] + 1) // 2)
+    figure.legend(handles=_PATCHES, loc="outside lower center", ncols=columns, frameon=False, fontsize=12)
     return figure
 
 

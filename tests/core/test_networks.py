@@ -4,7 +4,16 @@ import pytest
 import torch
 
 from qgis_sslkd.core.errors import SettingError, WeightsError
-from qgis_sslkd.core.networks import NetworkSpec, build_network, count_parameters, feature_channels, predict
+from qgis_sslkd.core.networks import (
+    NetworkSpec,
+    build_network,
+    count_parameters,
+    decode,
+    encode,
+    feature_channels,
+    predict,
+    probe,
+)
 from qgis_sslkd.core.segnet import SegNet
 
 T1 = NetworkSpec("deeplabv3plus", "resnet101")
@@ -24,7 +33,7 @@ def test_parameters(spec, millions):
 def test_deepest_feature(spec, channels, stride):
     network = build_network(spec).eval()
     with torch.no_grad():
-        logits, features = predict(network, torch.rand(1, 3, 128, 96))
+        logits, features, _ = predict(network, torch.rand(1, 3, 128, 96))
     assert logits.shape == (1, 2, 128, 96)
     assert features[-1].shape == (1, channels, 128 // stride, 96 // stride)
     assert feature_channels(network) == channels
@@ -42,6 +51,67 @@ def test_predict_gives_the_same_logits_as_the_network(spec):
     network, images = build_network(spec).eval(), torch.rand(2, 3, 64, 96)
     with torch.no_grad():
         assert torch.equal(predict(network, images).logits, network(images))
+
+
+@pytest.mark.parametrize(
+    ("spec", "channels", "stride"),
+    [
+        (NetworkSpec("deeplabv3plus", "resnet18"), 256, 4),
+        (NetworkSpec("segformer", "mit_b0"), 256, 4),
+        (NetworkSpec("segnet", "vgg11", width=0.125), 8, 1),
+    ],
+)
+def test_decoded_feature_is_what_the_head_works_on(spec, channels, stride):
+    network, images = build_network(spec).eval(), torch.rand(2, 3, 64, 96)
+    with torch.no_grad():
+        prediction = predict(network, images)
+        assert prediction.decoded.shape == (2, channels, 64 // stride, 96 // stride)
+        assert torch.equal(network.segmentation_head(prediction.decoded), prediction.logits)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        NetworkSpec("deeplabv3plus", "tu-mobilenetv3_large_100"),
+        NetworkSpec("deeplabv3plus", "efficientnet-b0"),
+        NetworkSpec("deeplabv3plus", "resnet18"),
+        NetworkSpec("segformer", "mit_b0"),
+        NetworkSpec("segnet", "vgg11", width=0.125),
+    ],
+)
+def test_networks_learn_through_predict(spec):
+    """Encoder, decoder and head all get gradients, and both features lie on their way."""
+    network = build_network(spec)
+    prediction = predict(network, torch.rand(2, 3, 64, 64))
+    assert prediction.logits.shape == (2, 2, 64, 64)
+    deepest, decoded = torch.autograd.grad(
+        prediction.logits.square().sum(), [prediction.features[-1], prediction.decoded], retain_graph=True
+    )
+    assert deepest.any()
+    assert decoded.any()
+    prediction.logits.square().sum().backward()
+    for part in ("encoder", "decoder", "segmentation_head"):
+        assert any(p.grad is not None and p.grad.any() for p in network.get_submodule(part).parameters()), part
+
+
+@pytest.mark.parametrize(
+    "spec", [NetworkSpec("deeplabv3plus", "resnet18"), NetworkSpec("segnet", "vgg11", width=0.125)]
+)
+def test_features_can_be_perturbed_between_encoder_and_decoder(spec):
+    network, images = build_network(spec).eval(), torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        encoded = encode(network, images)
+        blank = encoded._replace(features=[torch.zeros_like(feature) for feature in encoded.features])
+        assert torch.equal(decode(network, encoded).logits, network(images))
+        assert not torch.equal(decode(network, blank).logits, network(images))
+
+
+def test_probe_leaves_the_network_as_it_was():
+    network = build_network(NetworkSpec("deeplabv3plus", "resnet18", in_channels=4)).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert [feature.shape[1] for feature in probe(network).features] == [4, 64, 64, 128, 256, 512]
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (100, 75)])

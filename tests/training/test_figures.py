@@ -101,6 +101,16 @@ def test_many_methods_take_several_lines_that_repeat_the_truth(methods, lines, c
     assert not any(axis.images or axis.axison for axis in panels[methods:].flat)
 
 
+@pytest.mark.parametrize("methods", [1, 2, 4, 8])
+def test_the_legend_fits_into_the_figure(methods):
+    figure = masks_side_by_side(["S"] * methods, [LABELS.repeat(6, 0)], [[FOUND.repeat(6, 0)] * methods])
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= figure.bbox.x1
+
+
 def test_a_method_that_misses_in_a_tile_is_an_error():
     with pytest.raises(ValueError, match="zip"):
         masks_side_by_side(["S"], [LABELS, LABELS], [[FOUND]])
