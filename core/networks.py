@@ -21,10 +21,12 @@ __all__ = [
     "Prediction",
     "Weights",
     "build_network",
+    "check_network",
     "count_parameters",
     "decode",
     "encode",
     "feature_channels",
+    "parse_network",
     "predict",
     "probe",
 ]
@@ -92,7 +94,7 @@ def build_network(spec: NetworkSpec, weights: Weights = "none", batch_norm_momen
         SettingError: if the architecture or the encoder is unknown.
         WeightsError: if ImageNet weights are asked for and cannot be had.
     """
-    _check_spec(spec)
+    check_network(spec)
     try:
         network = _BUILDERS[spec.architecture](spec, weights)
     except (OSError, URLError) as error:
@@ -147,17 +149,34 @@ def feature_channels(network: nn.Module) -> int:
     return probe(network).features[-1].shape[1]
 
 
-def count_parameters(network: nn.Module) -> int:
-    """Number of trained numbers in the network."""
-    return sum(parameter.numel() for parameter in network.parameters())
+def check_network(spec: NetworkSpec) -> None:
+    """Checks that there is such a network.
 
-
-def _check_spec(spec: NetworkSpec) -> None:
+    Raises:
+        SettingError: if the architecture or the encoder is unknown.
+    """
     if spec.architecture not in ARCHITECTURES:
         raise SettingError(f"There is no architecture '{spec.architecture}'; choose one of {', '.join(ARCHITECTURES)}.")
     known = VGG_STAGES if spec.architecture == "segnet" else smp.encoders.get_encoder_names()
     if spec.encoder not in known and not spec.encoder.startswith("tu-"):
         raise SettingError(f"{spec.architecture} has no encoder '{spec.encoder}'; choose one of {', '.join(known)}.")
+
+
+def parse_network(text: str) -> NetworkSpec:
+    """The network of a text such as `deeplabv3plus/resnet50`.
+
+    Raises:
+        SettingError: if there is none of that name.
+    """
+    architecture, _, encoder = text.partition("/")
+    spec = NetworkSpec(architecture, encoder)
+    check_network(spec)
+    return spec
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Number of trained numbers in the network."""
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _deeplabv3plus(spec: NetworkSpec, weights: Weights) -> nn.Module:

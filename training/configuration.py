@@ -10,11 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..core.errors import SettingError
-from ..core.networks import build_network
+from ..core.networks import check_network
 from ..core.validation import explain
 from .methods import find_method
 from .presets import PRESETS, TrainingSettings
@@ -203,6 +202,5 @@ def _check(configuration: Configuration) -> None:
     for row in configuration.rows:
         find_method(row.method)
         settings = row_settings(configuration, row, 0)
-        with torch.device("meta"):
-            for spec in (settings.student, *settings.teachers):
-                build_network(spec)
+        for spec in (settings.student, *settings.teachers):
+            check_network(spec)
