@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test test-core test-qgis lint typecheck format lock package install demo clean
+.PHONY: help setup test test-core test-qgis lint typecheck format lock package install demo bench-train clean
 
 # The system's Python, which QGIS runs in; a version manager's would not see PyQGIS.
 PYTHON := $(or $(wildcard /usr/bin/python3),python3)
@@ -70,6 +70,9 @@ install: ## Install the plugin and its worker into the QGIS profile QGIS_PROFILE
 
 demo: setup package ## Train and detect with the real QGIS on a real or made-up scene
 	$(PYTHON) demo/run.py
+
+bench-train: setup ## Measure what training steps cost beyond their passes; ARGS="--preset quick" for small networks
+	$(WORKER)/python benchmarks/train.py $(ARGS)
 
 clean: ## Remove everything that was made, the environments included
 	rm -rf build demo/out .qgis-settings ./*.egg-info

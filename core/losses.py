@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .distributed import mean_over_processes
+
 __all__ = [
     "IGNORE",
     "aggregate_logit_sum",
@@ -215,5 +217,10 @@ def _weighted_mean(error: Tensor, weight: Tensor) -> Tensor:
 
 
 def _mean(total: Tensor, count: Tensor) -> Tensor:
-    """`total / count`, and `total` where nothing counts, which is zero then; every mean of a loss divides here."""
+    """`total / count`, and `total` where nothing counts, which is zero then; every mean of a loss divides here.
+
+    Processes that train together divide by the mean of their counts: the mean of their losses, and of their
+    gradients, is then that of one process with all their pixels.
+    """
+    count = mean_over_processes(count.float())
     return total / count.where(count > 0, 1)

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from ..distributed import mean_over_processes
 from ..losses import (
     aggregate_logit_sum,
     aggregate_prob_mean,
@@ -172,7 +173,8 @@ class _Lesson:
 
 def _merged(first: Losses, second: Losses, first_count: Tensor, second_count: Tensor) -> Losses:
     """Mean losses over two sets of pixels as those over both of them."""
-    share = first_count / (first_count + second_count).clamp(min=1)
+    counts = mean_over_processes(torch.stack([first_count, second_count]).float())
+    share = counts[0] / counts.sum().clamp(min=1)
     return {name: share * first[name] + (1 - share) * second[name] for name in first}
 
 

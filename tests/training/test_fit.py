@@ -1,5 +1,6 @@
 """The training loop: schedules, history, determinism, and that it learns."""
 
+import copy
 import math
 from dataclasses import asdict, replace
 
@@ -11,10 +12,11 @@ from qgis_sslkd.core.errors import CancelledError, SettingError
 from qgis_sslkd.core.metrics import Confusion
 from qgis_sslkd.core.networks import NetworkSpec, build_network
 from qgis_sslkd.core.rasters import RasterReader
-from qgis_sslkd.core.trainers import StudentTrainer, SupervisedTrainer, TeachersTrainer
+from qgis_sslkd.core.trainers import CrossModelTrainer, Distillation, StudentTrainer, SupervisedTrainer
 from qgis_sslkd.training.data import LabelledWindow, prepare
-from qgis_sslkd.training.fit import History, Run, Stage, learning_rate, seed_torch, validate
-from qgis_sslkd.training.presets import PRESETS
+from qgis_sslkd.training.fit import History, Run, Stage, seed_torch, validate
+from qgis_sslkd.training.presets import PRESETS, CrossSupervision
+from qgis_sslkd.training.steps import learning_rate
 from qgis_sslkd.worker.jobs import TrainJob
 
 TINY = replace(
@@ -26,7 +28,7 @@ TINY = replace(
     tile=64,
     validations=2,
 )
-STAGE = Stage(1, "test", 0.0, 1.0)
+STAGE = Stage("test", 1, "test", 0.0, 1.0)
 CPU = torch.device("cpu")
 
 
@@ -56,7 +58,9 @@ def test_paper_preset_is_the_paper():
     assert (paper.student.architecture, paper.student.encoder) == ("deeplabv3plus", "resnet50")
     assert (paper.optimiser, paper.learning_rate, paper.schedule) == ("sgd", 0.01, "poly")
     assert (paper.steps, paper.batch, paper.tile, paper.augment) == (15_000, 5, 512, False)
-    assert (paper.teachers_warm_up, paper.student_warm_up, paper.batch_norm_momentum) == (0.1, 0.1, 0.01)
+    assert paper.cross == CrossSupervision(0.1, 1.0, "unlabelled", False)
+    assert paper.distillation == Distillation(0.1, "l1", "logit_sum", False, "same", "none", "all")
+    assert (paper.batch_norm_momentum, paper.average) == (0.01, 0)
 
 
 def test_jobs_offer_the_presets_that_there_are():
@@ -64,7 +68,8 @@ def test_jobs_offer_the_presets_that_there_are():
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("steps", 0), ("batch", 1), ("tile", 100), ("tile", 32), ("learning_rate", 0), ("seed", -1)]
+    ("setting", "value"),
+    [("steps", 0), ("batch", 1), ("tile", 100), ("tile", 32), ("learning_rate", 0), ("seed", -1), ("average", 1)],
 )
 def test_settings_out_of_range(setting, value):
     with pytest.raises(SettingError, match=str(value)):
@@ -112,7 +117,7 @@ def networks():
 
 
 def weights_after_both_steps(run):
-    step_1 = TeachersTrainer(networks())
+    step_1 = CrossModelTrainer(networks())
     run.fit(step_1, STAGE)
     seed_torch(1)
     student = build_network(TINY.student)
@@ -131,6 +136,36 @@ def test_the_kept_state_is_the_one_with_the_best_scores(run):
     assert history.validated == [2, 3]
     again = validate(trainer.networks, run.data, CPU, run.reader)
     assert asdict(again["a"]) == pytest.approx(asdict(history.kept["a"]), nan_ok=True)
+
+
+def test_averaged_weights_follow_their_formula(run):
+    """A decay of 0.5: after each step the average is the mean of itself and the weights; the first is a copy."""
+    seen = []
+
+    class Watched(SupervisedTrainer):
+        def losses(self, batch, progress):
+            seen.append(copy.deepcopy(self.networks["a"].segmentation_head[0].bias.detach()))
+            return super().losses(batch, progress)
+
+    trainer = Watched({"a": networks()["teacher 0"]})
+    averaged = replace(run, settings=replace(TINY, average=0.5, validations=1))
+    averaged.fit(trainer, STAGE)
+    # What the second and the third step began with is what the first and the second ended with.
+    first, second = seen[1], seen[2]
+    kept = trainer.networks["a"].segmentation_head[0].bias.detach()
+    plain = SupervisedTrainer({"a": networks()["teacher 0"]})
+    replace(run, settings=replace(TINY, validations=1)).fit(plain, STAGE)
+    third = plain.networks["a"].segmentation_head[0].bias.detach()
+    assert torch.allclose(kept, ((first + second) / 2 + third) / 2, atol=1e-7)
+    assert not torch.allclose(kept, third, atol=1e-7)
+
+
+def test_the_settings_of_the_teachers_do_not_depend_on_the_student():
+    other = replace(
+        TINY, student=NetworkSpec("segformer", "mit_b0"), distillation=Distillation(feature="none"), average=0.9
+    )
+    assert other.of_teachers() == TINY.of_teachers()
+    assert replace(TINY, steps=9).of_teachers() != TINY.of_teachers()
 
 
 def test_cancel_ends_at_the_next_step(run):
@@ -156,11 +191,11 @@ def test_a_tiny_run_overfits_a_tile(small_scene, reporter):
     with RasterReader() as reader:
         data = prepare([raster], [roads], [area], [], settings.tile, 0, reader)
         run = Run(data, settings, CPU, reader, reporter)
-        step_1 = TeachersTrainer(networks(), warm_up=0.5)
+        step_1 = CrossModelTrainer(networks(), warm_up=0.5)
         run.fit(step_1, STAGE)
         seed_torch(1)
         student = build_network(settings.student)
-        run.fit(StudentTrainer(student, step_1.networks, warm_up=0.5), replace(STAGE, number=2))
+        run.fit(StudentTrainer(student, step_1.networks, Distillation(warm_up=0.5)), replace(STAGE, number=2))
         tile = LabelledWindow(data.labelled[0], Window(10, 10, 64, 64))
         on_what_it_learned = replace(data, validation=(tile,))
         scores = validate({"student": student}, on_what_it_learned, CPU, reader)["student"]

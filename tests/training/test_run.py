@@ -9,8 +9,9 @@ from qgis_sslkd.core.errors import CancelledError, SettingError
 from qgis_sslkd.core.model_file import load_card, load_network
 from qgis_sslkd.core.networks import NetworkSpec
 from qgis_sslkd.training.checkpoints import Checkpoints
+from qgis_sslkd.training.methods import METHODS
 from qgis_sslkd.training.presets import PRESETS
-from qgis_sslkd.training.run import TrainingInputs, train_sslkd
+from qgis_sslkd.training.run import TrainingInputs, train
 
 TINY = replace(
     PRESETS["quick"],
@@ -41,21 +42,21 @@ class StopsAfter:
 
 
 @pytest.fixture(scope="module")
-def train(small_scene):
+def train_scene(small_scene):
     raster, roads, area = small_scene
 
-    def run(folder, reporter, settings=TINY, checkpoints=None):
+    def run(folder, reporter, settings=TINY, checkpoints=None, method="sslkd"):
         inputs = TrainingInputs([raster], [roads], [area], [])
         files = folder / "m.safetensors", folder / "r.html"
-        return train_sslkd(inputs, settings, torch.device("cpu"), *files, reporter, checkpoints)
+        return train(inputs, METHODS[method], settings, torch.device("cpu"), *files, reporter, checkpoints)
 
     return run
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(train, tmp_path_factory):
+def uninterrupted(train_scene, tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
-    scores = train(folder, StopsAfter())
+    scores = train_scene(folder, StopsAfter())
     return folder, scores
 
 
@@ -77,13 +78,13 @@ def test_a_run_leaves_the_student_and_a_report_that_needs_no_other_file(uninterr
 
 # Three steps of the teachers, then three of the student; a validation comes after steps 2 and 3 of each.
 @pytest.mark.parametrize("stop", [1, 2, 3, 4, 5, 6])
-def test_a_run_that_was_stopped_goes_on_to_the_same_student(train, uninterrupted, tmp_path, stop):
+def test_a_run_that_was_stopped_goes_on_to_the_same_student(train_scene, uninterrupted, tmp_path, stop):
     checkpoints = tmp_path / "checkpoints"
     with pytest.raises(CancelledError):
-        train(tmp_path, StopsAfter(stop), checkpoints=checkpoints)
+        train_scene(tmp_path, StopsAfter(stop), checkpoints=checkpoints)
     assert not (tmp_path / "m.safetensors").exists()
     reporter = StopsAfter()
-    scores = train(tmp_path, reporter, checkpoints=checkpoints)
+    scores = train_scene(tmp_path, reporter, checkpoints=checkpoints)
     assert any("Going on" in said for said in reporter.said)
     expected = weights(uninterrupted[0])
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(tmp_path).items())
@@ -91,20 +92,36 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_student(train, uninterrupted
     assert not list(checkpoints.iterdir())
 
 
-def test_a_checkpoint_of_other_settings_is_not_gone_on_from(train, tmp_path):
+def test_a_checkpoint_of_other_settings_is_not_gone_on_from(train_scene, tmp_path):
     with pytest.raises(CancelledError):
-        train(tmp_path, StopsAfter(2), checkpoints=tmp_path)
+        train_scene(tmp_path, StopsAfter(2), checkpoints=tmp_path)
     reporter = StopsAfter(1)
     with pytest.raises(CancelledError):
-        train(tmp_path, reporter, settings=replace(TINY, seed=1), checkpoints=tmp_path)
+        train_scene(tmp_path, reporter, settings=replace(TINY, seed=1), checkpoints=tmp_path)
     assert not any("Going on" in said for said in reporter.said)
 
 
 @pytest.mark.parametrize("damage", [lambda content: content[:100], lambda content: b"rubbish", lambda content: b""])
 def test_a_damaged_checkpoint_is_named(tmp_path, damage):
     checkpoints = Checkpoints(tmp_path, "me")
-    checkpoints.save(1, {"done": 1})
+    checkpoints.save("student", TINY, {"done": 1})
     (path,) = tmp_path.iterdir()
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(SettingError, match=path.name):
-        checkpoints.load(1)
+        checkpoints.load("student", TINY)
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "sslkd"])
+def test_every_method_gives_a_model_and_a_report(train_scene, tmp_path, method):
+    scores = train_scene(tmp_path, StopsAfter(), replace(TINY, steps=2, validations=1), method=method)
+    card = load_card(tmp_path / "m.safetensors")
+    assert card.network.architecture == ("segnet" if method.endswith("t2") else "deeplabv3plus")
+    load_network(tmp_path / "m.safetensors", card)
+    assert card.scores["oa"] == scores.oa
+    assert METHODS[method].title in (tmp_path / "r.html").read_text()
+
+
+def test_three_teachers(train_scene, tmp_path):
+    teachers = (*TINY.teachers, NetworkSpec("segformer", "mit_b0"))
+    train_scene(tmp_path, StopsAfter(), replace(TINY, teachers=teachers, steps=2, validations=1))
+    assert "teacher 3" in (tmp_path / "r.html").read_text()

@@ -1,0 +1,110 @@
+"""Trains tiny networks by both steps of the method, alone or under torchrun; notes what came out for each process.
+
+The networks have no batch norm, whose statistics PyTorch shares between processes on GPUs alone, and no drop-out.
+"""
+
+import json
+import math
+import sys
+from dataclasses import astuple, replace
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import shapely
+import torch
+from rasterio.transform import from_origin
+from torch import nn
+
+from qgis_sslkd.core.annotations import VectorLayer
+from qgis_sslkd.core.distributed import process_group, rank
+from qgis_sslkd.core.networks import NetworkSpec, build_network
+from qgis_sslkd.core.rasters import RasterReader, inspect_raster
+from qgis_sslkd.core.trainers import CrossModelTrainer, Distillation, StudentTrainer
+from qgis_sslkd.training import fit
+from qgis_sslkd.training.checkpoints import Checkpoints
+from qgis_sslkd.training.data import prepare
+from qgis_sslkd.training.fit import Run, Stage, seed_torch
+from qgis_sslkd.training.presets import PRESETS
+
+CPU = torch.device("cpu")
+SPEC = NetworkSpec("segnet", "vgg11", width=0.0625)
+SETTINGS = replace(PRESETS["quick"], steps=4, tile=64, validations=1, optimiser="sgd", learning_rate=0.05)
+SIDE = 256
+
+
+class Listener:
+    def __init__(self):
+        self.said = []
+
+    def progress(self, fraction, text):
+        pass
+
+    def info(self, text):
+        self.said.append(text)
+
+    warning = info
+
+
+def network(seed):
+    seed_torch(seed)
+    return without_batch_norm(build_network(SPEC))
+
+
+def without_batch_norm(module):
+    for name, child in module.named_children():
+        replaced = nn.GroupNorm(1, child.num_features) if isinstance(child, nn.BatchNorm2d) else child
+        setattr(module, name, without_batch_norm(replaced))
+    return module
+
+
+def data(folder, reader):
+    """A quarter of the scene is annotated, with holes of nodata: windows then differ in how many pixels count."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(1, 255, (3, SIDE, SIDE), dtype=np.uint8)
+    pixels[:, rng.random((SIDE, SIDE)) < 0.2] = 0
+    path = folder / f"scene-{rank()}.tif"
+    profile = {"driver": "GTiff", "width": SIDE, "height": SIDE, "count": 3, "dtype": "uint8", "crs": "EPSG:32632"}
+    with rasterio.open(path, "w", transform=from_origin(500_000, 5_000_000, 1, 1), nodata=0, **profile) as dataset:
+        dataset.write(pixels)
+    raster = inspect_raster(str(path))
+    boxes = [shapely.box(500_000 + x, 4_999_700, 500_010 + x, 5_000_000) for x in range(0, SIDE, 40)]
+    area = [shapely.box(500_000, 4_999_872, 500_128, 5_000_000)]
+    roads, area = (VectorLayer("drawn", np.array(shapes, dtype=object), raster.crs) for shapes in (boxes, area))
+    return prepare([raster], [roads], [area], [], SETTINGS.tile, 0, reader)
+
+
+def main(folder, batch):
+    saves, counted = [], []
+    over_processes = fit._over_processes
+    torch_save = torch.save
+    torch.save = lambda *arguments: (saves.append(1), torch_save(*arguments))
+
+    def count(total, device):
+        whole = over_processes(total, device)
+        counted.append(whole.pixels)
+        return whole
+
+    fit._over_processes = count
+    with process_group(CPU), RasterReader() as reader:
+        listener = Listener()
+        checkpoints = Checkpoints(folder, "same")
+        run = Run(data(folder, reader), replace(SETTINGS, batch=batch), CPU, reader, listener, checkpoints)
+        teachers = {f"teacher {k}": network(k) for k in (1, 2)}
+        first = run.fit(CrossModelTrainer(teachers, warm_up=0.25), Stage("teachers", 1, "teachers", 0.0, 0.5))
+        student = network(3)
+        trainer = StudentTrainer(student, teachers, Distillation(warm_up=0.25))
+        second = run.fit(trainer, Stage("student", 2, "student", 0.5, 1.0))
+        result = {
+            "losses": {name: values for history in (first, second) for name, values in history.losses.items()},
+            "weights": [round(float(p.detach().double().abs().sum()), 9) for p in student.parameters()],
+            "scores": [value for value in astuple(second.kept["student"]) if not math.isnan(value)],
+            "pixels": counted,
+            "saved": bool(saves),
+            "went_on": any("Going on" in said for said in listener.said),
+        }
+        (folder / f"rank-{rank()}.json").write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
