@@ -4,7 +4,7 @@ from .batch import Batch, Losses, Trainer
 from .cct import CctTrainer
 from .cross_model import CrossImages, CrossModelTrainer
 from .structural import Structural
-from .student import Aggregation, DistilledImages, Distillation, FeatureTerm, StudentTrainer, Views
+from .student import Aggregation, Distillation, DistilledImages, FeatureTerm, StudentTrainer, Views
 from .supervised import SupervisedTrainer
 from .unimatch import UniMatchTrainer
 
@@ -18,8 +18,8 @@ __all__ = [
     "DistilledImages",
     "FeatureTerm",
     "Losses",
-    "StudentTrainer",
     "Structural",
+    "StudentTrainer",
     "SupervisedTrainer",
     "Trainer",
     "UniMatchTrainer",
