@@ -2,19 +2,26 @@
 
 from .batch import Batch, Losses, Trainer
 from .cct import CctTrainer
-from .cross_model import CrossModelTrainer
-from .student import Distillation, StudentTrainer
+from .cross_model import CrossImages, CrossModelTrainer
+from .structural import Structural
+from .student import Aggregation, Distillation, DistilledImages, FeatureTerm, StudentTrainer, Views
 from .supervised import SupervisedTrainer
 from .unimatch import UniMatchTrainer
 
 __all__ = [
+    "Aggregation",
     "Batch",
     "CctTrainer",
+    "CrossImages",
     "CrossModelTrainer",
     "Distillation",
+    "DistilledImages",
+    "FeatureTerm",
     "Losses",
+    "Structural",
     "StudentTrainer",
     "SupervisedTrainer",
     "Trainer",
     "UniMatchTrainer",
+    "Views",
 ]
