@@ -17,6 +17,7 @@ from ..core.detection import predictor
 from ..core.devices import describe_device
 from ..core.distributed import broadcast, is_first
 from ..core.files import written_whole
+from ..core.metrics import Scores
 from ..core.model_file import load_card, load_network, save_model
 from ..core.networks import NetworkSpec
 from ..core.rasters import Mask, RasterReader
@@ -29,7 +30,7 @@ from .figures import Picture, accuracy_against_cost, bar_chart, masks_side_by_si
 from .fit import Run, validate
 from .methods import Trained, find_method
 from .presets import TrainingSettings
-from .results import Result, summarise, write_page, write_table
+from .results import Result, Split, summarise, write_page, write_table
 from .run import model_card
 
 __all__ = ["compare"]
@@ -153,10 +154,10 @@ def _test(
     if trained.spec not in costs:
         costs[trained.spec] = measure_costs(trained.network, trained.spec.in_channels, run.device)
     tested = validate({"": trained.network}, data.test, run.device, run.reader)[""]
-    shared = {"seed": task.settings.seed, "costs": costs[trained.spec], "seconds": trained.seconds}
+    splits: dict[Split, Scores] = {"validation": trained.scores[trained.kept], "test": tested}
     return [
-        Result(method=task.row.name, split="validation", scores=trained.scores[trained.kept], **shared),
-        Result(method=task.row.name, split="test", scores=tested, **shared),
+        Result(task.row.name, task.settings.seed, split, scores, costs[trained.spec], trained.seconds)
+        for split, scores in splits.items()
     ]
 
 

@@ -297,7 +297,7 @@ def _averages(networks: Mapping[str, nn.Module], decay: float) -> dict[str, Aver
     """Running averages of the weights and statistics of networks; none where the decay is 0."""
     if decay == 0:
         return {}
-    average = get_ema_multi_avg_fn(decay)
+    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     return {name: AveragedModel(network, multi_avg_fn=average, use_buffers=True) for name, network in networks.items()}
 
 
@@ -305,7 +305,7 @@ def _synchronise(trained: nn.ModuleDict, device: torch.device) -> None:
     """Makes batch norms see the batches of all processes; PyTorch has that on GPUs alone."""
     if world_size() > 1 and device.type == "cuda":
         for name, network in trained.items():
-            trained[name] = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+            trained[name] = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
 
 
 def _is_due(step: int, steps: int, times: int) -> bool:

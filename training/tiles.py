@@ -286,13 +286,15 @@ def _from_labels(pixels: npt.NDArray[np.uint8], path: Path) -> Labels:
 
 
 def _from_grey(pixels: npt.NDArray[np.uint8], path: Path) -> Labels:
-    return (pixels[0] > 127).astype(np.uint8)
+    labels: Labels = (pixels[0] > 127).astype(np.uint8)
+    return labels
 
 
 def _from_red(pixels: npt.NDArray[np.uint8], path: Path) -> Labels:
     if len(pixels) < 3:
         raise AnnotationError(f"The mask {path} has {len(pixels)} band(s); a road is red in three bands there.")
-    return ((pixels[0] > 127) & (pixels[1] < 128) & (pixels[2] < 128)).astype(np.uint8)
+    labels: Labels = ((pixels[0] > 127) & (pixels[1] < 128) & (pixels[2] < 128)).astype(np.uint8)
+    return labels
 
 
 MASKS: dict[MaskKind, Callable[[npt.NDArray[np.uint8], Path], Labels]] = {

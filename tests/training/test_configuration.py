@@ -88,5 +88,5 @@ def test_mistakes_are_named_with_what_is_known(load, old, new, words):
 
 
 def test_a_configuration_that_is_not_there_names_those_that_are():
-    with pytest.raises(SettingError, match="epfl-quick.*paper"):
+    with pytest.raises(SettingError, match=r"epfl-quick.*paper"):
         load_configuration("nowhere.toml")
