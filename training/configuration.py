@@ -177,7 +177,7 @@ def _read(name: str) -> str:
     ours = {name: file for name, file in ours.items() if not name.startswith("__")}
     try:
         return ours[name].read_text("utf-8") if name in ours else Path(name).read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingError(
             f"The configuration {name} cannot be read; give a TOML file, or one of {', '.join(sorted(ours))}."
         ) from error

@@ -109,8 +109,8 @@ def _checkpoints(folder: Path | None, inputs: TrainingInputs) -> Checkpoints | N
 def _summary(data: TrainingData, method: Method, settings: TrainingSettings, device: torch.device) -> str:
     rasters = {source.raster for source in (*data.labelled, *data.unlabelled)}
     return (
-        f"Training {method.title}, from {len(rasters)} raster(s) at {data.gsd:.2f} m, "
-        f"{data.labelled_area / 10_000:.1f} ha labelled, {data.held_out_area / 10_000:.1f} ha held out for validation; "
-        f"{settings.steps} steps of {settings.batch} + {settings.batch} windows of {settings.tile} px "
+        f"Learning from {len(rasters)} raster(s) at {data.gsd:.2f} m, "
+        f"{data.labelled_area / 10_000:.1f} ha labelled, {data.held_out_area / 10_000:.1f} ha held out for validation: "
+        f"{method.title}, {settings.steps} steps of {settings.batch} + {settings.batch} windows of {settings.tile} px "
         f"in each part of the training, on {describe_device(device)}."
     )

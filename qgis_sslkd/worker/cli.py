@@ -177,7 +177,9 @@ def _read(file: Path) -> AnyJob:
 
 def _run(kind: type[AnyJob], options: dict[str, Any]) -> None:
     """Does a job of the command line: a progress bar, then the outputs, or one sentence."""
-    console = Console(stderr=True)
+    # Of the processes that torchrun starts, the first one talks.
+    talks = os.environ.get("RANK", "0") == "0"
+    console = Console(stderr=True, quiet=not talks)
     try:
         with TerminalReporter(console) as reporter:
             outputs = _outputs(_parsed(kind, options), reporter)
@@ -187,7 +189,7 @@ def _run(kind: type[AnyJob], options: dict[str, Any]) -> None:
     except KeyboardInterrupt:
         console.print("sslkd: cancelled; nothing was written.", markup=False)
         sys.exit(_CANCELLED)
-    for name, value in outputs.items():
+    for name, value in outputs.items() if talks else ():
         print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
 
 

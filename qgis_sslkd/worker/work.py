@@ -135,9 +135,9 @@ def _compare(job: CompareJob, reporter: Reporter) -> Outputs:
     configuration = _chosen(load_configuration(job.configuration), job)
     if job.data is None:
         raise SettingError("Where the data is must be told: give --data, or set the environment variable SSLKD_DATA.")
-    job.output.mkdir(parents=True, exist_ok=True)
     with RasterReader() as reader, process_group(device):
         data = open_comparison_data(configuration.data, job.data, reader)
+        job.output.mkdir(parents=True, exist_ok=True)
         compare(configuration, data, job.output, device, _of_first(reporter))
     return {"table": str(job.output / "table.csv"), "page": str(job.output / "table.html")}
 

@@ -1,6 +1,7 @@
 """The whole way through QGIS and the real worker: layers in, model file, layers out."""
 
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -151,6 +152,26 @@ def test_training_gives_exactly_what_it_declares(trained):
     assert "<html" in Path(results["REPORT"]).read_text(encoding="utf-8").lower()
     assert feedback.fractions and feedback.fractions == sorted(feedback.fractions)
     assert feedback.texts and feedback.infos
+
+
+def test_the_methods_and_students_that_are_offered_are_there(algorithm):
+    train = algorithm("trainsslkd")
+    students = train.parameterDefinition("STUDENT").options()[1:]
+    asked = (
+        "from qgis_sslkd.core.networks import parse_network\n"
+        "from qgis_sslkd.training.methods import METHODS\n"
+        f"[parse_network(name) for name in {students}]\n"
+        "print(*METHODS)"
+    )
+    answered = subprocess.run([str(WORKER), "-I", "-c", asked], capture_output=True, text=True, check=True)
+    assert set(answered.stdout.split()) == set(train.parameterDefinition("METHOD").options())
+
+
+def test_training_another_student_by_another_method(training, feedback, tmp_path):
+    chosen = {"METHOD": "supervised", "STUDENT": "segformer/mit_b0"}
+    results = processing.run("sslkd:trainsslkd", {**training, **chosen}, feedback=feedback)
+    assert Path(results["MODEL"]).stat().st_size > 3_700_000 * 4
+    assert "the student, supervised" in Path(results["REPORT"]).read_text()
 
 
 def test_training_on_lines_and_on_more_imagery(training, tmp_path):

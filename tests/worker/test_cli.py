@@ -224,6 +224,9 @@ class Bench:
         }
         return "evaluate", *self._options(given | changes), *extra
 
+    def compare(self, configuration):
+        return "compare", configuration, "--output", self.results / "c", "--data", self.tmp_path
+
     def elsewhere(self):
         return self.make_vector([shapely.box(LEFT + 9e3, TOP, LEFT + 9.1e3, TOP + 50)], "elsewhere.gpkg")
 
@@ -332,6 +335,12 @@ ERRORS = {
     "unknown preset": (lambda b: b.train(preset="huge"), "preset"),
     "batch of one in training": (lambda b: b.train(batch=1), "batch must be at least 2"),
     "negative steps": (lambda b: b.train(steps=-3), "steps must be at least 1, got -3"),
+    "unknown method": (lambda b: b.train(method="magic"), "magic"),
+    "unknown student": (lambda b: b.train(student="deeplabv3plus/resnet19"), "resnet19"),
+    "a single teacher": (lambda b: b.train(teacher="deeplabv3plus/resnet18"), "at least 2 teachers, got 1"),
+    "unknown configuration": (lambda b: b.compare("mine.toml"), "mine.toml"),
+    "a raster for a configuration": (lambda b: b.compare(b.raster), "photo.tif"),
+    "no tiles to compare on": (lambda b: b.compare("epfl-quick"), "split.json"),
     "surface missing": (lambda b: b.evaluate(surface=b.tmp_path / "missing.tif"), "missing.tif"),
     "nothing to compare": (lambda b: b.evaluate(area=b.elsewhere()), "surface.tif"),
 }
@@ -367,15 +376,16 @@ def test_a_command_line_that_is_not_understood_says_so(sslkd, arguments):
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("command", [(), ("train",), ("detect",), ("evaluate",)])
+@pytest.mark.parametrize("command", [(), ("train",), ("detect",), ("evaluate",), ("compare",)])
 def test_help_explains_every_option(sslkd, command):
     ended = sslkd(*command, "--help")
     assert ended.code == 0
     expected = {
-        (): ["train", "detect", "evaluate"],
+        (): ["train", "detect", "evaluate", "compare"],
         ("train",): ["--labelled", "--roads", "--area", "--unlabelled", "--preset", "--model", "--report", "--seed"],
         ("detect",): ["--raster", "--extent", "--threshold", "--least-area", "--simplify", "--tile", "--outlines"],
         ("evaluate",): ["--surface", "--roads", "--road-width", "--area", "--json"],
+        ("compare",): ["CONFIGURATION", "--output", "--data", "--row", "--seed"],
     }[command]
     assert all(word in ended.stdout for word in expected)
 

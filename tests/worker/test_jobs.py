@@ -8,8 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from qgis_sslkd.core.errors import SettingError
+from qgis_sslkd.core.validation import explain
+from qgis_sslkd.training.methods import METHODS
 from qgis_sslkd.worker import cli
-from qgis_sslkd.worker.jobs import DetectJob, EvaluateJob, TrainJob, explain, parse_job
+from qgis_sslkd.worker.jobs import CompareJob, DetectJob, EvaluateJob, TrainJob, parse_job
 
 TRAIN = {"kind": "train", "labelled": ["a.tif"], "roads": ["r.gpkg"], "model": "m.safetensors", "report": "r.html"}
 DETECT = {"kind": "detect", "raster": "a.tif", "model": "m.safetensors", "surface": "s.tif"}
@@ -105,7 +107,8 @@ def test_every_field_is_explained():
 
 
 @pytest.mark.parametrize(
-    ("command", "kind"), [(cli.train, TrainJob), (cli.detect, DetectJob), (cli.evaluate, EvaluateJob)]
+    ("command", "kind"),
+    [(cli.train, TrainJob), (cli.detect, DetectJob), (cli.evaluate, EvaluateJob), (cli.compare, CompareJob)],
 )
 def test_the_command_line_asks_for_the_same_with_the_same_defaults(command, kind):
     options = {name: parameter.default for name, parameter in inspect.signature(command).parameters.items()}
@@ -114,3 +117,8 @@ def test_the_command_line_asks_for_the_same_with_the_same_defaults(command, kind
     for name, field in fields.items():
         default = inspect.Parameter.empty if field.is_required() else field.default
         assert options[name] == default, name
+
+
+def test_the_help_names_every_method():
+    (option,) = inspect.signature(cli.train, eval_str=True).parameters["method"].annotation.__metadata__
+    assert set(option.help.removesuffix(".").replace(": ", ", ").split(", ")) >= set(METHODS)
