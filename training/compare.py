@@ -82,8 +82,15 @@ def compare(
 
     Returns:
         The results of each row and seed, on the validation and on the test windows.
+
+    Raises:
+        SslkdError: if a row cannot be trained on the data, or its training fails.
+        CancelledError: where the user asked to stop.
     """
     tasks = _tasks(configuration, data, folder)
+    for tile, labels in dict.fromkeys((task.settings.tile, task.row.labels) for task in tasks):
+        # What cannot be done is said before hours of training.
+        data.training(tile, labels)
     results: list[Result] = []
     costs: dict[NetworkSpec, Costs] = {}
     with RasterReader() as reader:

@@ -1,4 +1,4 @@
-"""Scores against sets of pixels counted one by one."""
+"""Scores against sets of pixels counted one by one, and against scikit-learn."""
 
 import math
 from dataclasses import asdict
@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn import metrics
 
 from qgis_sslkd.core.losses import IGNORE
 from qgis_sslkd.core.metrics import Confusion, confusion
@@ -93,3 +94,22 @@ def test_all_road_against_no_road_is_zero_and_nothing_at_all_is_undefined():
     assert math.isnan(confusion(~everywhere, labels).scores().iou)
     assert confusion(~everywhere, labels).scores().oa == 1
     assert all(map(math.isnan, asdict(Confusion().scores()).values()))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_scores_are_those_of_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    found, labels = rng.random((40, 50)) < rng.random(), rng.choice([0, 1, IGNORE], size=(40, 50)).astype(np.uint8)
+    known = labels != IGNORE
+    said, true = found[known].astype(int), labels[known].astype(int)
+    assert asdict(confusion(found, labels).scores()) == pytest.approx(
+        {
+            "oa": metrics.accuracy_score(true, said),
+            "precision": metrics.precision_score(true, said),
+            "recall": metrics.recall_score(true, said),
+            "iou": metrics.jaccard_score(true, said),
+            "f1": metrics.f1_score(true, said),
+            "macro_iou": metrics.jaccard_score(true, said, average="macro"),
+            "macro_f1": metrics.f1_score(true, said, average="macro"),
+        }
+    )

@@ -8,12 +8,13 @@ import pytest
 import rasterio
 import torch
 
-from qgis_sslkd.core.errors import CancelledError
+from qgis_sslkd.core.errors import CancelledError, SettingError
+from qgis_sslkd.core.losses import IGNORE
 from qgis_sslkd.core.model_file import load_card
 from qgis_sslkd.core.rasters import RasterReader
 from qgis_sslkd.training.compare import compare
 from qgis_sslkd.training.comparison_data import open_comparison_data
-from qgis_sslkd.training.configuration import Configuration
+from qgis_sslkd.training.configuration import Configuration, RastersData
 
 CPU = torch.device("cpu")
 TINY = {"architecture": "deeplabv3plus", "encoder": "resnet18"}
@@ -144,3 +145,35 @@ def test_a_comparison_that_was_stopped_goes_on_to_the_same_scores(finished, conf
     for result, expected in zip(again, finished[1][:6], strict=True):
         assert (result.method, result.scores.oa) == (expected.method, expected.scores.oa)
     assert not list(tmp_path.glob("seed-0/*student*"))
+
+
+@pytest.fixture
+def rasters(small_scene):
+    """The scene to learn from and to test on."""
+    raster, roads, area = small_scene
+    return {"kind": "rasters", "labelled": [raster.path], "roads": [roads.path], "area": [area.path]} | {
+        "test": [raster.path],
+        "test_roads": [roads.path],
+    }
+
+
+def test_rasters_are_tested_on_every_pixel_of_the_test_area(rasters, small_scene, tmp_path):
+    raster, _, area = small_scene
+    for test_area, pixels in (([], raster.width * raster.height), ([area.path], raster.width * raster.height / 2)):
+        with RasterReader() as reader:
+            data = open_comparison_data(RastersData(**rasters, test_area=test_area), tmp_path, reader)
+            tile = data.test.tile
+            seen = sum(
+                (window.source.annotation.labels(window.window, (tile, tile)) != IGNORE).sum()
+                for window in data.test.validation
+            )
+            assert seen == pixels
+            assert data.training(64, "split").tile == 64
+
+
+def test_rasters_have_no_labels_beyond_the_drawn_ones(rasters, configuration, tmp_path):
+    """Said before any training."""
+    changed = configuration.model_copy(update={"data": RastersData(**rasters)})
+    with pytest.raises(SettingError, match="no labels beyond"):
+        run(changed, tmp_path, Listener())
+    assert not list(tmp_path.iterdir())
