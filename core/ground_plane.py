@@ -41,7 +41,8 @@ class GroundPlane:
         Raises:
             CRSError: if a point has no place there.
         """
-        in_crs = np.stack(self.transform @ (points / self.pixel).T, axis=1)
+        x, y = (points / self.pixel).T
+        in_crs = np.stack(self.transform @ (x, y), axis=1)
         return in_crs if crs == self.crs else np.stack(project(self.crs, crs, *in_crs.T), axis=1)
 
     def on_ground(self, points: Points) -> Points:
@@ -52,7 +53,8 @@ class GroundPlane:
         """Square metres on the ground that a square metre of the plane has at points, `(N,)`."""
         here, right, below = (self.on_ground(points + step) for step in ([0, 0], [1, 0], [0, 1]))
         (a, b), (c, d) = (right - here).T, (below - here).T
-        return np.abs(a * d - b * c)
+        scale: npt.NDArray[np.float64] = np.abs(a * d - b * c)
+        return scale
 
 
 def ground_plane(dataset: rasterio.DatasetReader) -> GroundPlane:
@@ -62,9 +64,9 @@ def ground_plane(dataset: rasterio.DatasetReader) -> GroundPlane:
         CRSError: if the raster's CRS has no place on the Earth.
     """
     centre = np.array([[dataset.width / 2], [dataset.height / 2]])
-    (longitude,), (latitude,) = project(dataset.crs, _WGS84, *(dataset.transform @ centre))
+    (longitude,), (latitude,) = project(dataset.crs, _WGS84, *(dataset.transform @ tuple(centre)))
     equal_area = CRS.from_dict(proj="laea", lat_0=latitude, lon_0=longitude, datum="WGS84", units="m")
     steps = centre + np.array([[0, 1, 0], [0, 0, 1]])
-    here, right, below = np.stack(project(dataset.crs, equal_area, *(dataset.transform @ steps)), axis=1)
+    here, right, below = np.stack(project(dataset.crs, equal_area, *(dataset.transform @ tuple(steps))), axis=1)
     pixel = (float(np.hypot(*(right - here))), float(np.hypot(*(below - here))))
     return GroundPlane(pixel, dataset.transform, dataset.crs, equal_area)

@@ -6,13 +6,13 @@ streets is one ring of a million points.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
-__all__ = ["cut_corners", "groups", "polygons_of", "rounded", "simplified"]
+__all__ = ["Placing", "cut_corners", "groups", "polygons_of", "rounded", "simplified"]
 
 _POINTS_AT_ONCE = 500_000
 _ROUNDS = 8
@@ -21,6 +21,7 @@ Points = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 Geometries = npt.NDArray[np.object_]
+Placing = Callable[[Points], Points]
 
 
 def groups(sizes: Indices, most: int = _POINTS_AT_ONCE) -> Iterator[slice]:
@@ -48,21 +49,31 @@ def polygons_of(points: Points, sizes: Indices, polygon: Indices) -> Geometries:
     return polygons
 
 
-def simplified(points: Points, sizes: Indices, polygon: Indices, tolerance: float) -> tuple[Points, Indices]:
-    """Rings with fewer points (Douglas-Peucker), as points and sizes; a ring that would vanish stays as it is."""
+def simplified(
+    points: Points, sizes: Indices, polygon: Indices, tolerance: float, placed: Placing
+) -> tuple[Points, Indices]:
+    """Rings with fewer points (Douglas-Peucker), as points and sizes; a ring that would vanish stays as it is.
+
+    Args:
+        points: as of `polygons_of`.
+        sizes: as of `polygons_of`.
+        polygon: as of `polygons_of`.
+        tolerance: as far from its line a point may be left out.
+        placed: brings points to where the polygons must be valid: rounding can make touching lines cross.
+    """
     kept = np.concatenate(
         [_kept_points(points, sizes, some, tolerance) for some in groups(sizes)] or [np.zeros(0, dtype=bool)]
     )
     counts = _counts(kept, sizes)
     kept |= np.repeat(counts < 3, sizes)
-    kept = _mended(points, sizes, polygon, kept)
+    kept = _mended(points, sizes, polygon, kept, placed)
     return points[kept], _counts(kept, sizes)
 
 
-def rounded(points: Points, sizes: Indices, polygon: Indices, reach: float) -> tuple[Points, Indices]:
+def rounded(points: Points, sizes: Indices, polygon: Indices, reach: float, placed: Placing) -> tuple[Points, Indices]:
     """Rings whose corners are cut, up to `reach` metres away from them, in two rounds; as points and sizes."""
     for part in (reach / 2, reach / 4):
-        cut = _safe_cuts(points, sizes, polygon, part)
+        cut = _safe_cuts(points, sizes, polygon, part, placed)
         points = cut_corners(points, sizes, part, cut)
         sizes = sizes + _counts(cut, sizes)
     return points, sizes
@@ -118,14 +129,14 @@ def _kept_points(points: Points, sizes: Indices, some: slice, tolerance: float) 
     return kept
 
 
-def _mended(points: Points, sizes: Indices, polygon: Indices, kept: Flags) -> Flags:
+def _mended(points: Points, sizes: Indices, polygon: Indices, kept: Flags, placed: Placing) -> Flags:
     """Keeps more points, where simplified lines cross each other, until all the polygons are valid."""
     suspect = np.arange(polygon[-1] + 1) if len(polygon) else polygon
     for _ in range(_ROUNDS):
         rings = np.isin(polygon, suspect)
         within = np.repeat(rings, sizes)
         renumbered = np.searchsorted(suspect, polygon[rings])
-        polygons = polygons_of(points[kept & within], _counts(kept, sizes)[rings], renumbered)
+        polygons = polygons_of(placed(points[kept & within]), _counts(kept, sizes)[rings], renumbered)
         suspect = suspect[~shapely.is_valid(polygons)]
         if not len(suspect):
             return kept
@@ -163,11 +174,12 @@ def _in_conflict(lines: Points) -> Indices:
     return np.unique(np.concatenate([a[~harmless], b[~harmless]]))
 
 
-def _safe_cuts(points: Points, sizes: Indices, polygon: Indices, reach: float) -> Flags:
+def _safe_cuts(points: Points, sizes: Indices, polygon: Indices, reach: float, placed: Placing) -> Flags:
     """Which corners can be cut: of polygons that would become invalid, those with no other point in what is cut off."""
     cut = np.ones(len(points), dtype=bool)
     for mend in (_crowded_corners, _all_corners):
-        polygons = polygons_of(cut_corners(points, sizes, reach, cut), sizes + _counts(cut, sizes), polygon)
+        points_cut = placed(cut_corners(points, sizes, reach, cut))
+        polygons = polygons_of(points_cut, sizes + _counts(cut, sizes), polygon)
         broken = np.flatnonzero(~shapely.is_valid(polygons))
         if not len(broken):
             break

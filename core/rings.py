@@ -173,12 +173,15 @@ def _integral(values: npt.NDArray[np.float32], carry: Values | None) -> Values:
 
 
 def _joined(parts: list[_Corners]) -> _Corners:
-    def column(name: str) -> npt.NDArray[np.generic]:
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    without_values = any(part.integral is None for part in parts)
-    names = ["row", "column", "road_below", "swapped", "left"]
-    return _Corners(*map(column, names), None if without_values else column("integral"))  # type: ignore[arg-type]
+    integrals = [part.integral for part in parts if part.integral is not None]
+    return _Corners(
+        row=np.concatenate([part.row for part in parts]),
+        column=np.concatenate([part.column for part in parts]),
+        road_below=np.concatenate([part.road_below for part in parts]),
+        swapped=np.concatenate([part.swapped for part in parts]),
+        left=np.concatenate([part.left for part in parts]),
+        integral=np.concatenate(integrals) if integrals else None,
+    )
 
 
 def _goes_down(corners: _Corners) -> Flags:

@@ -16,7 +16,7 @@ from rasterio.windows import Window
 from .errors import SettingError
 from .ground_plane import GroundPlane, ground_plane
 from .outputs import FeatureWriter
-from .ring_shapes import groups, polygons_of, rounded, simplified
+from .ring_shapes import Placing, groups, polygons_of, rounded, simplified
 from .rings import Rings, Rows, trace_rings
 
 __all__ = ["ROAD", "VectorSettings", "write_outlines"]
@@ -87,15 +87,19 @@ def write_outlines(
         plane = ground_plane(dataset)
         rings = trace_rings(_rows(dataset, probability))
     target = crs or plane.crs
+
+    def placed(points: Floats) -> Floats:
+        return plane.to_map(points, target)
+
     fields = ["area"] if rings.total is None else ["area", "mean_probability"]
     count = 0
     with FeatureWriter(path, _LAYER, "Polygon", fields, target) as writer:
-        for outlines, members in _outlines(rings, plane, settings):
-            scale = plane.area_scale(_first_corners(rings, members) * plane.pixel)
-            columns = [shapely.area(outlines) * scale]
+        for outlines, members in _outlines(rings, plane, settings, placed):
+            centres = shapely.get_coordinates(shapely.centroid(outlines))
+            columns = [shapely.area(outlines) * plane.area_scale(centres)]
             if rings.total is not None:
-                columns.append((_with_holes(rings, rings.total) / _with_holes(rings, rings.area))[members])
-            writer.append(shapely.transform(outlines, lambda points: plane.to_map(points, target)), *columns)
+                columns.append(_with_holes(rings, rings.total)[members] / _with_holes(rings, rings.area)[members])
+            writer.append(shapely.transform(outlines, placed), *columns)
             count += len(outlines)
     return count
 
@@ -115,7 +119,7 @@ def _rows(dataset: rasterio.DatasetReader, probability: Path | None) -> Iterator
 
 
 def _outlines(
-    rings: Rings, plane: GroundPlane, settings: VectorSettings
+    rings: Rings, plane: GroundPlane, settings: VectorSettings, placed: Placing
 ) -> Iterator[tuple[Geometries, Indices]]:
     """Polygons in metres of the plane, some at a time, and the rings that they begin with."""
     kept = _kept(rings, plane, settings)
@@ -128,12 +132,13 @@ def _outlines(
     for some in groups(np.add.reduceat(size[members], begins) if len(begins) else size[:0]):
         end = begins[some.stop] if some.stop < len(begins) else len(members)
         group = members[begins[some.start] : end]
-        yield _polygons(rings, group, plane, settings), group[~rings.hole[group]]
+        yield _polygons(rings, group, plane, settings, placed), group[~rings.hole[group]]
 
 
 def _kept(rings: Rings, plane: GroundPlane, settings: VectorSettings) -> Flags:
     """Which rings belong to the outlines: roads large enough, and holes in them that are not filled."""
-    areas = rings.area * np.prod(plane.pixel) * plane.area_scale(_first_corners(rings) * plane.pixel)
+    pixel = np.array(plane.pixel)
+    areas = rings.area * pixel.prod() * plane.area_scale(rings.corners[rings.starts[:-1], ::-1] * pixel)
     gone = rings.hole & (-areas < settings.fill_holes)
     within = rings.parent.clip(0)
     while (more := (rings.parent >= 0) & gone[within] & ~gone).any():
@@ -145,23 +150,21 @@ def _kept(rings: Rings, plane: GroundPlane, settings: VectorSettings) -> Flags:
 def _with_holes(rings: Rings, sums: Floats) -> Floats:
     """For each ring that is no hole, its own sum and those of its holes."""
     polygon = np.where(rings.hole, rings.parent, np.arange(len(sums)))
-    return np.bincount(polygon, weights=sums, minlength=len(sums))
+    total: Floats = np.bincount(polygon, weights=sums, minlength=len(sums)).astype(np.float64)
+    return total
 
 
-def _first_corners(rings: Rings, members: Indices | slice = slice(None)) -> Floats:
-    """Column and row of the rings' first corners, `(R, 2)`."""
-    return rings.corners[rings.starts[:-1][members], ::-1].astype(np.float64)
-
-
-def _polygons(rings: Rings, members: Indices, plane: GroundPlane, settings: VectorSettings) -> Geometries:
+def _polygons(
+    rings: Rings, members: Indices, plane: GroundPlane, settings: VectorSettings, placed: Placing
+) -> Geometries:
     """Polygons of rings, each followed by its holes; simplified and rounded."""
     sizes = np.diff(rings.starts)[members]
     ends = np.cumsum(sizes)
     taken = np.arange(ends[-1]) + np.repeat(rings.starts[:-1][members] - (ends - sizes), sizes)
-    points = rings.corners[taken, ::-1] * plane.pixel
+    points: Floats = rings.corners[taken, ::-1] * np.array(plane.pixel)
     polygon = np.cumsum(~rings.hole[members]) - 1
     if settings.tolerance > 0:
-        points, sizes = simplified(points, sizes, polygon, settings.tolerance)
+        points, sizes = simplified(points, sizes, polygon, settings.tolerance, placed)
     if settings.smooth > 0:
-        points, sizes = rounded(points, sizes, polygon, settings.smooth)
+        points, sizes = rounded(points, sizes, polygon, settings.smooth, placed)
     return polygons_of(points, sizes, polygon)
