@@ -1,8 +1,8 @@
-"""Writing results: rasters strip by strip, and outlines from a written raster."""
+"""Writing results: rasters strip by strip, vector files features by features."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -13,22 +13,17 @@ import rasterio
 import shapely
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.features import shapes
 from rasterio.windows import Window
-from shapely.geometry import shape
 
 from .errors import SettingError
-from .ground import metres_per_unit
 from .rasters import RasterInfo
 
-__all__ = ["PROBABILITY_NODATA", "SURFACE_NODATA", "StripWriter", "check_vector_output", "write_outlines"]
+__all__ = ["PROBABILITY_NODATA", "SURFACE_NODATA", "FeatureWriter", "StripWriter", "check_vector_output"]
 
 SURFACE_NODATA = 255
 PROBABILITY_NODATA = -1.0
-_LAYER = "outlines"
 _FORMATS = (".gpkg", ".shp", ".geojson", ".fgb")
 _BLOCK = 512
-_FEATURES_AT_ONCE = 10_000
 _SMALLEST_OVERVIEW = 256
 
 
@@ -110,97 +105,51 @@ def check_vector_output(path: Path) -> None:
     """Checks that a vector file of this name can be written.
 
     Raises:
-        SettingError: if its extension is none of a format that holds polygons, numbers and any CRS.
+        SettingError: if its extension is none of a format that holds polygons and lines, numbers and any CRS.
     """
     if path.suffix.lower() not in _FORMATS:
         raise SettingError(
-            f"Outlines cannot be written to {path.name}; give it the extension .gpkg, .shp, .geojson or .fgb."
+            f"Features cannot be written to {path.name}; give it the extension .gpkg, .shp, .geojson or .fgb."
         )
 
 
-def write_outlines(surface: Path, path: Path, least_area: float, tolerance: float) -> int:
-    """Writes the outlines of the roads in a surface raster, streamed from the file.
+class FeatureWriter:
+    """Writes features to a vector file, its format by its extension, as many at a time as one likes.
 
     Args:
-        surface: raster of 1 road, 0 background, 255 nodata.
-        path: vector file to write, its format by its extension.
-        least_area: smaller roads are left out, in square metres.
-        tolerance: of the simplification, in metres; 0 keeps the pixels' edges.
-
-    Returns:
-        How many outlines were written.
+        path: where to write.
+        layer: the layer's name.
+        geometry_type: OGR's name of the type of all geometries.
+        fields: names of the numbers that each feature has.
+        crs: of the geometries.
     """
-    with rasterio.open(surface) as dataset:
-        crs = dataset.crs
-        scale = metres_per_unit(crs, *dataset.transform @ (dataset.width / 2, dataset.height / 2))
-        outlines = (shape(geometry) for geometry, value in _shapes(dataset) if value == 1)
-        count = 0
-        for chunk in _chunks(outlines):
-            geometries, areas = _finished(np.array(chunk, dtype=object), scale, least_area, tolerance)
-            _append(path, geometries, areas, crs, append=count > 0)
-            count += len(geometries)
-        if not path.exists():
-            _append(path, np.zeros(0, dtype=object), np.zeros(0), crs, append=False)
-        return count
 
-
-def _shapes(dataset: rasterio.DatasetReader) -> Iterator[tuple[dict[str, object], float]]:
-    # Its own values as the mask: 0 is left out, so no polygon of all the background is ever built.
-    band = rasterio.band(dataset, 1)
-    yield from shapes(band, mask=band, connectivity=4, transform=dataset.transform)
-
-
-def _chunks(geometries: Iterator[shapely.Geometry]) -> Iterator[list[shapely.Geometry]]:
-    chunk: list[shapely.Geometry] = []
-    for geometry in geometries:
-        chunk.append(geometry)
-        if len(chunk) == _FEATURES_AT_ONCE:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _finished(
-    geometries: npt.NDArray[np.object_], scale: tuple[float, float], least_area: float, tolerance: float
-) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.float64]]:
-    """The outlines that are large enough, simplified, and their areas in square metres."""
-    areas = shapely.area(geometries) * scale[0] * scale[1]
-    geometries, areas = geometries[areas >= least_area], areas[areas >= least_area]
-    if tolerance > 0:
-        geometries = _simplified(geometries, np.array(scale), tolerance)
-        areas = shapely.area(geometries) * scale[0] * scale[1]
-    return geometries, areas
-
-
-def _simplified(
-    geometries: npt.NDArray[np.object_], scale: npt.NDArray[np.float64], tolerance: float
-) -> npt.NDArray[np.object_]:
-    """Polygons with fewer points; one that would cross itself stays as it is."""
-    on_ground = shapely.transform(geometries, lambda points: points * scale)
-    simple = shapely.simplify(on_ground, tolerance, preserve_topology=True)
-    simple = shapely.transform(simple, lambda points: points / scale)
-    polygons: npt.NDArray[np.object_] = np.where(shapely.is_valid(simple), simple, geometries)
-    return polygons
-
-
-def _append(
-    path: Path,
-    geometries: npt.NDArray[np.object_],
-    areas: npt.NDArray[np.float64],
-    crs: CRS,
-    append: bool,
-) -> None:
-    pyogrio.raw.write(
-        str(path),
-        geometry=shapely.to_wkb(geometries),
-        field_data=[areas],
-        fields=["area"],
-        geometry_type="Polygon",
-        crs=crs.to_wkt(),
+    def __init__(self, path: Path, layer: str, geometry_type: str, fields: Sequence[str], crs: CRS) -> None:
+        self._path, self._geometry_type, self._fields, self._crs = path, geometry_type, fields, crs
         # The one layer of a Shapefile goes by the file's name; under another, nothing can be appended to it.
-        layer=path.stem if path.suffix.lower() == ".shp" else _LAYER,
-        append=append,
-        # Older releases of GDAL, as in QGIS 3.22, warn of what came after this version of GeoPackage.
-        dataset_options={"VERSION": "1.2"} if path.suffix.lower() == ".gpkg" and not append else {},
-    )
+        self._layer = path.stem if path.suffix.lower() == ".shp" else layer
+
+    def __enter__(self) -> FeatureWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None and not self._path.exists():
+            self.append(np.zeros(0, dtype=object), *(np.zeros(0) for _ in self._fields))
+
+    def append(self, geometries: npt.NDArray[np.object_], *columns: npt.NDArray[np.float64]) -> None:
+        """Adds features `(N,)` with their numbers, `(N,)` for each field."""
+        first = not self._path.exists()
+        pyogrio.raw.write(
+            str(self._path),
+            geometry=shapely.to_wkb(geometries),
+            field_data=list(columns),
+            fields=list(self._fields),
+            geometry_type=self._geometry_type,
+            crs=self._crs.to_wkt(),
+            layer=self._layer,
+            append=not first,
+            # Older releases of GDAL, as in QGIS 3.22, warn of what came after this version of GeoPackage.
+            dataset_options={"VERSION": "1.2"} if first and self._path.suffix.lower() == ".gpkg" else {},
+        )

@@ -1,4 +1,4 @@
-"""From a raster and a model to a road map: surface, probability, outlines."""
+"""From a raster and a model to a road map: surface, probability, outlines, centre lines."""
 
 from __future__ import annotations
 
@@ -8,24 +8,64 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import shapely
+from rasterio.crs import CRS
 from rasterio.windows import Window
 from shapely.affinity import affine_transform
 
+from .centre_lines import write_centre_lines
 from .detection import Predictor, slide
 from .errors import RasterError, SettingError
 from .files import check_writable, written_whole
 from .model_file import ModelCard
-from .outputs import PROBABILITY_NODATA, SURFACE_NODATA, StripWriter, check_vector_output, write_outlines
+from .outputs import PROBABILITY_NODATA, SURFACE_NODATA, StripWriter, check_vector_output
 from .rasters import RasterInfo
 from .reporting import PartOfJob, Reporter
+from .vectors import VectorSettings, write_outlines
 from .windows import Tiling
 
-__all__ = ["RoadMapFiles", "RoadMapSettings", "check_model_fits", "make_road_map", "window_of_extent"]
+__all__ = [
+    "RoadMapFiles",
+    "RoadMapSettings",
+    "VectorFiles",
+    "check_model_fits",
+    "is_road",
+    "make_road_map",
+    "window_of_extent",
+    "write_vectors",
+]
 
 _DETECTION_SHARE = 0.9
+_OUTLINES_SHARE = 0.2
 # What blending in float32 leaves of rounding; it would speckle roads whose probability is the threshold itself.
 _ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class VectorFiles:
+    """Where vectors of the roads go.
+
+    Attributes:
+        outlines: polygons of the roads; or None.
+        centre_lines: lines along the roads; or None.
+
+    Raises:
+        SettingError: if a file cannot be written.
+    """
+
+    outlines: Path | None = None
+    centre_lines: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_writable(*self.paths)
+        for path in self.paths:
+            check_vector_output(path)
+
+    @property
+    def paths(self) -> list[Path]:
+        """Those that are asked for."""
+        return [path for path in (self.outlines, self.centre_lines) if path is not None]
 
 
 @dataclass(frozen=True)
@@ -35,20 +75,19 @@ class RoadMapFiles:
     Attributes:
         surface: raster of 1 road, 0 background, 255 nodata.
         probability: raster of the probability of road, -1 nodata; or None.
-        outlines: polygons of the roads; or None.
+        vectors: of the roads.
 
     Raises:
         SettingError: if a file cannot be written.
     """
 
     surface: Path
-    probability: Path | None
-    outlines: Path | None
+    probability: Path | None = None
+    vectors: VectorFiles = VectorFiles()
 
     def __post_init__(self) -> None:
-        check_writable(*(path for path in (self.surface, self.probability, self.outlines) if path is not None))
-        if self.outlines is not None:
-            check_vector_output(self.outlines)
+        rasters = (path for path in (self.surface, self.probability) if path is not None)
+        check_writable(*rasters, *self.vectors.paths)
 
 
 @dataclass(frozen=True)
@@ -57,24 +96,18 @@ class RoadMapSettings:
 
     Attributes:
         threshold: from this probability on a pixel is road; above 0, up to 1.
-        least_area: smaller outlines are left out, in square metres.
-        tolerance: of the outlines' simplification, in metres; 0 keeps the pixels' edges.
+        vectors: how roads become outlines and centre lines.
 
     Raises:
-        SettingError: if a number lies outside of its range.
+        SettingError: if the threshold lies outside of its range.
     """
 
     threshold: float
-    least_area: float
-    tolerance: float
+    vectors: VectorSettings
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
             raise SettingError(f"The threshold must be above 0 and at most 1, got {self.threshold}.")
-        if self.least_area < 0:
-            raise SettingError(f"The least area must be 0 square metres or more, got {self.least_area}.")
-        if self.tolerance < 0:
-            raise SettingError(f"The simplification must be 0 metres or more, got {self.tolerance}.")
 
 
 def check_model_fits(card: ModelCard, raster: RasterInfo) -> list[str]:
@@ -148,19 +181,57 @@ def make_road_map(
     with ExitStack() as outputs:
         surface_file = outputs.enter_context(written_whole(files.surface))
         probability_file = files.probability and outputs.enter_context(written_whole(files.probability))
-        outlines_file = files.outlines and outputs.enter_context(written_whole(files.outlines))
         with ExitStack() as writers:
             surface = writers.enter_context(StripWriter(surface_file, raster, window, "uint8", SURFACE_NODATA))
             probability = probability_file and writers.enter_context(
                 StripWriter(probability_file, raster, window, "float32", PROBABILITY_NODATA)
             )
-            share = PartOfJob(reporter, 0, _DETECTION_SHARE if files.outlines else 1)
+            share = PartOfJob(reporter, 0, _DETECTION_SHARE if files.vectors.paths else 1)
             for strip in slide(raster, window, card.normalisation, predict, tiling, share):
-                road = (strip.probability >= settings.threshold - _ROUNDING).astype(np.uint8)
+                road = is_road(strip.probability, settings.threshold).astype(np.uint8)
                 surface.append(np.where(strip.valid, road, np.uint8(SURFACE_NODATA)))
                 if probability:
                     probability.append(np.where(strip.valid, strip.probability, np.float32(PROBABILITY_NODATA)))
-        if outlines_file:
-            reporter.progress(_DETECTION_SHARE, "outlines")
-            count = write_outlines(surface_file, outlines_file, settings.least_area, settings.tolerance)
+        rest = PartOfJob(reporter, _DETECTION_SHARE, 1)
+        write_vectors(surface_file, probability_file, files.vectors, settings.vectors, rest)
+
+
+def is_road(probability: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.bool_]:
+    """Where a probability reaches the threshold."""
+    road: npt.NDArray[np.bool_] = probability >= threshold - _ROUNDING
+    return road
+
+
+def write_vectors(
+    surface: Path,
+    probability: Path | None,
+    files: VectorFiles,
+    settings: VectorSettings,
+    reporter: Reporter,
+    crs: CRS | None = None,
+) -> None:
+    """Writes what is asked for of outlines and centre lines; all the files appear at the end, or none.
+
+    Args:
+        surface: raster of 1 road.
+        probability: raster of the probability of road on the same grid; or None.
+        files: where to write.
+        settings: of the vectors.
+        reporter: hears of the progress, and how much was found.
+        crs: of the vectors; None for the raster's.
+
+    Raises:
+        CancelledError: where the user asked to stop.
+    """
+    share = _OUTLINES_SHARE if files.outlines else 0
+    with ExitStack() as outputs:
+        if files.outlines:
+            reporter.progress(0, "outlines")
+            file = outputs.enter_context(written_whole(files.outlines))
+            count = write_outlines(surface, file, settings, crs, probability)
             reporter.info(f"{count} outlines of at least {settings.least_area:g} m².")
+        if files.centre_lines:
+            reporter.progress(share, "centre lines")
+            file = outputs.enter_context(written_whole(files.centre_lines))
+            count = write_centre_lines(surface, file, settings, PartOfJob(reporter, share, 1), crs)
+            reporter.info(f"{count} centre lines.")

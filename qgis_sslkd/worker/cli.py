@@ -14,7 +14,7 @@ from rich.console import Console
 from ..core.errors import CancelledError, SettingError, SslkdError
 from ..core.reporting import Reporter
 from ..core.validation import explain
-from .jobs import AnyJob, CompareJob, DetectJob, EvaluateJob, TrainJob, parse_job
+from .jobs import AnyJob, CompareJob, DetectJob, EvaluateJob, TrainJob, VectoriseJob, parse_job
 from .protocol import JsonReporter, claim_stdout, listen_for_cancel
 from .terminal import TerminalReporter
 
@@ -39,6 +39,8 @@ Area = Annotated[
     list[str],
     typer.Option(help="Vector file of polygons inside which all roads were drawn; without it, the whole rasters."),
 ]
+Outlines = Annotated[Path | None, typer.Option(help="Vector file of the roads' outlines to write.")]
+CentreLines = Annotated[Path | None, typer.Option(help="Vector file of the roads' centre lines to write.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -96,7 +98,8 @@ def detect(
     probability: Annotated[
         Path | None, typer.Option(help="Raster of the probability of road to write, -1 nodata (.tif).")
     ] = None,
-    outlines: Annotated[Path | None, typer.Option(help="Vector file of the roads' outlines to write.")] = None,
+    outlines: Outlines = None,
+    centre_lines: CentreLines = None,
     extent: Annotated[
         tuple[float, float, float, float] | None,
         typer.Option(help="Least x, least y, largest x, largest y in the raster's CRS; without it, all of it."),
@@ -113,6 +116,25 @@ def detect(
 ) -> None:
     """Find the roads in a raster with a trained student."""
     _run(DetectJob, locals())
+
+
+@app.command()
+def vectorise(
+    raster: Annotated[str, typer.Option(help="Raster of 1 road and 0 background, or of the probability of road.")],
+    threshold: Annotated[float, typer.Option(help="From this probability on a pixel is road.")] = 0.5,
+    outlines: Outlines = None,
+    centre_lines: CentreLines = None,
+    least_area: Annotated[float, typer.Option(help="Smaller roads are left out, in square metres.")] = 20.0,
+    fill_holes: Annotated[float, typer.Option(help="Smaller holes are filled, in square metres.")] = 30.0,
+    simplify: Annotated[float, typer.Option(help="Tolerance of the vectors in metres; 0 keeps pixel edges.")] = 0.5,
+    smooth: Annotated[float, typer.Option(help="So far from a corner, in metres, it is rounded off.")] = 2.0,
+    bridge: Annotated[float, typer.Option(help="Gaps of centre lines up to so many metres are bridged.")] = 15.0,
+    crs: Annotated[
+        str | None, typer.Option(help="CRS of the vectors, such as EPSG:25832; without it, the raster's.")
+    ] = None,
+) -> None:
+    """Make outlines and centre lines for a map from a raster of roads; no model is needed."""
+    _run(VectoriseJob, locals())
 
 
 @app.command()

@@ -10,7 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ..core.errors import SettingError
 from ..core.validation import explain
 
-__all__ = ["AnyJob", "CompareJob", "DetectJob", "EvaluateJob", "Job", "TrainJob", "parse_job"]
+__all__ = [
+    "AnyJob",
+    "CompareJob",
+    "DetectJob",
+    "EvaluateJob",
+    "Job",
+    "TrainJob",
+    "VectoriseJob",
+    "parse_job",
+]
 
 
 class _Job(BaseModel):
@@ -81,6 +90,7 @@ class DetectJob(_Job):
         surface: raster of roads to write.
         probability: raster of probabilities to write, if any.
         outlines: vector file of outlines to write, if any.
+        centre_lines: vector file of centre lines to write, if any.
     """
 
     kind: Literal["detect"] = "detect"
@@ -97,6 +107,36 @@ class DetectJob(_Job):
     surface: Path
     probability: Path | None = None
     outlines: Path | None = None
+    centre_lines: Path | None = None
+
+
+class VectoriseJob(_Job):
+    """Make outlines and centre lines of a raster of roads.
+
+    Attributes:
+        raster: of 1 road and 0 background, or of the probability of road.
+        threshold: from this probability on a pixel is road.
+        outlines: vector file of outlines to write, if any.
+        centre_lines: vector file of centre lines to write, if any.
+        least_area: smaller roads are left out, in square metres.
+        fill_holes: smaller holes are filled, in square metres.
+        simplify: tolerance of the simplification, in metres; 0 keeps the pixels' edges.
+        smooth: as far from a corner, in metres, it is rounded off; 0 keeps the corners.
+        bridge: gaps of centre lines up to this long are bridged, in metres.
+        crs: coordinate reference system of the vectors; None for the raster's.
+    """
+
+    kind: Literal["vectorise"] = "vectorise"
+    raster: str
+    threshold: float = 0.5
+    outlines: Path | None = None
+    centre_lines: Path | None = None
+    least_area: float = 20.0
+    fill_holes: float = 30.0
+    simplify: float = 0.5
+    smooth: float = 2.0
+    bridge: float = 15.0
+    crs: str | None = None
 
 
 class EvaluateJob(_Job):
@@ -139,7 +179,7 @@ class CompareJob(_Job):
     device: str = "auto"
 
 
-AnyJob = TrainJob | DetectJob | EvaluateJob | CompareJob
+AnyJob = TrainJob | DetectJob | VectoriseJob | EvaluateJob | CompareJob
 Job = Annotated[AnyJob, Field(discriminator="kind")]
 _JOB: TypeAdapter[AnyJob] = TypeAdapter(Job)
 

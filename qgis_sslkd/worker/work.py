@@ -26,10 +26,13 @@ from ..core.reporting import Reporter, Silent
 from ..core.road_map import (
     RoadMapFiles,
     RoadMapSettings,
+    VectorFiles,
     check_model_fits,
     make_road_map,
     window_of_extent,
 )
+from ..core.vectorise import check_vectorisable, find_crs, vectorise
+from ..core.vectors import VectorSettings
 from ..core.windows import Tiling
 from ..training.compare import compare
 from ..training.comparison_data import open_comparison_data
@@ -37,7 +40,7 @@ from ..training.configuration import Configuration, load_configuration
 from ..training.methods import find_method
 from ..training.presets import PRESETS, TrainingSettings
 from ..training.run import TrainingInputs, train
-from .jobs import AnyJob, CompareJob, DetectJob, EvaluateJob, TrainJob
+from .jobs import AnyJob, CompareJob, DetectJob, EvaluateJob, TrainJob, VectoriseJob
 
 __all__ = ["do"]
 
@@ -59,6 +62,8 @@ def do(job: AnyJob, reporter: Reporter) -> Outputs:
             return _train(job, reporter)
         case DetectJob():
             return _detect(job, reporter)
+        case VectoriseJob():
+            return _vectorise(job, reporter)
         case EvaluateJob():
             return _evaluate(job, reporter)
         case CompareJob():
@@ -97,9 +102,9 @@ def _training_settings(job: TrainJob) -> TrainingSettings:
 
 
 def _detect(job: DetectJob, reporter: Reporter) -> Outputs:
-    files = RoadMapFiles(job.surface, job.probability, job.outlines)
-    _check_inputs_stay([job.raster, str(job.model)], job.surface, job.probability, job.outlines)
-    settings = RoadMapSettings(job.threshold, job.least_area, job.simplify)
+    files = RoadMapFiles(job.surface, job.probability, VectorFiles(job.outlines, job.centre_lines))
+    _check_inputs_stay([job.raster, str(job.model)], job.surface, job.probability, job.outlines, job.centre_lines)
+    settings = RoadMapSettings(job.threshold, VectorSettings(job.least_area, tolerance=job.simplify))
     device = choose_device(job.device)
     tiling = _tiling(job, device)
     card = load_card(job.model)
@@ -113,7 +118,20 @@ def _detect(job: DetectJob, reporter: Reporter) -> Outputs:
     )
     predict = predictor(load_network(job.model, card), device)
     make_road_map(raster, window, card, predict, tiling, settings, files, reporter)
-    return {"surface": str(job.surface), "probability": _text(job.probability), "outlines": _text(job.outlines)}
+    outputs = {"surface": str(job.surface), "probability": _text(job.probability), "outlines": _text(job.outlines)}
+    return outputs if job.centre_lines is None else {**outputs, "centre_lines": str(job.centre_lines)}
+
+
+def _vectorise(job: VectoriseJob, reporter: Reporter) -> Outputs:
+    files = VectorFiles(job.outlines, job.centre_lines)
+    _check_inputs_stay([job.raster], job.outlines, job.centre_lines)
+    shape = VectorSettings(job.least_area, job.fill_holes, job.simplify, job.smooth, job.bridge)
+    settings = RoadMapSettings(job.threshold, shape)
+    raster = inspect_raster(job.raster)
+    check_vectorisable(raster)
+    crs = None if job.crs is None else find_crs(job.crs, raster)
+    vectorise(raster, settings, files, reporter, crs)
+    return {"outlines": _text(job.outlines), "centre_lines": _text(job.centre_lines)}
 
 
 def _evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:

@@ -18,10 +18,12 @@ from qgis_sslkd.core.rasters import Normalisation, RasterInfo, inspect_raster
 from qgis_sslkd.core.road_map import (
     RoadMapFiles,
     RoadMapSettings,
+    VectorFiles,
     check_model_fits,
     make_road_map,
     window_of_extent,
 )
+from qgis_sslkd.core.vectors import VectorSettings
 from qgis_sslkd.core.windows import Tiling
 
 UTM = CRS.from_epsg(32632)
@@ -122,37 +124,33 @@ def test_other_bands_than_the_model_s_are_refused():
         check_model_fits(CARD, raster_like(bands=4))
 
 
-@pytest.mark.parametrize(
-    ("numbers", "message"),
-    [
-        ((0, 0, 0), "threshold .* got 0"),
-        ((1.1, 0, 0), "threshold .* got 1.1"),
-        ((float("nan"), 0, 0), "threshold .* got nan"),
-        ((0.5, -1, 0), "least area .* got -1"),
-        ((0.5, 0, -0.1), "simplification .* got -0.1"),
-    ],
-)
-def test_a_number_out_of_range_is_named(numbers, message):
-    with pytest.raises(SettingError, match=message):
-        RoadMapSettings(*numbers)
+@pytest.mark.parametrize("threshold", [0, 1.1, float("nan")])
+def test_a_threshold_out_of_range_is_named(threshold):
+    with pytest.raises(SettingError, match=f"threshold .* got {threshold}"):
+        RoadMapSettings(threshold, VectorSettings())
 
 
 def test_outputs_are_checked_before_any_work(tmp_path):
     surface = tmp_path / "s.tif"
-    RoadMapFiles(surface, None, None)
+    RoadMapFiles(surface)
     with pytest.raises(SettingError, match="does not exist"):
-        RoadMapFiles(surface, tmp_path / "nowhere" / "p.tif", None)
+        RoadMapFiles(surface, tmp_path / "nowhere" / "p.tif")
     with pytest.raises(SettingError, match="same name"):
-        RoadMapFiles(surface, surface, None)
+        RoadMapFiles(surface, surface)
     with pytest.raises(SettingError, match=r"o\.dxf"):
-        RoadMapFiles(surface, None, tmp_path / "o.dxf")
+        VectorFiles(tmp_path / "o.dxf")
+    with pytest.raises(SettingError, match=r"c\.dxf"):
+        VectorFiles(centre_lines=tmp_path / "c.dxf")
+    with pytest.raises(SettingError, match="same name"):
+        RoadMapFiles(tmp_path / "s.gpkg", None, VectorFiles(tmp_path / "s.gpkg"))
 
 
 @pytest.fixture
 def outputs(tmp_path):
     folder = tmp_path / "results"
     folder.mkdir()
-    return RoadMapFiles(folder / "s.tif", folder / "p.tif", folder / "o.gpkg")
+    vectors = VectorFiles(folder / "o.gpkg", folder / "c.gpkg")
+    return RoadMapFiles(folder / "s.tif", folder / "p.tif", vectors)
 
 
 def first_band(images):
@@ -165,7 +163,7 @@ def always(value):
 
 def run(raster, outputs, reporter, predict=first_band, window=None, threshold=0.5, least_area=0.0):
     window = window or Window(0, 0, raster.width, raster.height)
-    settings = RoadMapSettings(threshold, least_area, tolerance=0)
+    settings = RoadMapSettings(threshold, VectorSettings(least_area, tolerance=0))
     make_road_map(raster, window, CARD, predict, TILING, settings, outputs, reporter)
     with rasterio.open(outputs.surface) as surface, rasterio.open(outputs.probability) as probability:
         return surface.read(1), probability.read(1)
@@ -176,7 +174,7 @@ def noise():
     return np.random.default_rng(0).random((100, 130)).astype(np.float32)
 
 
-def test_the_three_results_say_the_same(make_raster, outputs, reporter, read_vector, noise):
+def test_the_results_say_the_same(make_raster, outputs, reporter, read_vector, noise):
     noise[20:40, 30:70] = -9999
     raster = inspect_raster(str(make_raster(noise[None], nodata=-9999)))
     surface, probability = run(raster, outputs, reporter, threshold=0.7)
@@ -187,11 +185,14 @@ def test_the_three_results_say_the_same(make_raster, outputs, reporter, read_vec
     decided = valid & (abs(noise - 0.7) > 1e-5)
     np.testing.assert_array_equal(surface[decided], noise[decided] >= 0.7)
     assert np.isin(surface[valid], (0, 1)).all()
-    outlines, _, _ = read_vector(outputs.outlines)
+    outlines, fields, _ = read_vector(outputs.vectors.outlines)
     assert shapely.area(outlines).sum() == pytest.approx((surface == 1).sum() * 0.25)
     assert reporter.fractions[-1] == pytest.approx(0.9, abs=0.11)
-    assert reporter.infos == [f"{len(outlines)} outlines of at least 0 m²."]
-    assert len(list(outputs.surface.parent.iterdir())) == 3
+    pixels = fields["area"] / 0.25 / (1 - 4e-4) ** -2
+    assert (fields["mean_probability"] * pixels).sum() == pytest.approx(noise[surface == 1].sum(), rel=1e-3)
+    lines, _, _ = read_vector(outputs.vectors.centre_lines)
+    assert reporter.infos == [f"{len(outlines)} outlines of at least 0 m².", f"{len(lines)} centre lines."]
+    assert len(list(outputs.surface.parent.iterdir())) == 4
 
 
 @pytest.mark.parametrize("value", [0.1, 0.3, 0.5, 0.7, 1.0])
@@ -229,8 +230,9 @@ def test_a_part_is_that_part_of_the_whole(make_raster, outputs, reporter, noise)
 
 def test_the_surface_alone_is_enough(make_raster, tmp_path, reporter, noise):
     raster = inspect_raster(str(make_raster(noise[None])))
-    files = RoadMapFiles(tmp_path / "s.tif", None, None)
-    make_road_map(raster, Window(0, 0, 130, 100), CARD, first_band, TILING, RoadMapSettings(0.5, 0, 0), files, reporter)
+    files = RoadMapFiles(tmp_path / "s.tif")
+    settings = RoadMapSettings(0.5, VectorSettings())
+    make_road_map(raster, Window(0, 0, 130, 100), CARD, first_band, TILING, settings, files, reporter)
     assert files.surface.exists()
     assert reporter.fractions[-1] == 1
     assert {path.name for path in tmp_path.iterdir()} == {"raster.tif", "s.tif"}
@@ -266,4 +268,4 @@ def test_an_earlier_result_is_replaced(make_raster, outputs, reporter, noise):
     run(raster, outputs, reporter)
     surface, _ = run(raster, outputs, reporter, always(1.0))
     assert (surface == 1).all()
-    assert len(list(outputs.surface.parent.iterdir())) == 3
+    assert len(list(outputs.surface.parent.iterdir())) == 4

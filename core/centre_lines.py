@@ -1,0 +1,110 @@
+"""Centre lines of the roads in a surface raster: a connected network with widths and lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+import shapely
+from rasterio.crs import CRS
+
+from .ground_plane import ground_plane
+from .outputs import FeatureWriter
+from .reporting import Reporter
+from .ring_shapes import cut_corners
+from .road_network import Line, RoadNetwork
+from .skeleton import Chains, count_blocks, find_chains
+from .vectors import ROAD, VectorSettings
+
+__all__ = ["write_centre_lines"]
+
+_LAYER = "centre_lines"
+_CACHE = 64 * 2**20
+_SMOOTHING = 10  # passes over points a metre apart
+
+Floats = npt.NDArray[np.float64]
+
+
+def write_centre_lines(
+    surface: Path, path: Path, settings: VectorSettings, reporter: Reporter, crs: CRS | None = None
+) -> int:
+    """Writes the centre lines of the roads in a surface raster, with widths and lengths in metres on the ground.
+
+    Memory grows with the lines and with the blocks at work, not with the raster.
+
+    Args:
+        surface: raster of 1 road; anything else is none.
+        path: vector file to write, its format by its extension.
+        settings: of the centre lines.
+        reporter: hears of the blocks.
+        crs: of the lines; None for the raster's.
+
+    Returns:
+        How many lines were written.
+
+    Raises:
+        CancelledError: where the user asked to stop.
+    """
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE), rasterio.open(surface) as dataset:
+        plane = ground_plane(dataset)
+        chains = list(_chains(dataset, plane.pixel, settings.fill_holes, reporter))
+        network = RoadNetwork(chains, _on_border(chains, dataset.width, dataset.height))
+    lines = _mended(network, settings)
+    points, sizes = _shaped(lines, settings)
+    ground = plane.on_ground(points)
+    indices = np.repeat(np.arange(len(sizes)), sizes)
+    target = crs or plane.crs
+    with FeatureWriter(path, _LAYER, "LineString", ["width", "length"], target) as writer:
+        if lines:
+            writer.append(
+                shapely.linestrings(plane.to_map(points, target), indices=indices),
+                np.array([line.width for line in lines]),
+                shapely.length(shapely.linestrings(ground, indices=indices)),
+            )
+    return len(lines)
+
+
+def _chains(
+    dataset: rasterio.DatasetReader, pixel: tuple[float, float], fill_holes: float, reporter: Reporter
+) -> Iterator[Chains]:
+    blocks = count_blocks(dataset)
+    for number, chains in enumerate(find_chains(dataset, ROAD, pixel, fill_holes), 1):
+        yield chains
+        reporter.progress(number / blocks, f"centre lines: block {number} of {blocks}")
+
+
+def _on_border(chains: list[Chains], width: int, height: int) -> set[int]:
+    """The nodes in the raster's outermost pixels."""
+    nodes = np.concatenate([part.nodes.ravel() for part in chains])
+    row, column = np.divmod(nodes, width)
+    return set(nodes[(row == 0) | (row == height - 1) | (column == 0) | (column == width - 1)].tolist())
+
+
+def _mended(network: RoadNetwork, settings: VectorSettings) -> list[Line]:
+    network.prune()
+    network.smooth(_SMOOTHING)
+    # Junctions that settle nearly in one place are one.
+    for _ in range(2):
+        network.untangle()
+        network.prune()
+        network.settle()
+    network.straighten_ends()
+    network.bridge(settings.bridge)
+    network.drop_small(settings.least_area)
+    network.extend()
+    return network.lines
+
+
+def _shaped(lines: list[Line], settings: VectorSettings) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Points `(N, 2)` of the lines, simplified and rounded, and how many each has."""
+    shapes = shapely.simplify([shapely.LineString(line.points[:, :2]) for line in lines], settings.tolerance)
+    points, sizes = shapely.get_coordinates(shapes), shapely.get_num_coordinates(shapes).astype(np.int64)
+    for part in (settings.smooth / 2, settings.smooth / 4) if settings.smooth > 0 and len(sizes) else ():
+        ends = np.cumsum(sizes)
+        inner = np.ones(len(points), dtype=bool)
+        inner[ends - sizes] = inner[ends - 1] = False
+        points, sizes = cut_corners(points, sizes, part, inner), sizes + np.maximum(sizes - 2, 0)
+    return points, sizes

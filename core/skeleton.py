@@ -1,0 +1,221 @@
+"""The skeleton of a mask of any size as chains of points with widths, found in overlapping blocks.
+
+Thinning (Lee, Kashyap and Chu, 1994, https://doi.org/10.1006/cgip.1994.1042) looks no further than about a
+road's width, so that two blocks agree on what both see, and their chains meet in the pixels where they are cut.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+import shapely
+from rasterio.windows import Window
+from scipy.ndimage import binary_dilation
+from scipy.spatial import KDTree
+from skimage.morphology import remove_small_holes, skeletonize
+
+from .ahead import map_ahead
+
+__all__ = ["Chains", "count_blocks", "find_chains", "smooth_lines"]
+
+_BLOCK = 2048
+_WIDEST = 60.0  # metres; of a wider road two blocks may see different skeletons
+_HALO = (32, 512)  # pixels, the least and the most
+_SPACING = 1.0  # metres between a chain's points
+_SMOOTHING = 6  # passes that take the pixels' steps out of a chain
+_FACING = 0.9  # cosine between the ways to both edges of a road
+
+Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Chains:
+    """Lines of the skeleton between its ends, its junctions and the edges of its block.
+
+    Attributes:
+        points: `(N, 3)` x, y and width in metres of the raster's plane; the chains one after the other.
+        sizes: `(C,)` points of each chain.
+        nodes: `(C, 2)` numbers of the pixels at which each chain begins and ends, row by row over the raster.
+    """
+
+    points: Floats
+    sizes: Indices
+    nodes: Indices
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A part of a mask.
+
+    Attributes:
+        mask: its pixels and `halo` more on every side; what lies outside of the raster mirrors what lies inside.
+        halo: in pixels.
+        top: its first row.
+        left: its first column.
+        width: of the raster.
+        last: whether it holds the raster's last row and its last column.
+    """
+
+    mask: Flags
+    halo: int
+    top: int
+    left: int
+    width: int
+    last: tuple[bool, bool]
+
+
+def find_chains(
+    dataset: rasterio.DatasetReader, road: int, pixel: tuple[float, float], fill_holes: float
+) -> Iterator[Chains]:
+    """The chains of each block of a raster, in order.
+
+    Args:
+        dataset: the open raster.
+        road: value of its road.
+        pixel: width and height of a pixel in metres.
+        fill_holes: smaller holes are filled first, in square metres.
+    """
+    holes = math.ceil(fill_holes / math.prod(pixel)) - 1
+    threads = os.cpu_count() or 1
+    blocks = _blocks(dataset, road, max(pixel))
+    return map_ahead(lambda block: _chains(block, pixel, holes), blocks, threads, threads)
+
+
+def count_blocks(dataset: rasterio.DatasetReader) -> int:
+    """How many blocks a raster has."""
+    blocks: int = math.ceil(dataset.height / _BLOCK) * math.ceil(dataset.width / _BLOCK)
+    return blocks
+
+
+def smooth_lines(points: Floats, sizes: Indices, passes: int) -> Floats:
+    """Points of lines that follow each other, averaged with their neighbours (weights 1, 2, 1); ends stay."""
+    ends = np.cumsum(sizes)
+    is_inner = np.ones(len(points), dtype=bool)
+    is_inner[ends - sizes] = is_inner[ends - 1] = False
+    inner = np.flatnonzero(is_inner)
+    points = points.copy()
+    for _ in range(passes):
+        points[inner] = (points[inner - 1] + 2 * points[inner] + points[inner + 1]) / 4
+    return points
+
+
+def _blocks(dataset: rasterio.DatasetReader, road: int, pixel: float) -> Iterator[_Block]:
+    halo = int(np.clip(math.ceil(_WIDEST / pixel), *_HALO))
+    for top in range(0, dataset.height, _BLOCK):
+        for left in range(0, dataset.width, _BLOCK):
+            bottom, right = min(top + _BLOCK, dataset.height), min(left + _BLOCK, dataset.width)
+            rows = (max(top - halo, 0), min(bottom + halo, dataset.height))
+            columns = (max(left - halo, 0), min(right + halo, dataset.width))
+            mask = dataset.read(1, window=Window.from_slices(rows, columns)) == road
+            margins = (
+                (rows[0] - top + halo, bottom + halo - rows[1]),
+                (columns[0] - left + halo, right + halo - columns[1]),
+            )
+            last = (bottom == dataset.height, right == dataset.width)
+            yield _Block(np.pad(mask, margins, mode="reflect"), halo, top, left, dataset.width, last)
+
+
+def _chains(block: _Block, pixel: tuple[float, float], holes: int) -> Chains:
+    mask = remove_small_holes(block.mask, max_size=holes) if holes > 0 else block.mask
+    # The usual method, Zhang and Suen's, takes two pixels wide diagonals away altogether: roads at 45 degrees.
+    skeleton = skeletonize(mask, method="lee").astype(bool)  # type: ignore[no-untyped-call]
+    # One row and one column more: neighbouring blocks share the pixels in which they are cut.
+    inner = tuple(
+        slice(block.halo, size - block.halo + (not last)) for size, last in zip(mask.shape, block.last, strict=True)
+    )
+    pixels = np.argwhere(skeleton[inner])
+    order, sizes = _ordered(skeleton[inner], pixels, block)
+    if not len(sizes) or mask.all():
+        return Chains(np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros((0, 2), np.int64))
+    numbers = (pixels[:, 0] + block.top) * block.width + pixels[:, 1] + block.left
+    ends = np.cumsum(sizes)
+    nodes = np.stack([numbers[order[ends - sizes]], numbers[order[ends - 1]]], axis=1)
+    measured = _measured(mask, pixels + block.halo, pixel)
+    measured[:, :2] += (np.array([block.left, block.top]) - block.halo) * pixel
+    points = smooth_lines(measured[order], sizes, _SMOOTHING)
+    thin = _thinned(sizes, max(1, round(_SPACING / max(pixel))))
+    return Chains(points[thin], np.add.reduceat(thin, ends - sizes, dtype=np.int64), nodes)
+
+
+def _ordered(skeleton: Flags, pixels: Indices, block: _Block) -> tuple[Indices, Indices]:
+    """Pixels along chains and how many each chain has; chains begin and end in the block's first and last lines."""
+    index = np.full(skeleton.shape, -1)
+    index[tuple(pixels.T)] = np.arange(len(pixels))
+    segments = shapely.linestrings(pixels[_links(skeleton, index, block)])
+    lines = shapely.get_parts(shapely.line_merge(shapely.multilinestrings(segments)))
+    places, line = shapely.get_coordinates(lines, return_index=True)
+    places = places.astype(np.int64)
+    order = index[tuple(places.T)]
+    cut = _on_a_cut(places, skeleton.shape, block) & (np.diff(line, prepend=-1) == 0) & (np.diff(line, append=-1) == 0)
+    line = np.repeat(line, 1 + cut)
+    order = np.repeat(order, 1 + cut)
+    starts = np.diff(line, prepend=-1) != 0
+    starts[(np.flatnonzero(cut) + np.arange(cut.sum())) + 1] = True
+    return order, np.diff(np.append(np.flatnonzero(starts), len(order)))
+
+
+def _on_a_cut(places: Indices, shape: tuple[int, ...], block: _Block) -> Flags:
+    """Whether pixels are shared with a neighbouring block."""
+    first = (block.top > 0, block.left > 0)
+    shared: Flags = np.logical_or.reduce(
+        [first[axis] & (places[:, axis] == 0) for axis in (0, 1)]
+        + [(not block.last[axis]) & (places[:, axis] == shape[axis] - 1) for axis in (0, 1)]
+    )
+    return shared
+
+
+def _links(skeleton: Flags, index: Indices, block: _Block) -> Indices:
+    """Pairs `(L, 2)` of neighbouring pixels, without diagonals beside two straight steps."""
+    down = skeleton[:-1] & skeleton[1:]
+    right = skeleton[:, :-1] & skeleton[:, 1:]
+    # The next block has these too.
+    if not block.last[0]:
+        right[-1] = False
+    if not block.last[1]:
+        down[:, -1] = False
+    square = skeleton[:-1, :-1], skeleton[:-1, 1:], skeleton[1:, :-1], skeleton[1:, 1:]
+    falling = square[0] & square[3] & ~square[1] & ~square[2]
+    rising = square[1] & square[2] & ~square[0] & ~square[3]
+    pairs = (
+        (index[:-1][down], index[1:][down]),
+        (index[:, :-1][right], index[:, 1:][right]),
+        (index[:-1, :-1][falling], index[1:, 1:][falling]),
+        (index[:-1, 1:][rising], index[1:, :-1][rising]),
+    )
+    return np.concatenate([np.stack(pair, axis=1) for pair in pairs])
+
+
+def _measured(mask: Flags, pixels: Indices, pixel: tuple[float, float]) -> Floats:
+    """For pixels `(N, 2)` of a skeleton the middle of the road there, x and y, and its width: `(N, 3)`, in metres."""
+    scale = np.array(pixel[::-1])
+    edge = KDTree(np.argwhere(binary_dilation(mask) & ~mask) * scale)
+    here = pixels * scale
+    distance, nearest = edge.query(here)
+    away = (here - edge.data[nearest]) / distance[:, None]
+    # A pixel's length across the road; from the other side of its middle, the nearest edge is the other one.
+    step = np.abs(away) @ scale
+    _, opposite = edge.query(here + away * step[:, None])
+    across = edge.data[opposite] - edge.data[nearest]
+    faces = (across * away).sum(axis=1) > np.maximum(distance, _FACING * np.hypot(*across.T))
+    middle = np.where(faces[:, None], (edge.data[opposite] + edge.data[nearest]) / 2, here)
+    # Edge pixels stand back from the true edge: half a pixel along rows and columns, less on a slant, where the
+    # nearest of many are the foremost (measured on drawn bars of any direction).
+    setback = np.where(np.abs(away).min(axis=1) < 1e-9, 1.0, 0.3) * step
+    width = np.where(faces, np.hypot(*across.T), 2 * distance) - setback
+    return np.column_stack([middle[:, ::-1] + np.array(pixel) / 2, np.maximum(width, min(pixel))])
+
+
+def _thinned(sizes: Indices, step: int) -> Flags:
+    """Which points of chains to keep: every `step`-th, and the last."""
+    ends = np.cumsum(sizes)
+    kept: Flags = (np.arange(ends[-1]) - np.repeat(ends - sizes, sizes)) % step == 0
+    kept[ends - 1] = True
+    return kept

@@ -1,0 +1,170 @@
+"""Outlines of the roads in a surface raster: polygons for a map, whole however large, and valid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+import shapely
+from rasterio.crs import CRS
+from rasterio.windows import Window
+
+from .errors import SettingError
+from .ground_plane import GroundPlane, ground_plane
+from .outputs import FeatureWriter
+from .ring_shapes import Placing, groups, polygons_of, rounded, simplified
+from .rings import Rings, Rows, trace_rings
+
+__all__ = ["ROAD", "VectorSettings", "write_outlines"]
+
+ROAD = 1
+_ROWS_AT_ONCE = 256
+_LAYER = "outlines"
+# GDAL would else keep all the raster's blocks that were read.
+_CACHE = 64 * 2**20
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.int64]
+Geometries = npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class VectorSettings:
+    """How the road of a surface raster becomes outlines and centre lines.
+
+    Attributes:
+        least_area: smaller roads are left out, in square metres.
+        fill_holes: smaller holes are filled, in square metres, with all that stands in them.
+        tolerance: of the simplification, in metres; 0 keeps the pixels' edges.
+        smooth: as far from a corner, in metres, it is rounded off; 0 keeps the corners.
+        bridge: gaps of centre lines up to this long are bridged, in metres.
+
+    Raises:
+        SettingError: if a number lies outside of its range.
+    """
+
+    least_area: float = 20.0
+    fill_holes: float = 0.0
+    tolerance: float = 0.5
+    smooth: float = 0.0
+    bridge: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value, unit in (
+            ("least area", self.least_area, "square metres"),
+            ("size of holes to fill", self.fill_holes, "square metres"),
+            ("simplification", self.tolerance, "metres"),
+            ("smoothing", self.smooth, "metres"),
+            ("length of gaps to bridge", self.bridge, "metres"),
+        ):
+            if not 0 <= value < np.inf:
+                raise SettingError(f"The {name} must be 0 {unit} or more, got {value}.")
+
+
+def write_outlines(
+    surface: Path, path: Path, settings: VectorSettings, crs: CRS | None = None, probability: Path | None = None
+) -> int:
+    """Writes the outlines of the roads in a surface raster, with their areas in square metres on the ground.
+
+    Memory grows with the outlines' corners, not with the raster.
+
+    Args:
+        surface: raster of 1 road; anything else is none.
+        path: vector file to write, its format by its extension.
+        settings: of the outlines.
+        crs: of the outlines; None for the raster's.
+        probability: raster of the probability of road on the same grid, for its mean in each outline; or None.
+
+    Returns:
+        How many outlines were written.
+    """
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE), rasterio.open(surface) as dataset:
+        plane = ground_plane(dataset)
+        rings = trace_rings(_rows(dataset, probability))
+    target = crs or plane.crs
+
+    def placed(points: Floats) -> Floats:
+        return plane.to_map(points, target)
+
+    fields = ["area"] if rings.total is None else ["area", "mean_probability"]
+    count = 0
+    with FeatureWriter(path, _LAYER, "Polygon", fields, target) as writer:
+        for outlines, members in _outlines(rings, plane, settings, placed):
+            centres = shapely.get_coordinates(shapely.centroid(outlines))
+            columns = [shapely.area(outlines) * plane.area_scale(centres)]
+            if rings.total is not None:
+                columns.append(_with_holes(rings, rings.total)[members] / _with_holes(rings, rings.area)[members])
+            writer.append(shapely.transform(outlines, placed), *columns)
+            count += len(outlines)
+    return count
+
+
+def _rows(dataset: rasterio.DatasetReader, probability: Path | None) -> Iterator[Rows]:
+    windows = (
+        Window(0, top, dataset.width, min(_ROWS_AT_ONCE, dataset.height - top))
+        for top in range(0, dataset.height, _ROWS_AT_ONCE)
+    )
+    if probability is None:
+        yield from (Rows(dataset.read(1, window=window) == ROAD) for window in windows)
+        return
+    with rasterio.open(probability) as values:
+        for window in windows:
+            mask = dataset.read(1, window=window) == ROAD
+            yield Rows(mask, np.where(mask, values.read(1, window=window), np.float32(0)))
+
+
+def _outlines(
+    rings: Rings, plane: GroundPlane, settings: VectorSettings, placed: Placing
+) -> Iterator[tuple[Geometries, Indices]]:
+    """Polygons in metres of the plane, some at a time, and the rings that they begin with."""
+    kept = _kept(rings, plane, settings)
+    size = np.diff(rings.starts)
+    # Each ring stands with its polygon: a hole with its parent, any other ring with itself.
+    polygon = np.where(rings.hole, rings.parent, np.arange(len(size)))
+    members = np.flatnonzero(kept)
+    members = members[np.argsort(polygon[members] * 2 + rings.hole[members], kind="stable")]
+    begins = np.flatnonzero(~rings.hole[members])
+    for some in groups(np.add.reduceat(size[members], begins) if len(begins) else size[:0]):
+        end = begins[some.stop] if some.stop < len(begins) else len(members)
+        group = members[begins[some.start] : end]
+        yield _polygons(rings, group, plane, settings, placed), group[~rings.hole[group]]
+
+
+def _kept(rings: Rings, plane: GroundPlane, settings: VectorSettings) -> Flags:
+    """Which rings belong to the outlines: roads large enough, and holes in them that are not filled."""
+    pixel = np.array(plane.pixel)
+    areas = rings.area * pixel.prod() * plane.area_scale(rings.corners[rings.starts[:-1], ::-1] * pixel)
+    gone = rings.hole & (-areas < settings.fill_holes)
+    within = rings.parent.clip(0)
+    while (more := (rings.parent >= 0) & gone[within] & ~gone).any():
+        gone |= more
+    large = _with_holes(rings, np.where(gone, 0, areas)) >= settings.least_area
+    return ~gone & np.where(rings.hole, large[within], large)
+
+
+def _with_holes(rings: Rings, sums: Floats) -> Floats:
+    """For each ring that is no hole, its own sum and those of its holes."""
+    polygon = np.where(rings.hole, rings.parent, np.arange(len(sums)))
+    total: Floats = np.bincount(polygon, weights=sums, minlength=len(sums)).astype(np.float64)
+    return total
+
+
+def _polygons(
+    rings: Rings, members: Indices, plane: GroundPlane, settings: VectorSettings, placed: Placing
+) -> Geometries:
+    """Polygons of rings, each followed by its holes; simplified and rounded."""
+    sizes = np.diff(rings.starts)[members]
+    ends = np.cumsum(sizes)
+    taken = np.arange(ends[-1]) + np.repeat(rings.starts[:-1][members] - (ends - sizes), sizes)
+    points: Floats = rings.corners[taken, ::-1] * np.array(plane.pixel)
+    polygon = np.cumsum(~rings.hole[members]) - 1
+    if settings.tolerance > 0:
+        points, sizes = simplified(points, sizes, polygon, settings.tolerance, placed)
+    if settings.smooth > 0:
+        points, sizes = rounded(points, sizes, polygon, settings.smooth, placed)
+    return polygons_of(points, sizes, polygon)

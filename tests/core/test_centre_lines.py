@@ -1,0 +1,221 @@
+"""Centre lines of known shapes: on the axis, as wide and as long as drawn, meeting in points, whole across blocks."""
+
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.features import rasterize
+
+from qgis_sslkd.core import skeleton
+from qgis_sslkd.core.centre_lines import write_centre_lines
+from qgis_sslkd.core.errors import CancelledError
+from qgis_sslkd.core.outputs import SURFACE_NODATA
+from qgis_sslkd.core.vectors import VectorSettings
+
+LEFT, TOP, PIXEL = 500_000.0, 5_200_000.0, 0.5
+PLAIN = Affine(PIXEL, 0, LEFT, 0, -PIXEL, TOP)
+SETTINGS = VectorSettings(bridge=15, tolerance=0.3)
+
+
+@pytest.fixture
+def lines_of(make_raster, read_vector, reporter, tmp_path):
+    """Draws roads, given in metres from the raster's corner, and finds their centre lines in the same metres."""
+
+    def find(roads, shape=(240, 320), options=SETTINGS, transform=PLAIN, crs="EPSG:32632", target=None):
+        drawn = shapely.transform(np.atleast_1d(roads), lambda points: points / PIXEL)
+        mask = rasterize(list(drawn), out_shape=shape) if len(drawn) else np.zeros(shape, np.uint8)
+        surface = make_raster(mask[None], "s.tif", transform=transform, crs=crs, nodata=SURFACE_NODATA)
+        path = tmp_path / "lines.gpkg"
+        path.unlink(missing_ok=True)
+        count = write_centre_lines(surface, path, options, reporter, target)
+        lines, fields, meta = read_vector(path)
+        assert count == len(lines)
+        if transform == PLAIN and target is None:
+            lines = shapely.transform(lines, lambda points: (points - (LEFT, TOP)) * (1, -1))
+        return lines, fields, meta
+
+    return find
+
+
+def street(*points, width=8.0, cap="flat"):
+    return shapely.LineString(points).buffer(width / 2, cap_style=cap)
+
+
+def length_of(line):
+    return pytest.approx(line.length, rel=2e-3)
+
+
+@pytest.mark.parametrize("width", [3.0, 5.5, 8.0, 13.0, 20.0])
+@pytest.mark.parametrize("angle", [0, 7, 30, 45, 90, 118])
+def test_a_bar_gives_its_axis_and_its_width(lines_of, width, angle):
+    way = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+    middle = np.array([75.13, 74.81])
+    axis = shapely.LineString([middle - 45 * way, middle + 45 * way])
+    (line,), fields, _ = lines_of(axis.buffer(width / 2, cap_style="flat"), (300, 300))
+    assert shapely.hausdorff_distance(line, axis) < 0.1 * width + PIXEL
+    inner = shapely.line_interpolate_point(line, [20, 30, 40, 50, 60, 70])
+    assert shapely.distance(inner, axis).max() < PIXEL
+    # At 45 degrees all pixels of an edge are cut alike: what is drawn is up to 0.7 pixels wider or narrower.
+    assert fields["width"] == pytest.approx([width], rel=0.05, abs=0.7 * PIXEL)
+    assert fields["length"] == length_of(line)
+
+
+def test_a_cross_gives_four_lines_that_meet_in_a_point(lines_of):
+    lines, fields, _ = lines_of([street((10, 55), (150, 60)), street((80, 5), (76, 115), width=11)])
+    ends = shapely.get_coordinates(lines[:, None])
+    assert len(lines) == 4
+    starts = [{line.coords[0], line.coords[-1]} for line in lines]
+    (node,) = set.intersection(*starts)
+    assert shapely.Point(node).distance(shapely.Point(78.1, 57.4)) < 0.5
+    assert sorted(fields["width"]) == pytest.approx([8, 8, 11, 11], rel=0.05)
+    assert len(ends) < 20
+
+
+def test_a_junction_does_not_bend_the_road_that_goes_through(lines_of):
+    lines, _, _ = lines_of([street((0, 50), (160, 50), width=10), street((70, 50), (70, 120), width=8)])
+    assert len(lines) == 3
+    points = shapely.get_coordinates(lines)
+    along = points[points[:, 0] < 60]
+    assert abs(along[:, 1] - 50).max() < 0.3
+    assert shapely.distance(shapely.Point(70, 50), lines).max() < 0.4
+
+
+def test_a_ring_gives_one_closed_line(lines_of):
+    circle = shapely.Point(80, 60).buffer(40, quad_segs=64)
+    (line,), fields, _ = lines_of(circle.boundary.buffer(3.5))
+    assert line.is_closed
+    assert fields["length"] == pytest.approx([2 * np.pi * 40], rel=0.02)
+    assert fields["width"] == pytest.approx([7], rel=0.05)
+
+
+@pytest.mark.parametrize(("gap", "count"), [(6, 1), (14, 1), (17, 2), (60, 2)])
+def test_gaps_are_bridged_up_to_the_length(lines_of, gap, count):
+    roads = [street((5, 50), (50, 52)), street((50 + gap, 52.3), (155, 54))]
+    lines, fields, _ = lines_of(roads)
+    assert len(lines) == count
+    assert fields["length"].sum() == pytest.approx(150 - (gap if count == 2 else 0), abs=1.5)
+    assert len(lines_of(roads, options=VectorSettings(bridge=0))[0]) == 2
+
+
+def test_ends_that_point_elsewhere_are_not_bridged(lines_of):
+    assert len(lines_of([street((5, 50), (60, 50)), street((67, 56), (67, 110))])[0]) == 2
+    # Two that pass each other.
+    assert len(lines_of([street((5, 50), (70, 50), width=6), street((68, 59), (150, 59), width=6)])[0]) == 2
+
+
+def test_spurs_of_rough_edges_are_pruned(lines_of):
+    rng = np.random.default_rng(1)
+    bumps = [shapely.Point(x, 50 + side * 4).buffer(r) for x, side, r in
+             zip(rng.uniform(15, 145, 40), rng.choice([-1, 1], 40), rng.uniform(0.5, 2, 40), strict=True)]  # fmt: skip
+    road = shapely.union_all([street((5, 50), (155, 50)), *bumps])
+    (line,), _, _ = lines_of(road)
+    assert shapely.hausdorff_distance(line, shapely.LineString([(5, 50), (155, 50)])) < 2
+
+
+def test_small_holes_do_not_split_a_road(lines_of):
+    road = street((5, 50), (155, 50), width=10).difference(shapely.Point(80, 50).buffer(2))
+    assert len(lines_of(road)[0]) == 4
+    (line,), fields, _ = lines_of(road, options=VectorSettings(fill_holes=20))
+    assert abs(shapely.get_coordinates(line)[:, 1] - 50).max() < 0.5
+    assert fields["width"] == pytest.approx([10], rel=0.05)
+
+
+def test_patches_that_are_no_road_give_no_line(lines_of):
+    assert len(lines_of([shapely.Point(40, 50).buffer(10), street((100, 20), (104, 20), width=3)])[0]) == 0
+
+
+def test_a_road_goes_on_to_the_raster_s_edge(lines_of):
+    lines, fields, _ = lines_of([street((-20, 30), (200, 60)), street((120, 80), (120, 140))])
+    assert len(lines) == 2
+    long, short = lines[np.argsort(-fields["length"])]
+    assert (long.bounds[0], long.bounds[2]) == pytest.approx((0, 160), abs=PIXEL)
+    assert short.bounds[3] == pytest.approx(120, abs=PIXEL)
+    assert short.bounds[1] == pytest.approx(80, abs=1)
+
+
+def town():
+    """Streets of many widths and directions that cross the blocks' edges, along them, too."""
+    rng = np.random.default_rng(3)
+    across = [street((-10, y), (170, y + rng.uniform(-15, 15)), width=w) for y, w in ((20, 5), (60, 9), (100, 6))]
+    down = [street((x, -10), (x + rng.uniform(-15, 15), 130), width=w) for x, w in ((25, 7), (64, 4), (130, 12))]
+    ring = shapely.Point(96, 60).buffer(20).boundary.buffer(3)
+    return shapely.union_all([*across, *down, ring, street((64, 0), (64, 120), width=4)])
+
+
+def test_blocks_make_no_difference(lines_of, monkeypatch):
+    whole, whole_fields, _ = lines_of(town())
+    for block in (128, 97):
+        monkeypatch.setattr(skeleton, "_BLOCK", block)
+        lines, fields, _ = lines_of(town())
+        assert len(lines) == len(whole)
+        assert fields["length"].sum() == pytest.approx(whole_fields["length"].sum(), rel=1e-3)
+        inner = [shapely.intersection(shapely.union_all(each), shapely.box(2, 2, 158, 118)) for each in (lines, whole)]
+        assert shapely.hausdorff_distance(*inner, densify=0.1) < PIXEL
+        assert fields["width"].mean() == pytest.approx(whole_fields["width"].mean(), rel=0.01)
+
+
+def test_a_hall_wider_than_the_blocks_see_does_not_fail(lines_of, monkeypatch):
+    monkeypatch.setattr(skeleton, "_BLOCK", 64)
+    monkeypatch.setattr(skeleton, "_HALO", (16, 16))
+    lines, _, _ = lines_of([shapely.box(20, 10, 140, 110), street((0, 60), (30, 60))])
+    assert shapely.is_valid(lines).all()
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        # 0.5 m of longitude and of latitude at 60 degrees north.
+        ("EPSG:4326", Affine(0.5 / 55800.0, 0, 10, 0, -0.5 / 111412.0, 60)),
+        # At 60 degrees north a metre of Web Mercator is half a metre.
+        ("EPSG:3857", Affine(1, 0, 1113195, 0, -1, 8399738)),
+        ("EPSG:32632", Affine.translation(LEFT, TOP) @ Affine.rotation(33) @ Affine.scale(0.5, -0.5)),
+        ("EPSG:32632", Affine(0.5, 0, LEFT, 0, 0.5, TOP)),
+    ],
+    ids=["degrees", "web mercator", "rotated", "south up"],
+)
+def test_measures_are_metres_on_the_ground_anywhere(lines_of, crs, transform):
+    (line,), fields, meta = lines_of(street((20, 30), (140, 80), width=9), crs=crs, transform=transform)
+    assert fields["length"] == pytest.approx([130], rel=0.01)
+    assert fields["width"] == pytest.approx([9], rel=0.05)
+    assert CRS.from_user_input(meta["crs"]) == CRS.from_user_input(crs)
+    ends = sorted([~transform @ line.coords[0], ~transform @ line.coords[-1]])
+    assert np.array(ends) == pytest.approx(np.array([(40, 60), (280, 160)]), abs=2)
+
+
+def test_lines_can_be_in_another_crs(lines_of):
+    (line,), fields, meta = lines_of(street((20, 30), (140, 80)), target=CRS.from_epsg(4326))
+    assert CRS.from_user_input(meta["crs"]).to_epsg() == 4326
+    expected = rasterio.warp.transform("EPSG:32632", "EPSG:4326", [LEFT + 80], [TOP - 55])
+    assert line.distance(shapely.Point(*np.ravel(expected))) < 1e-5
+    assert fields["length"] == pytest.approx([130], rel=0.01)
+
+
+@pytest.mark.parametrize("value", [0, SURFACE_NODATA])
+def test_no_road_gives_an_empty_layer(make_raster, read_vector, reporter, tmp_path, value):
+    surface = make_raster(np.full((1, 40, 50), value, np.uint8), nodata=SURFACE_NODATA)
+    assert write_centre_lines(surface, tmp_path / "c.gpkg", SETTINGS, reporter) == 0
+    lines, fields, meta = read_vector(tmp_path / "c.gpkg")
+    assert (len(lines), list(fields), meta["geometry_type"]) == (0, ["width", "length"], "LineString")
+
+
+def test_a_raster_that_is_all_road_has_no_line(make_raster, reporter, tmp_path):
+    for shape in ((1, 1), (1, 50), (40, 50)):
+        surface = make_raster(np.ones((1, *shape), np.uint8), f"{shape}.tif")
+        assert write_centre_lines(surface, tmp_path / f"{shape}.gpkg", SETTINGS, reporter) == 0
+
+
+def test_noise_gives_valid_lines(make_raster, read_vector, reporter, tmp_path):
+    noise = np.random.default_rng(0).random((1, 100, 100)) > 0.6
+    surface = make_raster(noise.astype(np.uint8))
+    write_centre_lines(surface, tmp_path / "c.gpkg", VectorSettings(0, bridge=5), reporter)
+    lines, fields, _ = read_vector(tmp_path / "c.gpkg")
+    assert shapely.is_valid(lines).all()
+    assert (fields["width"] > 0).all() and (fields["length"] > 0).all()
+
+
+def test_it_stops_where_the_user_asks(make_raster, stopping_reporter, tmp_path):
+    surface = make_raster(np.zeros((1, 40, 50), np.uint8))
+    with pytest.raises(CancelledError):
+        write_centre_lines(surface, tmp_path / "c.gpkg", SETTINGS, stopping_reporter(0.5))

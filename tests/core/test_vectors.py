@@ -1,0 +1,363 @@
+"""Outlines are the mask again: whole, valid, measured on the ground."""
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from rasterio.crs import CRS
+from rasterio.features import rasterize, shapes
+
+from qgis_sslkd.core import ring_shapes
+from qgis_sslkd.core.errors import SettingError
+from qgis_sslkd.core.outputs import PROBABILITY_NODATA, SURFACE_NODATA
+from qgis_sslkd.core.rings import Rows, trace_rings
+from qgis_sslkd.core.vectors import VectorSettings, write_outlines
+
+FORMATS = ["gpkg", "shp", "geojson", "fgb"]
+CUSTOM = "+proj=lcc +lat_1=33.1 +lat_2=44.9 +lat_0=38.7 +lon_0=-96.1 +x_0=12345.678 +a=6378137 +rf=298.3 +units=m"
+PLACES = {
+    "utm": ("EPSG:32632", Affine(0.3, 0, 466000.1, 0, -0.3, 5250000.7)),
+    "degrees": ("EPSG:4326", Affine(2.7000000000043656e-06, 0, -115.1706276, 0, -2.7000000769233496e-06, 36.2406177)),
+    "web mercator": ("EPSG:3857", Affine(1 / 3, 0, 1113194.9079327357, 0, -1 / 3, 8399737.889818357)),
+    "rotated": ("EPSG:32632", Affine.translation(5e5, 5.2e6) @ Affine.rotation(17.3) @ Affine.scale(0.3, -0.31)),
+    "south up": ("EPSG:32632", Affine(0.3, 0, 5e5, 0, 0.3, 5.2e6)),
+    "feet": ("EPSG:2263", Affine(0.5, 0, 1e6 + 1 / 3, 0, -0.5, 2e5)),
+    "custom": (CUSTOM, Affine(30, 0, -673425.1, 0, -30, 2130165.3)),
+}
+
+
+EXACT = VectorSettings(least_area=0, tolerance=0)
+
+
+@pytest.fixture(params=PLACES)
+def place(request):
+    crs, transform = PLACES[request.param]
+    return CRS.from_user_input(crs), transform
+
+
+def drawn(path, read_vector, transform, shape):
+    geometries, _, _ = read_vector(path)
+    return rasterize(geometries, out_shape=shape, transform=transform) if len(geometries) else np.zeros(shape, np.uint8)
+
+
+@pytest.fixture
+def surface_of(make_raster):
+    """Writes a mask as a surface raster."""
+
+    def make(mask, crs="EPSG:32632", transform=PLACES["utm"][1]):
+        return make_raster(
+            mask[None].astype(np.uint8), "surface.tif", crs=crs, transform=transform, nodata=SURFACE_NODATA
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def mask_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("masks")
+
+
+MASKS = arrays(
+    np.uint8,
+    st.tuples(st.integers(1, 24), st.integers(1, 24)),
+    elements=st.sampled_from([0, 1, 1, SURFACE_NODATA]),
+    fill=st.sampled_from([0, 1]),
+)
+
+
+def surface_in(folder, mask, transform):
+    path = folder / "surface.tif"
+    height, width = mask.shape
+    profile = {"driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "uint8", "nodata": 255}
+    with rasterio.open(path, "w", crs="EPSG:32632", transform=transform, **profile) as dataset:
+        dataset.write(mask, 1)
+    return path
+
+
+@settings(max_examples=60, deadline=None)
+@given(MASKS, st.sampled_from(["utm", "rotated", "south up"]))
+def test_outlines_that_are_not_simplified_are_the_mask(mask_folder, mask, place):
+    transform = PLACES[place][1]
+    surface, path = surface_in(mask_folder, mask, transform), mask_folder / "outlines.fgb"
+    path.unlink(missing_ok=True)
+    count = write_outlines(surface, path, EXACT)
+    _, _, encoded, (areas,) = pyogrio.raw.read(path)
+    geometries = shapely.from_wkb(encoded)
+    assert len(geometries) == count
+    assert shapely.is_valid(geometries).all()
+    again = rasterize(geometries, out_shape=mask.shape, transform=transform) if count else np.zeros_like(mask)
+    np.testing.assert_array_equal(again, mask == 1)
+    pixel = abs(transform.determinant)
+    assert areas.sum() == pytest.approx((mask == 1).sum() * pixel, rel=2e-3)
+    assert shapely.area(geometries).sum() == pytest.approx((mask == 1).sum() * pixel)
+
+
+@settings(max_examples=150, deadline=None)
+@given(MASKS, st.sampled_from([0.05, 0.2, 0.3, 0.5, 1.0, 5.0]))
+def test_simplified_outlines_are_valid_polygons_within_the_tolerance(mask_folder, mask, tolerance):
+    surface = surface_in(mask_folder, mask, PLACES["utm"][1])
+    shapes = []
+    for step, name in ((0, "exact.fgb"), (tolerance, "simple.fgb")):
+        (mask_folder / name).unlink(missing_ok=True)
+        write_outlines(surface, mask_folder / name, VectorSettings(0, tolerance=step))
+        shapes.append(shapely.from_wkb(pyogrio.raw.read(mask_folder / name)[2]))
+    exact, simple = shapes
+    assert len(exact) == len(simple)
+    assert shapely.is_valid(simple).all()
+    assert not shapely.is_empty(simple).any()
+    assert set(shapely.get_type_id(simple)) <= {shapely.GeometryType.POLYGON}
+    if len(exact):
+        assert shapely.get_num_coordinates(simple).sum() <= shapely.get_num_coordinates(exact).sum()
+        # The ground is 0.04 percent larger than the plane of UTM.
+        lines = (shapely.union_all(shapely.boundary(each)) for each in (simple, exact))
+        assert shapely.hausdorff_distance(*lines, densify=0.1) <= max(tolerance, 0.3 / 2) * 1.5
+
+
+def test_a_random_town_of_crossing_patches_stays_valid(surface_of, read_vector, tmp_path):
+    """Plain simplification lets some of these cross themselves."""
+    rng = np.random.default_rng(5)
+    mask = np.zeros((480, 480), np.uint8)
+    for row in range(0, 480, 12):
+        for column in range(0, 480, 12):
+            mask[row : row + 11, column : column + 11] = rng.random((11, 11)) < rng.uniform(0.3, 0.8)
+    for tolerance in (0.3, 0.5, 1.0):
+        path = tmp_path / f"{tolerance}.gpkg"
+        assert write_outlines(surface_of(mask), path, VectorSettings(0, tolerance=tolerance)) > 5000
+        geometries, _, _ = read_vector(path)
+        assert shapely.is_valid(geometries).all()
+
+
+def test_outlines_reach_the_edges_of_the_raster(surface_of, read_vector, tmp_path, place):
+    crs, transform = place
+    surface = surface_of(np.ones((13, 17)), crs, transform)
+    for tolerance in (0, 0.5):
+        path = tmp_path / f"{tolerance}.gpkg"
+        assert write_outlines(surface, path, VectorSettings(0, tolerance=tolerance)) == 1
+        (outline,), _, _ = read_vector(path)
+        corners = [transform @ corner for corner in [(0, 0), (17, 0), (17, 13), (0, 13)]]
+        assert shapely.symmetric_difference(outline, shapely.Polygon(corners)).area < 1e-6 * outline.area
+
+
+def test_outlines_carry_the_crs_of_the_raster(surface_of, read_vector, tmp_path, place):
+    crs, transform = place
+    write_outlines(surface_of(np.ones((5, 5)), crs, transform), tmp_path / "outlines.gpkg", EXACT)
+    _, _, meta = read_vector(tmp_path / "outlines.gpkg")
+    found = CRS.from_user_input(meta["crs"])
+    assert found == crs or found.to_dict() == crs.to_dict()
+
+
+SQUARES = np.zeros((40, 60), np.uint8)
+SQUARES[2:4, 2:6] = 1  # 8 pixels
+SQUARES[10:20, 10:20] = 1  # 100
+SQUARES[30:39, 30:59] = 1  # 261
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform", "pixel"),
+    [
+        ("EPSG:32632", Affine(0.5, 0, 5e5, 0, -0.5, 5.2e6), 0.25),
+        # 0.3 m of latitude and of longitude near Las Vegas.
+        ("EPSG:4326", Affine(3.3394e-6, 0, -115.17, 0, -2.7034e-6, 36.24), 0.09),
+        # At 60 degrees north a metre of Web Mercator is half a metre.
+        ("EPSG:3857", Affine(1, 0, 1113195, 0, -1, 8399738), 0.25),
+        ("EPSG:2263", Affine(1, 0, 1e6, 0, -1, 2e5), 0.3048**2),
+        ("EPSG:32632", PLACES["rotated"][1], 0.3 * 0.31),
+    ],
+    ids=["utm", "degrees", "web mercator", "feet", "rotated"],
+)
+@pytest.mark.parametrize("tolerance", [0, 0.1])
+def test_the_least_area_is_in_square_metres(surface_of, read_vector, tmp_path, crs, transform, pixel, tolerance):
+    surface = surface_of(SQUARES, crs, transform)
+    for least, expected in ((0, [8, 100, 261]), (8.2, [100, 261]), (98, [100, 261]), (102, [261]), (300, [])):
+        path = tmp_path / f"{least}.gpkg"
+        assert write_outlines(surface, path, VectorSettings(least * pixel, tolerance=tolerance)) == len(expected)
+        geometries, fields, _ = read_vector(path)
+        assert sorted(fields["area"]) == pytest.approx([count * pixel for count in expected], rel=0.01)
+        assert len(geometries) == len(expected)
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_no_road_gives_a_layer_without_features(surface_of, read_vector, tmp_path, extension):
+    path = tmp_path / f"outlines.{extension}"
+    assert write_outlines(surface_of(np.zeros((5, 5))), path, VectorSettings(0)) == 0
+    geometries, fields, meta = read_vector(path)
+    assert len(geometries) == 0
+    # GeoJSON tells of fields by features alone.
+    assert list(fields) == ([] if extension == "geojson" else ["area"])
+    assert CRS.from_user_input(meta["crs"]).to_epsg() == 32632
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+@pytest.mark.parametrize("at_once", [500_000, 30])
+def test_every_outline_reaches_every_format(surface_of, read_vector, tmp_path, monkeypatch, extension, at_once):
+    monkeypatch.setattr(ring_shapes.groups, "__defaults__", (at_once,))
+    mask = np.zeros((20, 20), np.uint8)
+    mask[::2, ::2] = 1
+    mask[5:9, 5:9] = SURFACE_NODATA
+    path = tmp_path / f"straßen umriss.{extension}"
+    surface = surface_of(mask)
+    count = write_outlines(surface, path, EXACT)
+    geometries, fields, meta = read_vector(path)
+    assert count == len(geometries) == (mask == 1).sum()
+    with rasterio.open(surface) as dataset:
+        np.testing.assert_array_equal(drawn(path, read_vector, dataset.transform, mask.shape), mask == 1)
+    assert fields["area"].dtype == np.float64
+    assert fields["area"] == pytest.approx(np.full(count, 0.09), rel=2e-3)
+    assert meta["geometry_type"] == "Polygon"
+    assert CRS.from_user_input(meta["crs"]).to_epsg() == 32632
+
+
+def test_parts_that_are_too_small_do_not_hide_those_that_follow(surface_of, read_vector, tmp_path, monkeypatch):
+    monkeypatch.setattr(ring_shapes.groups, "__defaults__", (8,))
+    for extension in FORMATS:
+        path = tmp_path / f"outlines.{extension}"
+        mask = np.zeros((30, 10), np.uint8)
+        mask[[0, 2, 4, 6], 0] = 1
+        mask[10:20] = 1
+        mask[[22, 24, 26, 28], 0] = 1
+        assert write_outlines(surface_of(mask), path, VectorSettings(1, tolerance=0)) == 1
+        assert shapely.area(read_vector(path)[0]) == pytest.approx([100 * 0.09])
+
+
+@pytest.mark.parametrize("extension", ["gpkg", "geojson"])
+def test_the_layer_is_called_outlines(surface_of, tmp_path, extension):
+    path = tmp_path / f"result.{extension}"
+    write_outlines(surface_of(np.ones((5, 5))), path, EXACT)
+    assert [name for name, _ in pyogrio.list_layers(path)] == ["outlines"]
+
+
+def test_simplification_takes_the_steps_out_of_a_slant(surface_of, read_vector, tmp_path):
+    rows, columns = np.mgrid[:100, :100]
+    surface = surface_of(abs(rows - columns * 0.7) < 8)
+    points = []
+    for tolerance in (0, 0.5):
+        write_outlines(surface, tmp_path / f"{tolerance}.gpkg", VectorSettings(0, tolerance=tolerance))
+        (outline,), _, _ = read_vector(tmp_path / f"{tolerance}.gpkg")
+        points.append(shapely.get_num_coordinates(outline))
+    assert points[0] > 200
+    assert points[1] < 12
+
+
+@settings(max_examples=150, deadline=None)
+@given(MASKS, st.integers(1, 24))
+def test_rings_are_gdal_s_polygons(mask, height):
+    """An oracle, strips of any height, and sums of values inside."""
+    road = mask == 1
+    values = np.where(road, np.random.default_rng(0).random(mask.shape), 0).astype(np.float32)
+    rings = trace_rings(Rows(road[k : k + height], values[k : k + height]) for k in range(0, len(mask), height))
+    parts = np.split(rings.corners[:, ::-1], rings.starts[1:-1])
+    found, members = [], []
+    for shell in np.flatnonzero(~rings.hole):
+        holes = np.flatnonzero(rings.hole & (rings.parent == shell))
+        found.append(shapely.Polygon(parts[shell], [parts[hole] for hole in holes]))
+        members.append([shell, *holes])
+    expected = [shapely.geometry.shape(each) for each, _ in shapes(mask, mask=road, connectivity=4)]
+    assert sorted(each.normalize().wkt for each in found) == sorted(each.normalize().wkt for each in expected)
+    for polygon, ring in zip(found, members, strict=True):
+        assert rings.area[ring].sum() == polygon.area
+        inside = rasterize([polygon], out_shape=mask.shape) == 1
+        assert rings.total[ring].sum() == pytest.approx(values[inside].astype(float).sum())
+
+
+@settings(max_examples=80, deadline=None)
+@given(MASKS, st.sampled_from([0, 0.3, 1.0]), st.sampled_from([0.1, 0.5, 3.0]), st.sampled_from([0, 0.5, 2.0]))
+def test_rounded_outlines_with_filled_holes_are_valid_polygons(mask_folder, mask, tolerance, smooth, fill):
+    surface, path = surface_in(mask_folder, mask, PLACES["utm"][1]), mask_folder / "round.fgb"
+    path.unlink(missing_ok=True)
+    write_outlines(surface, path, VectorSettings(0, fill, tolerance, smooth))
+    polygons = shapely.from_wkb(pyogrio.raw.read(path)[2])
+    assert shapely.is_valid(polygons).all()
+    assert not shapely.is_empty(polygons).any()
+
+
+def test_rounding_takes_off_no_more_than_the_corners(surface_of, read_vector, tmp_path):
+    surface = surface_of(np.pad(np.ones((40, 40)), 10))
+    areas = []
+    for smooth in (0, 2.0):
+        write_outlines(surface, tmp_path / f"{smooth}.gpkg", VectorSettings(0, tolerance=0, smooth=smooth))
+        (outline,), _, _ = read_vector(tmp_path / f"{smooth}.gpkg")
+        areas.append(outline.area)
+        # The middles of the sides stay where they are.
+        assert outline.bounds == pytest.approx((466003.1, 5249985.7, 466015.1, 5249997.7))
+    # Four triangles of 1 m by 1 m, and eight smaller ones.
+    assert areas[0] - 4 * 2.0**2 / 2 < areas[1] < areas[0] - 4 * 1.0**2 / 2
+
+
+def test_small_holes_are_filled_with_what_stands_in_them(surface_of, read_vector, tmp_path):
+    mask = np.ones((60, 60), np.uint8)
+    mask[0, 0] = 0
+    mask[5:9, 5:9] = 0  # 16 pixels
+    mask[20:40, 20:40] = 0  # 400 pixels around an island of 64, with a hole of 4 in it
+    mask[26:34, 26:34] = 1
+    mask[29:31, 29:31] = 0
+    sizes = {
+        0: [60 * 60 - 1 - 16 - 400, 60],
+        10: [60 * 60 - 1 - 16 - 400, 64],
+        20: [60 * 60 - 1 - 400, 64],
+        401: [3599],
+    }
+    for fill, expected in sizes.items():
+        path = tmp_path / f"{fill}.gpkg"
+        write_outlines(surface_of(mask), path, VectorSettings(0, fill * 0.09, 0))
+        assert sorted(read_vector(path)[1]["area"] / 0.09, reverse=True) == pytest.approx(expected, rel=2e-3)
+
+
+def test_the_mean_probability_is_that_of_the_road_s_pixels(make_raster, surface_of, read_vector, tmp_path):
+    rng = np.random.default_rng(0)
+    mask = np.zeros((300, 70), np.uint8)
+    mask[3:290, 4:20], mask[100:120, 8:12], mask[30:50, 40:60] = 1, 0, 1
+    probability = np.where(mask == 1, rng.random(mask.shape), PROBABILITY_NODATA).astype(np.float32)
+    probability[200, 65] = np.nan
+    path = make_raster(probability[None], "p.tif", transform=PLACES["utm"][1], nodata=PROBABILITY_NODATA)
+    write_outlines(surface_of(mask), tmp_path / "o.gpkg", VectorSettings(0, 100, 0.5, 1), probability=path)
+    _, fields, _ = read_vector(tmp_path / "o.gpkg")
+    left, right = probability[:, :30][mask[:, :30] == 1], probability[:, 30:][mask[:, 30:] == 1]
+    assert list(fields) == ["area", "mean_probability"]
+    assert fields["mean_probability"] == pytest.approx([left.mean(), right.mean()], rel=1e-5)
+
+
+def test_areas_hold_far_from_the_raster_s_centre(surface_of, read_vector, tmp_path):
+    """A raster of 400 km in degrees: what a degree of longitude spans changes by a tenth."""
+    mask = np.zeros((400, 10), np.uint8)
+    mask[[1, 200, 398], 5] = 1
+    write_outlines(surface_of(mask, "EPSG:4326", Affine(0.01, 0, 10, 0, -0.01, 62)), tmp_path / "o.gpkg", EXACT)
+    _, fields, _ = read_vector(tmp_path / "o.gpkg")
+    latitudes = np.radians([61.985, 59.995, 58.015])
+    radius = 6378137 * np.sqrt(1 - 0.00669438) / (1 - 0.00669438 * np.sin(latitudes) ** 2)  # Gauss
+    assert fields["area"] == pytest.approx((np.radians(0.01) * radius) ** 2 * np.cos(latitudes), rel=1e-4)
+
+
+def test_outlines_can_be_in_another_crs(surface_of, read_vector, tmp_path):
+    surface = surface_of(np.ones((20, 30)))
+    target = CRS.from_epsg(4326)
+    write_outlines(surface, tmp_path / "o.gpkg", EXACT, target)
+    (outline,), fields, meta = read_vector(tmp_path / "o.gpkg")
+    assert CRS.from_user_input(meta["crs"]) == target
+    with rasterio.open(surface) as dataset:
+        expected = rasterio.warp.transform_bounds(dataset.crs, target, *dataset.bounds)
+    assert outline.bounds == pytest.approx(expected, abs=1e-7)
+    assert fields["area"] == pytest.approx([20 * 30 * 0.09], rel=2e-3)
+
+
+def test_crossing_simplified_lines_are_mended_where_they_cross():
+    """A long ring keeps its simplification elsewhere."""
+    bay = [(40, 0), (40, -0.8), (41, -0.8), (41, 0)]  # a bay that a hole's corner reaches into
+    shell = np.array([(0, 0), *bay, (100, 0), (100, 50), (50, 50.4), (0, 50)], float)
+    hole = np.array([(40.2, 5), (40.5, -0.5), (40.8, 5)], float)
+    points, sizes = np.vstack([shell, hole]), np.array([len(shell), 3])
+    simple, counts = ring_shapes.simplified(points, sizes, np.zeros(2, int), 1.0, np.copy)
+    (polygon,) = ring_shapes.polygons_of(simple, counts, np.zeros(2, int))
+    assert polygon.is_valid
+    assert counts.tolist() == [8, 3]
+
+
+@pytest.mark.parametrize("field", ["least_area", "fill_holes", "tolerance", "smooth", "bridge"])
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf")])
+def test_a_number_out_of_range_is_named(field, value):
+    with pytest.raises(SettingError, match=rf"must be 0 .*metres or more, got {value}"):
+        VectorSettings(**{field: value})
