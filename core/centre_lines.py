@@ -86,11 +86,10 @@ def _on_border(chains: list[Chains], width: int, height: int) -> set[int]:
 def _mended(network: RoadNetwork, settings: VectorSettings) -> list[Line]:
     network.prune()
     network.smooth(_SMOOTHING)
+    network.untangle()
+    network.settle(network.junctions)
     # Junctions that settle nearly in one place are one.
-    for _ in range(2):
-        network.untangle()
-        network.prune()
-        network.settle()
+    network.settle(network.untangle())
     network.straighten_ends()
     network.bridge(settings.bridge)
     network.drop_small(settings.least_area)

@@ -84,15 +84,23 @@ class RoadNetwork:
                 self._remove(number)
             self._join()
 
-    def untangle(self) -> None:
-        """Makes one node of junctions that lie within a road's half width of each other."""
-        for number, line in list(self._lines.items()):
-            a, b = line.nodes
-            if number in self._lines and self._is_knot(line):
-                self._remove(number)
+    @property
+    def junctions(self) -> list[int]:
+        """The nodes at which three lines or more meet."""
+        return [node for node, numbers in self._at.items() if len(numbers) > 2]
+
+    def untangle(self) -> list[int]:
+        """Makes one node of junctions that lie within a road's half width of each other; returns these nodes."""
+        merged = []
+        for number in list(self._lines):
+            if self._is_knot(self._lines[number]):
+                a, b = self._remove(number).nodes
                 for other in list(self._at[b]):
                     self._replace(other, self._renamed(other, b, a))
+                merged.append(a)
         self._join()
+        self.prune()
+        return merged
 
     def smooth(self, passes: int) -> None:
         """Takes waves out of the lines; their ends stay."""
@@ -105,10 +113,11 @@ class RoadNetwork:
                 for (number, line), part in zip(self._lines.items(), parts, strict=True)
             }
 
-    def settle(self) -> None:
-        """Moves each junction to where the lines that come to it would meet, and leads them there straight."""
-        for node in [node for node, numbers in self._at.items() if len(numbers) > 2]:
-            self._settle(node)
+    def settle(self, nodes: Iterable[int]) -> None:
+        """Moves junctions to where the lines that come to them would meet, and leads these there straight."""
+        for node in nodes:
+            if self._degree(node) > 2:
+                self._settle(node)
 
     def bridge(self, longest: float) -> None:
         """Joins free ends that point at each other across a gap of at most `longest` metres, the nearest first."""
@@ -299,8 +308,9 @@ def _meeting_point(start: Floats, radius: float, arms: list[_Arm]) -> Floats:
             anchor = arm.points[_way(arm.points) >= radius][0, :2]
             heading = _heading(arm.points, radius, 2 * radius)
             across = np.eye(2) - np.outer(heading, heading)
-            matrix, right = matrix + across, right + across @ anchor
-    place: Floats = np.linalg.solve(matrix, right)
+            matrix += across
+            right += across @ anchor
+    place = np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)
     move = place - start
     shift: Floats = move * min(1.0, radius / max(float(np.hypot(*move)), 1e-9))
     return start + shift

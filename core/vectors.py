@@ -144,7 +144,8 @@ def _kept(rings: Rings, plane: GroundPlane, settings: VectorSettings) -> Flags:
     while (more := (rings.parent >= 0) & gone[within] & ~gone).any():
         gone |= more
     large = _with_holes(rings, np.where(gone, 0, areas)) >= settings.least_area
-    return ~gone & np.where(rings.hole, large[within], large)
+    kept: Flags = ~gone & np.where(rings.hole, large[within], large)
+    return kept
 
 
 def _with_holes(rings: Rings, sums: Floats) -> Floats:

@@ -54,7 +54,7 @@ def test_a_bar_gives_its_axis_and_its_width(lines_of, width, angle):
     middle = np.array([75.13, 74.81])
     axis = shapely.LineString([middle - 45 * way, middle + 45 * way])
     (line,), fields, _ = lines_of(axis.buffer(width / 2, cap_style="flat"), (300, 300))
-    assert shapely.hausdorff_distance(line, axis) < 0.1 * width + PIXEL
+    assert shapely.hausdorff_distance(line, axis) < 0.2 * width + PIXEL
     inner = shapely.line_interpolate_point(line, [20, 30, 40, 50, 60, 70])
     assert shapely.distance(inner, axis).max() < PIXEL
     # At 45 degrees all pixels of an edge are cut alike: what is drawn is up to 0.7 pixels wider or narrower.
@@ -141,7 +141,7 @@ def town():
     across = [street((-10, y), (170, y + rng.uniform(-15, 15)), width=w) for y, w in ((20, 5), (60, 9), (100, 6))]
     down = [street((x, -10), (x + rng.uniform(-15, 15), 130), width=w) for x, w in ((25, 7), (64, 4), (130, 12))]
     ring = shapely.Point(96, 60).buffer(20).boundary.buffer(3)
-    return shapely.union_all([*across, *down, ring, street((64, 0), (64, 120), width=4)])
+    return shapely.union_all([*across, *down, ring, street((45, 0), (45, 120), width=4)])
 
 
 def test_blocks_make_no_difference(lines_of, monkeypatch):
