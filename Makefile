@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test test-core test-qgis lint typecheck format lock package install demo bench-train clean
+.PHONY: help setup test test-core test-qgis lint typecheck format lock package install demo bench-train bench-vectorise clean
 
 # The system's Python, which QGIS runs in; a version manager's would not see PyQGIS.
 PYTHON := $(or $(wildcard /usr/bin/python3),python3)
@@ -21,7 +21,7 @@ QGIS_ENVIRONMENT = env PATH="$(dir $(PYTHON)):$(PATH)" QT_QPA_PLATFORM=offscreen
 	SSLKD_PYTHON="$(CURDIR)/$(WORKER)/python"
 
 help: ## List what there is to do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s%s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s%s\n", $$1, $$2}' Makefile
 
 setup: ## Make the environments under build/; install QGIS with apt where it is missing
 	@$(PYTHON) -Es tools/setup.py
@@ -73,6 +73,9 @@ demo: setup package ## Train and detect with the real QGIS on a real or made-up 
 
 bench-train: setup ## Measure what training steps cost beyond their passes; ARGS="--preset quick" for small networks
 	$(WORKER)/python benchmarks/train.py $(ARGS)
+
+bench-vectorise: setup ## Measure outlines of a large raster beside GDAL's polygonizer; ARGS=--centre-lines for centre lines
+	$(WORKER)/python benchmarks/vectorise.py $(ARGS)
 
 clean: ## Remove everything that was made, the environments included
 	rm -rf build demo/out .qgis-settings ./*.egg-info
