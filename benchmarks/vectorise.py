@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 import rasterio
@@ -29,6 +30,7 @@ from qgis_sslkd.core.vectors import VectorSettings, write_outlines
 
 TILE = 2048  # pixels, of the streets that are mirrored all over the raster: one network from edge to edge
 PIXEL = 0.3  # metres
+Result = TypeVar("Result")
 SETTINGS = VectorSettings(fill_holes=30, smooth=2, bridge=15)
 
 
@@ -84,6 +86,12 @@ def measured(work: Callable[[Path], int], path: Path) -> tuple[int, float, float
     return count, perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def apart(function: Callable[..., Result], *arguments: object) -> Result:
+    """What a function returns in a process of its own, whose memory is its own, too."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
 def main() -> None:
     """Measure each in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -92,11 +100,10 @@ def main() -> None:
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
         path = Path(folder, "streets.tif")
-        write_streets(path, options.side)
+        apart(write_streets, path, options.side)
         baseline = None
         for work in (polygonize, outlines, centre_lines)[: 3 if options.centre_lines else 2]:
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                count, seconds, memory = pool.submit(measured, work, path).result()
+            count, seconds, memory = apart(measured, work, path)
             baseline = baseline or seconds
             share = seconds / baseline
             print(
