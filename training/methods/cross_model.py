@@ -16,12 +16,12 @@ __all__ = ["train_cms", "train_cms_teacher", "train_cps", "train_teachers"]
 _CPS_WEIGHT = 1.5
 
 
-def train_teachers(run: Run, share: tuple[float, float]) -> Trained:
-    """All teachers, from the labels and from each other: step 1 of SSLKD, within a share of the run."""
+def train_teachers(run: Run, text: str, share: tuple[float, float]) -> Trained:
+    """All teachers, from the labels and from each other: step 1 of SSLKD, called so, within a share of the run."""
     settings = run.settings.of_teachers()
     teachers = {f"teacher {k}": run.build(spec, k) for k, spec in enumerate(settings.teachers, start=1)}
     trainer = CrossModelTrainer(teachers, **asdict(settings.cross))
-    stage = Stage("teachers", 1, "teachers", *share)
+    stage = Stage("teachers", 1, text, *share)
     return fit_all(replace(run, settings=settings), trainer, "teacher 1", settings.teachers[0], stage)
 
 
@@ -29,7 +29,7 @@ def train_cms_teacher(index: int) -> Callable[[Run], Trained]:
     """One of the teachers that step 1 of SSLKD gives, counted from 0."""
 
     def train(run: Run) -> Trained:
-        trained = train_teachers(run, ALL)
+        trained = train_teachers(run, "cross-model supervision of the teachers", ALL)
         return replace(trained, kept=f"teacher {index + 1}", spec=run.for_bands(run.settings.teachers[index]))
 
     return train
