@@ -21,7 +21,7 @@ from qgis_sslkd.core.distributed import process_group, rank
 from qgis_sslkd.core.networks import NetworkSpec, build_network
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
 from qgis_sslkd.core.trainers import CrossModelTrainer, Distillation, StudentTrainer
-from qgis_sslkd.training import fit
+from qgis_sslkd.training import checkpoints, fit
 from qgis_sslkd.training.checkpoints import Checkpoints
 from qgis_sslkd.training.data import prepare
 from qgis_sslkd.training.fit import Run, Stage, seed_torch
@@ -77,8 +77,8 @@ def data(folder, reader):
 def main(folder, batch):
     saves, counted = [], []
     over_processes = fit._over_processes
-    torch_save = torch.save
-    torch.save = lambda *arguments: (saves.append(1), torch_save(*arguments))
+    whole = checkpoints.written_whole
+    checkpoints.written_whole = lambda path: (saves.append(path), whole(path))[1]
 
     def count(total, device):
         whole = over_processes(total, device)
@@ -88,8 +88,8 @@ def main(folder, batch):
     fit._over_processes = count
     with process_group(CPU), RasterReader() as reader:
         listener = Listener()
-        checkpoints = Checkpoints(folder, "same")
-        run = Run(data(folder, reader), replace(SETTINGS, batch=batch), CPU, reader, listener, checkpoints)
+        settings = replace(SETTINGS, batch=batch)
+        run = Run(data(folder, reader), settings, CPU, reader, listener, Checkpoints(folder, "same"))
         teachers = {f"teacher {k}": network(k) for k in (1, 2)}
         first = run.fit(CrossModelTrainer(teachers, warm_up=0.25), Stage("teachers", 1, "teachers", 0.0, 0.5))
         student = network(3)
