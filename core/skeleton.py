@@ -147,7 +147,7 @@ def _chains(block: _Block, pixel: tuple[float, float], holes: int) -> Chains:
 
 def _ordered(skeleton: Flags, pixels: Indices, block: _Block) -> tuple[Indices, Indices]:
     """Pixels along chains and how many each chain has; chains begin and end in the block's first and last lines."""
-    index = np.full(skeleton.shape, -1)
+    index = np.full(skeleton.shape, -1, dtype=np.int32)
     index[tuple(pixels.T)] = np.arange(len(pixels))
     segments = shapely.linestrings(pixels[_links(skeleton, index, block)])
     lines = shapely.get_parts(shapely.line_merge(shapely.multilinestrings(segments)))
@@ -172,7 +172,7 @@ def _on_a_cut(places: Indices, shape: tuple[int, ...], block: _Block) -> Flags:
     return shared
 
 
-def _links(skeleton: Flags, index: Indices, block: _Block) -> Indices:
+def _links(skeleton: Flags, index: npt.NDArray[np.int32], block: _Block) -> Indices:
     """Pairs `(L, 2)` of neighbouring pixels, without diagonals beside two straight steps."""
     down = skeleton[:-1] & skeleton[1:]
     right = skeleton[:, :-1] & skeleton[:, 1:]
