@@ -68,8 +68,9 @@ def check_results(results, source, shape, transform=None):
     assert np.isin(road[valid], (0, 1)).all()
     assert ((share[valid] >= 0) & (share[valid] <= 1)).all()
     np.testing.assert_array_equal(road[valid] == 1, share[valid] >= 0.5 - 1e-6)
-    meta, _, encoded, (areas,) = pyogrio.raw.read(results / "o.gpkg")
-    assert (meta["fields"].tolist(), meta["geometry_type"]) == (["area"], "Polygon")
+    meta, _, encoded, (areas, means) = pyogrio.raw.read(results / "o.gpkg")
+    assert (meta["fields"].tolist(), meta["geometry_type"]) == (["area", "mean_probability"], "Polygon")
+    assert ((means >= 0.5 - 1e-6) & (means <= 1)).all()
     assert shapely.is_valid(shapely.from_wkb(encoded)).all()
     assert {path.name for path in results.iterdir()} == {"s.tif", "p.tif", "o.gpkg"}
     return valid, areas
@@ -385,7 +386,7 @@ def test_help_explains_every_option(sslkd, command):
         ("train",): ["--labelled", "--roads", "--area", "--unlabelled", "--preset", "--model", "--report", "--seed"],
         ("detect",): ["--raster", "--extent", "--threshold", "--least-area", "--simplify", "--tile", "--outlines"],
         ("evaluate",): ["--surface", "--roads", "--road-width", "--area", "--json"],
-        ("compare",): ["CONFIGURATION", "--output", "--data", "--row", "--seed"],
+        ("compare",): ["configuration", "--output", "--data", "--row", "--seed"],
     }[command]
     assert all(word in ended.stdout for word in expected)
 
