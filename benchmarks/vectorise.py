@@ -26,22 +26,13 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from demo.streets import lay_streets
 from qgis_sslkd.core.centre_lines import write_centre_lines
+from qgis_sslkd.core.reporting import Silent
 from qgis_sslkd.core.vectors import VectorSettings, write_outlines
 
 TILE = 2048  # pixels, of the streets that are mirrored all over the raster: one network from edge to edge
 PIXEL = 0.3  # metres
 Result = TypeVar("Result")
 SETTINGS = VectorSettings(fill_holes=30, smooth=2, bridge=15)
-
-
-class Silent:
-    """Hears of the progress and says nothing."""
-
-    def progress(self, fraction: float, text: str) -> None: ...
-
-    def info(self, text: str) -> None: ...
-
-    def warning(self, text: str) -> None: ...
 
 
 def write_streets(path: Path, side: int) -> None:

@@ -208,6 +208,11 @@ class Normalisation:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    @classmethod
+    def of_bytes(cls, bands: int) -> Normalisation:
+        """The paper's mean and standard deviation of 0.5 each, for bands of 8 bits."""
+        return cls((127.5,) * bands, (127.5,) * bands)
+
     def apply(self, pixels: Pixels, valid: Mask) -> Images:
         """Normalised images from pixels `(C, H, W)`; invalid ones become 0, the mean."""
         mean = np.asarray(self.mean, dtype=np.float32)[:, None, None]
@@ -226,7 +231,7 @@ def measure_normalisation(rasters: Sequence[RasterInfo], reader: RasterReader) -
     """
     bands = len(rasters[0].bands)
     if rasters[0].dtype == "uint8":
-        return Normalisation((127.5,) * bands, (127.5,) * bands)
+        return Normalisation.of_bytes(bands)
     samples = np.concatenate([_sample(raster, reader) for raster in rasters], axis=1)
     if samples.shape[1] == 0:
         raise RasterError("The rasters hold no valid pixel: all is nodata.")

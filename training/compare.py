@@ -24,7 +24,7 @@ from ..core.rasters import Mask, RasterReader
 from ..core.reporting import PartOfJob, Reporter
 from .checkpoints import Checkpoints
 from .comparison_data import ComparisonData
-from .configuration import Configuration, Row, row_settings
+from .configuration import Configuration, LabelSet, Row, row_settings
 from .data import Labels, TrainingData, read_window
 from .figures import Picture, accuracy_against_cost, bar_chart, masks_side_by_side, picture, save_png, side_by_side
 from .fit import Run, validate
@@ -57,6 +57,11 @@ class _Task:
     identity: str
 
     @property
+    def data(self) -> tuple[int, LabelSet]:
+        """What its data depends on: the side of a window, and which labels there are."""
+        return self.settings.tile, self.row.labels
+
+    @property
     def model(self) -> Path:
         return self.folder / f"{self.row.slug}.safetensors"
 
@@ -68,7 +73,7 @@ class _Task:
 def compare(
     configuration: Configuration, data: ComparisonData, folder: Path, device: torch.device, reporter: Reporter
 ) -> list[Result]:
-    """Trains and tests every row with every seed, and writes tables and pictures anew after each.
+    """Trains and tests every row with every seed; writes the table anew after each, and page and pictures at the end.
 
     What an earlier call with the same folder finished is not done again, and what it began goes on from its last
     checkpoint, if neither the data nor the settings have changed.
@@ -88,9 +93,8 @@ def compare(
         CancelledError: where the user asked to stop.
     """
     tasks = _tasks(configuration, data, folder)
-    for tile, labels in dict.fromkeys((task.settings.tile, task.row.labels) for task in tasks):
-        # What cannot be done is said before hours of training.
-        data.training(tile, labels)
+    # All of it now: what cannot be done is said before hours of training.
+    training = {key: data.training(*key) for key in dict.fromkeys(task.data for task in tasks)}
     results: list[Result] = []
     costs: dict[NetworkSpec, Costs] = {}
     with RasterReader() as reader:
@@ -99,7 +103,7 @@ def compare(
             finished = broadcast(_finished(task) if is_first() else None)
             if finished is None:
                 part.info(f"{task.row.name}, seed {task.settings.seed}: row {number + 1} of {len(tasks)}.")
-                finished = _train_and_test(task, data, device, reader, part, costs)
+                finished = _train_and_test(task, training[task.data], data, device, reader, part, costs)
             results += finished
             if is_first():
                 write_table(folder / "table.csv", results)
@@ -133,13 +137,13 @@ def _finished(task: _Task) -> list[Result] | None:
 
 def _train_and_test(
     task: _Task,
+    training: TrainingData,
     data: ComparisonData,
     device: torch.device,
     reader: RasterReader,
     reporter: Reporter,
     costs: dict[NetworkSpec, Costs],
 ) -> list[Result]:
-    training = data.training(task.settings.tile, task.row.labels)
     task.folder.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(task.folder, f"{data.identity} {task.row.labels}")
     run = Run(training, task.settings, device, reader, reporter, checkpoints)

@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import shapely
 
@@ -16,10 +15,11 @@ from ..core.errors import AnnotationError, SettingError
 from ..core.rasters import RasterInfo, RasterReader, inspect_raster
 from ..core.windows import TILE_MULTIPLE
 from .checkpoints import identify
-from .configuration import RastersData, RoadNetData, TilesData
+from .configuration import LabelSet, RastersData, RoadNetData, TilesData
 from .data import LabelledWindow, TrainingData, prepare, source_of, windows_over
 from .tiles import (
     MaskedTile,
+    MaskKind,
     TileSplit,
     masked_tiles,
     read_roadnet,
@@ -32,8 +32,6 @@ from .tiles import (
 __all__ = ["ComparisonData", "open_comparison_data"]
 
 _TEST_TILE = 512
-
-Labels = Literal["split", "all"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class ComparisonData:
 
     description: str
     identity: str
-    training: Callable[[int, Labels], TrainingData]
+    training: Callable[[int, LabelSet], TrainingData]
     test: TrainingData
 
 
@@ -76,12 +74,12 @@ def open_comparison_data(
             return _of_rasters(data, folder / data.folder, reader)
 
 
-def _of_tiles(split: TileSplit, mask: Literal["labels", "grey", "red"], image_gsd: float, gsd: float) -> ComparisonData:
+def _of_tiles(split: TileSplit, mask: MaskKind, image_gsd: float, gsd: float) -> ComparisonData:
     labelled, unlabelled, test = (
         masked_tiles(tiles, mask, image_gsd) for tiles in (split.labelled, split.unlabelled, split.test)
     )
 
-    def training(tile: int, labels: Labels) -> TrainingData:
+    def training(tile: int, labels: LabelSet) -> TrainingData:
         some = tile_data(labelled, unlabelled, tile, gsd)
         # All labels but those held out, so that every row is validated alike.
         return some if labels == "split" else with_all_labels(some, unlabelled)
@@ -110,7 +108,7 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
     test_roads = _layers(folder, data.test_roads, data.road_width)
     test_area = _layers(folder, data.test_area, None)
 
-    def training(tile: int, labels: Labels) -> TrainingData:
+    def training(tile: int, labels: LabelSet) -> TrainingData:
         if labels == "all":
             raise SettingError("Rasters have no labels beyond the drawn roads; leave out the rows with all labels.")
         return prepare(labelled, roads, area, unlabelled, tile, 0, reader)

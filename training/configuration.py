@@ -21,6 +21,7 @@ from .tiles import MaskKind
 
 __all__ = [
     "Configuration",
+    "LabelSet",
     "RastersData",
     "RoadNetData",
     "Row",
@@ -28,6 +29,9 @@ __all__ = [
     "load_configuration",
     "row_settings",
 ]
+
+LabelSet = Literal["split", "all"]
+"""Whether the labels of the split are learned from, or those of the unlabelled tiles, too."""
 
 _SETTINGS: TypeAdapter[TrainingSettings] = TypeAdapter(TrainingSettings)
 
@@ -106,7 +110,7 @@ class Row(_Part):
 
     name: Annotated[str, Field(min_length=1)]
     method: str
-    labels: Literal["split", "all"] = "split"
+    labels: LabelSet = "split"
     settings: dict[str, Any] = {}
 
     @property

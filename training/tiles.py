@@ -171,12 +171,11 @@ def tile_data(
     held_out, learned = ([labelled[k] for k in sorted(part)] for part in (order[:count], order[count:]))
     if not any((each.labels.mask == 1).any() for each in learned):
         raise AnnotationError("No road is drawn on the labelled tiles; check the masks.")
-    bands = len(labelled[0].raster.bands)
     return TrainingData(
         labelled=_sources(learned, tile, gsd),
         unlabelled=tuple(replace(source, annotation=_NoLabels()) for source in _sources(unlabelled, tile, gsd)),
         validation=tile_windows(held_out, tile, gsd),
-        normalisation=Normalisation((127.5,) * bands, (127.5,) * bands),
+        normalisation=Normalisation.of_bytes(len(labelled[0].raster.bands)),
         gsd=gsd,
         tile=tile,
         labelled_area=_square_metres(learned),
