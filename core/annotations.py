@@ -21,7 +21,7 @@ from shapely.affinity import affine_transform
 
 from .errors import AnnotationError
 from .ground import metres_per_unit, project, project_bounds
-from .losses import IGNORE
+from .labels import IGNORE
 from .rasters import RasterInfo
 
 __all__ = ["Annotation", "VectorLayer", "annotate", "read_polygons"]

@@ -12,12 +12,13 @@ import shapely
 from rasterio.crs import CRS
 
 from .ground_plane import ground_plane
+from .labels import ROAD
 from .outputs import FeatureWriter
 from .reporting import Reporter
 from .ring_shapes import cut_corners
 from .road_network import Line, RoadNetwork
 from .skeleton import Chains, count_blocks, find_chains
-from .vectors import ROAD, VectorSettings
+from .vectors import VectorSettings
 
 __all__ = ["write_centre_lines"]
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .detection import predictor
+from .inference import predictor
 from .networks import count_parameters
 
 __all__ = ["Costs", "count_multiply_adds", "measure_costs"]

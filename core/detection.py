@@ -8,16 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from rasterio.windows import Window
-from torch import nn
 
 from .ahead import map_ahead
 from .rasters import Images, Mask, Normalisation, RasterInfo, RasterReader
 from .reporting import Reporter
 from .windows import Tiling, blend_weights, tile_starts
 
-__all__ = ["Predictor", "Strip", "predictor", "slide"]
+__all__ = ["Predictor", "Strip", "slide"]
 
 Predictor = Callable[[Images], Images]
 """From normalised images `(B, C, H, W)` to the probability of road `(B, H, W)`."""
@@ -44,20 +42,6 @@ class _Tile:
     column: int
     images: Images
     valid: Mask
-
-
-def predictor(network: nn.Module, device: torch.device) -> Predictor:
-    """Runs a network of two classes on a device: in bfloat16 on CUDA, in float32 on the CPU."""
-    network = network.to(device).to(memory_format=torch.channels_last).eval()
-
-    def predict(images: Images) -> Images:
-        batch = torch.from_numpy(images).to(device, memory_format=torch.channels_last)
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            logits = network(batch)
-        probability: Images = logits.float().softmax(dim=1)[:, 1].cpu().numpy()
-        return probability
-
-    return predict
 
 
 def slide(

@@ -11,7 +11,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["broadcast", "is_first", "mean_over_processes", "process_group", "rank", "world_size"]
+from .reporting import Reporter, Silent
+
+__all__ = ["broadcast", "is_first", "mean_over_processes", "of_first", "process_group", "rank", "world_size"]
 
 Value = TypeVar("Value")
 
@@ -42,6 +44,11 @@ def world_size() -> int:
 def is_first() -> bool:
     """Whether this process is the one that writes files."""
     return rank() == 0
+
+
+def of_first(reporter: Reporter) -> Reporter:
+    """Of several processes, the first one reports."""
+    return reporter if is_first() else Silent()
 
 
 def mean_over_processes(values: Tensor) -> Tensor:

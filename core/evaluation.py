@@ -8,7 +8,7 @@ from rasterio.windows import Window
 
 from .annotations import VectorLayer, annotate
 from .errors import AnnotationError
-from .losses import IGNORE
+from .labels import IGNORE
 from .metrics import Confusion, Scores, confusion
 from .rasters import RasterInfo, RasterReader
 from .reporting import Reporter

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from .distributed import mean_over_processes
+from .labels import IGNORE
 
 __all__ = [
-    "IGNORE",
     "aggregate_logit_sum",
     "aggregate_prob_mean",
     "certainty",
@@ -31,9 +31,6 @@ __all__ = [
     "squared_feature_loss",
     "supervised_loss",
 ]
-
-IGNORE = 255
-"""The label of a pixel that takes no part."""
 
 
 def supervised_loss(logits: Tensor, labels: Tensor, weight: Tensor | None = None) -> Tensor:

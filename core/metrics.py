@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .losses import IGNORE
+from .labels import IGNORE
 
 __all__ = ["Confusion", "Scores", "confusion"]
 

@@ -13,7 +13,8 @@ from torch import nn
 
 from .errors import ModelFileError
 from .files import written_whole
-from .networks import NetworkSpec, build_network
+from .network_spec import NetworkSpec
+from .networks import build_network
 from .rasters import Normalisation
 
 __all__ = ["FORMAT_VERSION", "ModelCard", "load_card", "load_network", "save_model"]

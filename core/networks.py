@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 from urllib.error import URLError
 
@@ -12,12 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from .errors import SettingError, WeightsError
+from .network_spec import ARCHITECTURES, NetworkSpec
 from .segnet import VGG_STAGES, SegNet
 
 __all__ = [
-    "ARCHITECTURES",
     "Encoded",
-    "NetworkSpec",
     "Prediction",
     "Weights",
     "build_network",
@@ -32,26 +30,6 @@ __all__ = [
 ]
 
 Weights = Literal["none", "imagenet"]
-ARCHITECTURES = ("deeplabv3plus", "segformer", "segnet")
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """What it takes to build a network again.
-
-    Attributes:
-        architecture: one of `ARCHITECTURES`.
-        encoder: an encoder of segmentation-models-pytorch, or of SegNet (`vgg11`, `vgg13`, `vgg16`).
-        in_channels: bands of the images.
-        classes: channels of the logits; 0 is background, 1 is road.
-        width: factor on SegNet's channels; other networks have 1.
-    """
-
-    architecture: str
-    encoder: str
-    in_channels: int = 3
-    classes: int = 2
-    width: float = 1.0
 
 
 class Encoded(NamedTuple):

@@ -16,11 +16,11 @@ from rasterio.windows import Window
 
 from .errors import RasterError, SettingError
 from .ground import project_bounds
+from .labels import ROAD
 from .outputs import SURFACE_NODATA, StripWriter
 from .rasters import RasterInfo, RasterReader
 from .reporting import PartOfJob, Reporter
 from .road_map import RoadMapSettings, VectorFiles, is_road, write_vectors
-from .vectors import ROAD
 
 __all__ = ["check_vectorisable", "find_crs", "vectorise"]
 

@@ -15,13 +15,13 @@ from rasterio.windows import Window
 
 from .errors import SettingError
 from .ground_plane import GroundPlane, ground_plane
+from .labels import ROAD
 from .outputs import FeatureWriter
 from .ring_shapes import Placing, groups, polygons_of, rounded, simplified
 from .rings import Rings, Rows, trace_rings
 
-__all__ = ["ROAD", "VectorSettings", "write_outlines"]
+__all__ = ["VectorSettings", "write_outlines"]
 
-ROAD = 1
 _ROWS_AT_ONCE = 256
 _LAYER = "outlines"
 # GDAL would else keep all the raster's blocks that were read.

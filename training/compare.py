@@ -13,13 +13,13 @@ import torch
 from pydantic import TypeAdapter
 
 from ..core.costs import Costs, measure_costs
-from ..core.detection import predictor
 from ..core.devices import describe_device
 from ..core.distributed import broadcast, is_first
 from ..core.files import written_whole
+from ..core.inference import predictor
 from ..core.metrics import Scores
 from ..core.model_file import load_card, load_network, save_model
-from ..core.networks import NetworkSpec
+from ..core.network_spec import NetworkSpec
 from ..core.rasters import Mask, RasterReader
 from ..core.reporting import PartOfJob, Reporter
 from .checkpoints import Checkpoints

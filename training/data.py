@@ -14,7 +14,7 @@ from rasterio.windows import Window
 
 from ..core.annotations import Annotation, VectorLayer, annotate
 from ..core.errors import AnnotationError, RasterError
-from ..core.losses import IGNORE
+from ..core.labels import IGNORE
 from ..core.rasters import Images, Mask, Normalisation, RasterInfo, RasterReader, measure_normalisation
 from ..core.trainers import Batch
 from .hold_out import hold_out

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ..core.files import written_whole
-from ..core.losses import IGNORE
+from ..core.labels import IGNORE
 from ..core.rasters import Images, Mask
 from .pages import png
 from .results import Summary

@@ -16,12 +16,13 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..core.ahead import map_ahead
-from ..core.detection import predictor
 from ..core.distributed import mean_over_processes, rank, world_size
 from ..core.errors import CancelledError, SettingError
-from ..core.losses import IGNORE
+from ..core.inference import predictor
+from ..core.labels import IGNORE
 from ..core.metrics import Confusion, Scores, confusion
-from ..core.networks import NetworkSpec, build_network
+from ..core.network_spec import NetworkSpec
+from ..core.networks import build_network
 from ..core.rasters import RasterReader
 from ..core.reporting import Reporter
 from ..core.trainers import Batch, Losses, Trainer

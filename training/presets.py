@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..core.errors import SettingError
-from ..core.networks import NetworkSpec, Weights
+from ..core.network_spec import NetworkSpec
+from ..core.networks import Weights
 from ..core.trainers import Distillation
 from ..core.windows import TILE_MULTIPLE
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from torch import nn
 
-from ..core.detection import Predictor, predictor
+from ..core.detection import Predictor
 from ..core.devices import describe_device
+from ..core.inference import predictor
 from ..core.metrics import Scores
 from ..core.model_file import ModelCard
 from ..core.networks import count_parameters

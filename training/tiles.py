@@ -18,7 +18,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from ..core.errors import AnnotationError, RasterError, SettingError
-from ..core.losses import IGNORE
+from ..core.labels import IGNORE
 from ..core.rasters import Normalisation, RasterInfo
 from .data import LabelledWindow, Labels, Source, TrainingData, check_alike, source_of, windows_over
 

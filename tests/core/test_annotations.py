@@ -13,7 +13,7 @@ from rasterio.windows import Window
 
 from qgis_sslkd.core.annotations import Annotation, annotate, read_polygons
 from qgis_sslkd.core.errors import AnnotationError
-from qgis_sslkd.core.losses import IGNORE
+from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.rasters import RasterInfo, inspect_raster
 
 UTM = CRS.from_epsg(32632)

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from qgis_sslkd.core.costs import count_multiply_adds, measure_costs
-from qgis_sslkd.core.networks import NetworkSpec, build_network
+from qgis_sslkd.core.network_spec import NetworkSpec
+from qgis_sslkd.core.networks import build_network
 
 CPU = torch.device("cpu")
 STATED = [

@@ -15,8 +15,9 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 from torch import nn
 
-from qgis_sslkd.core.detection import predictor, slide
+from qgis_sslkd.core.detection import slide
 from qgis_sslkd.core.errors import CancelledError, RasterError
+from qgis_sslkd.core.inference import predictor
 from qgis_sslkd.core.rasters import Normalisation, inspect_raster
 from qgis_sslkd.core.windows import Tiling
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
-from qgis_sslkd.core.losses import IGNORE
+from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.metrics import Confusion, confusion
 
 SHAPES = st.tuples(st.integers(1, 8), st.integers(1, 8))

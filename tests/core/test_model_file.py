@@ -12,7 +12,8 @@ import torch
 
 from qgis_sslkd.core.errors import ModelFileError, SslkdError
 from qgis_sslkd.core.model_file import FORMAT_VERSION, ModelCard, load_card, load_network, save_model
-from qgis_sslkd.core.networks import NetworkSpec, build_network
+from qgis_sslkd.core.network_spec import NetworkSpec
+from qgis_sslkd.core.networks import build_network
 from qgis_sslkd.core.rasters import Normalisation
 
 SPEC = NetworkSpec("segnet", "vgg11", in_channels=4, width=0.125)

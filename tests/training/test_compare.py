@@ -9,7 +9,7 @@ import rasterio
 import torch
 
 from qgis_sslkd.core.errors import CancelledError, SettingError
-from qgis_sslkd.core.losses import IGNORE
+from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.model_file import load_card
 from qgis_sslkd.core.rasters import RasterReader
 from qgis_sslkd.training.compare import compare

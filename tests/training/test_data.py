@@ -7,7 +7,7 @@ from rasterio.transform import from_origin
 
 from qgis_sslkd.core.annotations import read_polygons
 from qgis_sslkd.core.errors import AnnotationError, RasterError
-from qgis_sslkd.core.losses import IGNORE
+from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
 from qgis_sslkd.training.data import Sampler, prepare
 

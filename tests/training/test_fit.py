@@ -10,7 +10,8 @@ from rasterio.windows import Window
 
 from qgis_sslkd.core.errors import CancelledError, SettingError
 from qgis_sslkd.core.metrics import Confusion
-from qgis_sslkd.core.networks import NetworkSpec, build_network
+from qgis_sslkd.core.network_spec import NetworkSpec
+from qgis_sslkd.core.networks import build_network
 from qgis_sslkd.core.rasters import RasterReader
 from qgis_sslkd.core.trainers import CrossModelTrainer, Distillation, StudentTrainer, SupervisedTrainer
 from qgis_sslkd.training.data import LabelledWindow, prepare

@@ -8,7 +8,7 @@ import rasterio
 from rasterio.windows import Window
 
 from qgis_sslkd.core.errors import AnnotationError, RasterError, SettingError
-from qgis_sslkd.core.losses import IGNORE
+from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.rasters import RasterReader
 from qgis_sslkd.training.data import Sampler
 from qgis_sslkd.training.tiles import (

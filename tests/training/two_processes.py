@@ -18,7 +18,8 @@ from torch import nn
 
 from qgis_sslkd.core.annotations import VectorLayer
 from qgis_sslkd.core.distributed import process_group, rank
-from qgis_sslkd.core.networks import NetworkSpec, build_network
+from qgis_sslkd.core.network_spec import NetworkSpec
+from qgis_sslkd.core.networks import build_network
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
 from qgis_sslkd.core.trainers import CrossModelTrainer, Distillation, StudentTrainer
 from qgis_sslkd.training import checkpoints, fit

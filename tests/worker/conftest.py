@@ -9,7 +9,8 @@ import torch
 from processes import Command
 
 from qgis_sslkd.core.model_file import ModelCard, save_model
-from qgis_sslkd.core.networks import NetworkSpec, build_network
+from qgis_sslkd.core.network_spec import NetworkSpec
+from qgis_sslkd.core.networks import build_network
 from qgis_sslkd.core.rasters import Normalisation
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from ...core.metrics import Scores
-from ...core.networks import NetworkSpec
+from ...core.network_spec import NetworkSpec
 from ...core.trainers import Trainer
 from ..fit import History, Run, Stage
 

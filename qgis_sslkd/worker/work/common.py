@@ -1,0 +1,38 @@
+"""What several jobs share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ...core.annotations import VectorLayer, read_polygons
+from ...core.errors import SettingError
+
+__all__ = ["Outputs", "check_inputs_stay", "number", "read_area", "text"]
+
+Outputs = dict[str, Any]
+
+
+def read_area(paths: Sequence[str]) -> list[VectorLayer]:
+    """The polygons of an area; none for everywhere."""
+    return [read_polygons(path, line_width=None) for path in paths]
+
+
+def check_inputs_stay(inputs: Sequence[str], *outputs: Path | None) -> None:
+    """Checks before any work that no output replaces an input."""
+    taken = {Path(path.partition("|layername=")[0]).resolve() for path in inputs}
+    for output in outputs:
+        if output is not None and output.resolve() in taken:
+            raise SettingError(f"The output {output} is one of the inputs; give it another name.")
+
+
+def text(path: Path | None) -> str | None:
+    """A path as JSON has it."""
+    return None if path is None else str(path)
+
+
+def number(score: float) -> float | None:
+    """A score for JSON, which knows no NaN."""
+    return None if math.isnan(score) else score

@@ -1,0 +1,58 @@
+"""Detecting roads."""
+
+from __future__ import annotations
+
+import torch
+from rasterio.windows import Window
+
+from ...core.devices import choose_device, describe_device
+from ...core.inference import predictor
+from ...core.model_file import load_card, load_network
+from ...core.rasters import inspect_raster
+from ...core.reporting import Reporter
+from ...core.road_map import (
+    RoadMapFiles,
+    RoadMapSettings,
+    VectorFiles,
+    check_model_fits,
+    make_road_map,
+    window_of_extent,
+)
+from ...core.vectors import VectorSettings
+from ...core.windows import Tiling
+from ..jobs import DetectJob
+from .common import Outputs, check_inputs_stay, text
+
+__all__ = ["do_detect"]
+
+_TILE = 512
+_CPU_BATCH, _GPU_BATCH = 1, 8
+
+
+def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
+    """Finds the roads in a raster."""
+    files = RoadMapFiles(job.surface, job.probability, VectorFiles(job.outlines, job.centre_lines))
+    check_inputs_stay([job.raster, str(job.model)], job.surface, job.probability, job.outlines, job.centre_lines)
+    settings = RoadMapSettings(job.threshold, VectorSettings(job.least_area, tolerance=job.simplify))
+    device = choose_device(job.device)
+    tiling = _tiling(job, device)
+    card = load_card(job.model)
+    raster = inspect_raster(job.raster)
+    for warning in check_model_fits(card, raster):
+        reporter.warning(warning)
+    window = window_of_extent(raster, job.extent) if job.extent else Window(0, 0, raster.width, raster.height)
+    reporter.info(
+        f"Detecting roads in {raster.name}, {window.width} x {window.height} pixels of {raster.gsd:.2f} m, "
+        f"with {card.network.architecture} / {card.network.encoder} on {describe_device(device)}."
+    )
+    predict = predictor(load_network(job.model, card), device)
+    make_road_map(raster, window, card, predict, tiling, settings, files, reporter)
+    outputs = {"surface": str(job.surface), "probability": text(job.probability), "outlines": text(job.outlines)}
+    return outputs if job.centre_lines is None else {**outputs, "centre_lines": str(job.centre_lines)}
+
+
+def _tiling(job: DetectJob, device: torch.device) -> Tiling:
+    tile = _TILE if job.tile is None else job.tile
+    overlap = tile // 4 if job.overlap is None else job.overlap
+    usual_batch = _GPU_BATCH if device.type == "cuda" else _CPU_BATCH
+    return Tiling(tile, overlap, usual_batch if job.batch is None else job.batch)

@@ -1,0 +1,26 @@
+"""Outlines and centre lines of a raster of roads."""
+
+from __future__ import annotations
+
+from ...core.rasters import inspect_raster
+from ...core.reporting import Reporter
+from ...core.road_map import RoadMapSettings, VectorFiles
+from ...core.vectorise import check_vectorisable, find_crs, vectorise
+from ...core.vectors import VectorSettings
+from ..jobs import VectoriseJob
+from .common import Outputs, check_inputs_stay, text
+
+__all__ = ["do_vectorise"]
+
+
+def do_vectorise(job: VectoriseJob, reporter: Reporter) -> Outputs:
+    """Makes outlines and centre lines."""
+    files = VectorFiles(job.outlines, job.centre_lines)
+    check_inputs_stay([job.raster], job.outlines, job.centre_lines)
+    shape = VectorSettings(job.least_area, job.fill_holes, job.simplify, job.smooth, job.bridge)
+    settings = RoadMapSettings(job.threshold, shape)
+    raster = inspect_raster(job.raster)
+    check_vectorisable(raster)
+    crs = None if job.crs is None else find_crs(job.crs, raster)
+    vectorise(raster, settings, files, reporter, crs)
+    return {"outlines": text(job.outlines), "centre_lines": text(job.centre_lines)}
