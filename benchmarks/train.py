@@ -27,7 +27,7 @@ from qgis_sslkd.core.annotations import VectorLayer
 from qgis_sslkd.core.devices import choose_device, describe_device
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
 from qgis_sslkd.core.reporting import Silent
-from qgis_sslkd.core.trainers import Batch, CrossModelTrainer, StudentTrainer, Trainer
+from qgis_sslkd.core.trainers import Batch, CrossModelTrainer, CrossSupervision, StudentTrainer, Trainer
 from qgis_sslkd.training.data import Sampler, TrainingData, prepare
 from qgis_sslkd.training.fit import READING_THREADS, Run
 from qgis_sslkd.training.presets import PRESETS, TrainingSettings
@@ -66,7 +66,7 @@ def _trainers(run: Run) -> Iterator[tuple[str, Trainer]]:
     """A trainer of each step of the method, past its supervised start."""
     settings = run.settings
     teachers = {f"teacher {k}": run.build(spec, k) for k, spec in enumerate(settings.teachers, start=1)}
-    yield "step 1 (teachers)", CrossModelTrainer(teachers, warm_up=0.0)
+    yield "step 1 (teachers)", CrossModelTrainer(teachers, CrossSupervision(warm_up=0.0))
     for teacher in teachers.values():
         teacher.to(run.device)
     student = run.build(settings.student, 0)

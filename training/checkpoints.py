@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..core.distributed import broadcast, is_first
 from ..core.errors import SettingError
 from ..core.files import written_whole
 from ..core.rasters import RasterInfo
+from .digests import digest_of
 from .presets import TrainingSettings
 
 __all__ = ["Checkpoints", "State", "identify"]
@@ -59,8 +59,7 @@ class Checkpoints:
                 self._used[name].unlink(missing_ok=True)
 
     def _path(self, name: str, settings: TrainingSettings) -> Path:
-        identity = f"{self._inputs} {json.dumps(asdict(settings), sort_keys=True)}"
-        digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
+        digest = digest_of([self._inputs, asdict(settings)])[:12]
         self._used[name] = self._folder / f"sslkd-{name}-{digest}.checkpoint"
         return self._used[name]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +25,7 @@ from .checkpoints import Checkpoints
 from .comparison_data import ComparisonData
 from .configuration import Configuration, LabelSet, Row, row_settings
 from .data import Labels, TrainingData, read_window
+from .digests import digest_of
 from .figures import Picture, accuracy_against_cost, bar_chart, masks_side_by_side, picture, save_png, side_by_side
 from .fit import Run, validate
 from .methods import Trained, find_method
@@ -118,8 +118,7 @@ def _tasks(configuration: Configuration, data: ComparisonData, folder: Path) -> 
     for seed in configuration.seeds:
         for row in configuration.rows:
             settings = row_settings(configuration, row, seed)
-            inputs = json.dumps([data.identity, row.method, row.labels, asdict(settings)], sort_keys=True)
-            identity = hashlib.sha256(inputs.encode()).hexdigest()
+            identity = digest_of([data.identity, row.method, row.labels, asdict(settings)])
             tasks.append(_Task(row, settings, folder / f"seed-{seed}", identity))
     return tasks
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from ..core.windows import TILE_MULTIPLE
 from .checkpoints import identify
 from .configuration import LabelSet, RastersData, RoadNetData, TilesData
 from .data import LabelledWindow, TrainingData, prepare, source_of, windows_over
+from .digests import digest_of
 from .tiles import (
     MaskedTile,
     MaskKind,
@@ -89,7 +88,7 @@ def _of_tiles(split: TileSplit, mask: MaskKind, image_gsd: float, gsd: float) ->
     names = [[str(tile.image) for tile in part] for part in (split.labelled, split.unlabelled, split.test)]
     return ComparisonData(
         description=f"{len(labelled)} labelled, {len(unlabelled)} unlabelled, {len(test)} test tiles at {gsd:g} m",
-        identity=_digest([names, image_gsd, gsd, mask]),
+        identity=digest_of([names, image_gsd, gsd, mask]),
         training=training,
         test=replace(any_data, validation=tile_windows(test, side, gsd)),
     )
@@ -119,7 +118,7 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
         raise AnnotationError(f"The test area {', '.join(data.test_area)} lies outside of the test rasters.")
     return ComparisonData(
         description=f"{len(labelled)} labelled, {len(unlabelled)} unlabelled, {len(test)} test raster(s)",
-        identity=_digest([identify([*labelled, *unlabelled, *test], [*roads, *area, *test_roads, *test_area])]),
+        identity=digest_of([identify([*labelled, *unlabelled, *test], [*roads, *area, *test_roads, *test_area])]),
         training=training,
         test=replace(learned, validation=tuple(windows)),
     )
@@ -139,7 +138,3 @@ def _rasters(folder: Path, paths: Sequence[str]) -> list[RasterInfo]:
 
 def _layers(folder: Path, paths: Sequence[str], width: float | None) -> list[VectorLayer]:
     return [read_polygons(str(folder / path), width) for path in paths]
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

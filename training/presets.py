@@ -8,31 +8,10 @@ from typing import Literal
 from ..core.errors import SettingError
 from ..core.network_spec import NetworkSpec
 from ..core.networks import Weights
-from ..core.trainers import Distillation
+from ..core.trainers import CrossSupervision, Distillation
 from ..core.windows import TILE_MULTIPLE
 
-__all__ = ["PRESETS", "CrossSupervision", "TrainingSettings"]
-
-
-@dataclass(frozen=True)
-class CrossSupervision:
-    """How networks learn from each other's pseudo labels.
-
-    Attributes:
-        warm_up: share of the training that is supervised alone, from 0 to 1.
-        weight: of each loss against pseudo labels.
-        images: on which images: the unlabelled ones, or all.
-        certainty: whether a pixel counts by how certain the network is that labels it.
-    """
-
-    warm_up: float = 0.1
-    weight: float = 1.0
-    images: Literal["unlabelled", "all"] = "unlabelled"
-    certainty: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.warm_up <= 1:
-            raise SettingError(f"The warm-up must be from 0 to 1, got {self.warm_up}.")
+__all__ = ["PRESETS", "TrainingSettings"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +51,7 @@ class TrainingSettings:
     optimiser: Literal["sgd", "adamw"]
     schedule: Literal["poly", "cosine"]
     augment: bool
-    cross: CrossSupervision = CrossSupervision()
+    cross: CrossSupervision = field(default_factory=CrossSupervision)
     distillation: Distillation = field(default_factory=Distillation)
     average: float = 0.0
     batch_norm_momentum: float = 0.1
@@ -139,7 +118,9 @@ PRESETS = {
     "quick": TrainingSettings(
         teachers=(
             NetworkSpec("deeplabv3plus", "resnet18"),
-            NetworkSpec("segnet", "vgg11", width=0.25),
+            # Not VGG-11: its single convolution before the first pooling, and none after the last unpooling, leave a
+            # slim SegNet at "nothing is road" for hundreds of steps.
+            NetworkSpec("segnet", "vgg13", width=0.25),
         ),
         student=NetworkSpec("deeplabv3plus", "resnet18"),
         steps=200,

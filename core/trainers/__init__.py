@@ -2,7 +2,7 @@
 
 from .batch import Batch, Losses, Trainer
 from .cct import CctTrainer
-from .cross_model import CrossImages, CrossModelTrainer
+from .cross_model import CrossImages, CrossModelTrainer, CrossSupervision
 from .structural import Structural
 from .student import Aggregation, Distillation, DistilledImages, FeatureTerm, StudentTrainer, Views
 from .supervised import SupervisedTrainer
@@ -14,6 +14,7 @@ __all__ = [
     "CctTrainer",
     "CrossImages",
     "CrossModelTrainer",
+    "CrossSupervision",
     "Distillation",
     "DistilledImages",
     "FeatureTerm",

@@ -7,6 +7,7 @@ network as its peer.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -18,10 +19,36 @@ from ..losses import cross_model_losses, supervised_loss
 from .batch import Batch, Losses
 from .checks import check_choice, check_share, check_weight
 
-__all__ = ["CrossImages", "CrossModelTrainer"]
+__all__ = ["CrossImages", "CrossModelTrainer", "CrossSupervision"]
 
 CrossImages = Literal["unlabelled", "all"]
 """Which images the networks label for each other."""
+
+
+@dataclass(frozen=True)
+class CrossSupervision:
+    """How networks learn from each other's pseudo labels; as it stands, the paper's way.
+
+    Attributes:
+        warm_up: share of the training that is supervised alone, from 0 to 1.
+        weight: of each loss against pseudo labels.
+        images: that the networks label for each other; `all` counts the pixels of labelled and unlabelled images
+            as one set.
+        certainty: whether a pseudo label weighs by how sure the network is that gives it (CGSSL).
+
+    Raises:
+        SettingError: if a number is out of range or a choice is none of these.
+    """
+
+    warm_up: float = 0.1
+    weight: float = 1.0
+    images: CrossImages = "unlabelled"
+    certainty: bool = False
+
+    def __post_init__(self) -> None:
+        check_share("supervised start of cross-model supervision", self.warm_up)
+        check_weight("weight of cross-model supervision", self.weight)
+        check_choice("set of images", self.images, get_args(CrossImages))
 
 
 class CrossModelTrainer:
@@ -29,35 +56,18 @@ class CrossModelTrainer:
 
     Args:
         networks: by name, at least two.
-        warm_up: share of the training that is supervised alone, from 0 to 1.
-        weight: of each cross-model loss.
-        images: that the networks label for each other; `all` counts the pixels of labelled and unlabelled images
-            as one set.
-        certainty: whether a pseudo label weighs by how sure the network is that gives it (CGSSL).
+        cross: how they learn from each other.
 
     Raises:
-        SettingError: if a setting is out of range, or there are fewer than two networks.
+        SettingError: if there are fewer than two networks.
     """
 
-    def __init__(
-        self,
-        networks: Mapping[str, nn.Module],
-        warm_up: float = 0.1,
-        weight: float = 1.0,
-        images: CrossImages = "unlabelled",
-        certainty: bool = False,
-    ) -> None:
+    def __init__(self, networks: Mapping[str, nn.Module], cross: CrossSupervision | None = None) -> None:
         if len(networks) < 2:
             raise SettingError(f"Cross-model supervision takes two or more networks, got {len(networks)}.")
-        check_share("supervised start", warm_up)
-        check_weight("weight of cross-model supervision", weight)
-        check_choice("set of images", images, get_args(CrossImages))
         self.networks = dict(networks)
         self.trained = nn.ModuleDict(self.networks)
-        self._warm_up = warm_up
-        self._weight = weight
-        self._images = images
-        self._certainty = certainty
+        self._cross = cross or CrossSupervision()
 
     def losses(self, batch: Batch, progress: float) -> Losses:
         """L_sup of every network and, after the warm-up, its loss against the other ones' pseudo labels."""
@@ -66,17 +76,19 @@ class CrossModelTrainer:
             f"supervised {name}": supervised_loss(logits, batch.labels)
             for name, logits in zip(self.networks, labelled, strict=True)
         }
-        if progress < self._warm_up:
+        if progress < self._cross.warm_up:
             return losses
         logits, valid = self._exchanged(batch, labelled)
-        weights = [certainty_of(scores.float().softmax(dim=1)) for scores in logits] if self._certainty else None
+        weights = [certainty_of(scores.float().softmax(dim=1)) for scores in logits] if self._cross.certainty else None
         cross = cross_model_losses(logits, valid, weights)
-        return losses | {f"cross {name}": self._weight * loss for name, loss in zip(self.networks, cross, strict=True)}
+        return losses | {
+            f"cross {name}": self._cross.weight * loss for name, loss in zip(self.networks, cross, strict=True)
+        }
 
     def _exchanged(self, batch: Batch, labelled: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Each network's logits on the images that are labelled for each other, and which pixels take part."""
         unlabelled = [network(batch.unlabelled) for network in self.networks.values()]
-        if self._images == "unlabelled":
+        if self._cross.images == "unlabelled":
             return unlabelled, batch.unlabelled_valid
         logits = [torch.cat(halves) for halves in zip(labelled, unlabelled, strict=True)]
         return logits, torch.cat([batch.valid, batch.unlabelled_valid])

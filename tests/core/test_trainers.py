@@ -25,6 +25,7 @@ from qgis_sslkd.core.trainers import (
     Batch,
     CctTrainer,
     CrossModelTrainer,
+    CrossSupervision,
     Distillation,
     StudentTrainer,
     SupervisedTrainer,
@@ -127,14 +128,14 @@ def test_supervised_terms_move_their_own_network_alone(batch, teachers):
 
 
 def test_networks_start_supervised(batch, teachers):
-    trainer = CrossModelTrainer(teachers, warm_up=0.1)
+    trainer = CrossModelTrainer(teachers, CrossSupervision(warm_up=0.1))
     assert set(trainer.losses(batch, 0.099)) == {"supervised T1", "supervised T2"}
     assert set(trainer.losses(batch, 0.1)) == {"supervised T1", "supervised T2", "cross T1", "cross T2"}
 
 
 @pytest.mark.parametrize("images", ["unlabelled", "all"])
 def test_cross_terms_move_their_own_network_alone(batch, teachers, images):
-    losses = CrossModelTrainer(teachers, images=images, certainty=True).losses(batch, 0.5)
+    losses = CrossModelTrainer(teachers, CrossSupervision(images=images, certainty=True)).losses(batch, 0.5)
     for own, other in (("T1", "T2"), ("T2", "T1")):
         assert parameters_moved(losses[f"cross {own}"], teachers[own])
         assert not parameters_moved(losses[f"cross {own}"], teachers[other])
@@ -142,8 +143,8 @@ def test_cross_terms_move_their_own_network_alone(batch, teachers, images):
 
 def test_cross_weight(batch):
     networks = {"A": Pointwise(1), "B": Pointwise(2)}
-    once = CrossModelTrainer(networks, weight=1.0).losses(batch, 0.5)
-    more = CrossModelTrainer(networks, weight=1.5).losses(batch, 0.5)
+    once = CrossModelTrainer(networks, CrossSupervision(weight=1.0)).losses(batch, 0.5)
+    more = CrossModelTrainer(networks, CrossSupervision(weight=1.5)).losses(batch, 0.5)
     assert more["cross A"].item() == pytest.approx(1.5 * once["cross A"].item(), rel=1e-6)
     assert more["supervised A"].item() == once["supervised A"].item()
 
@@ -152,7 +153,9 @@ def test_cross_terms_on_all_images_are_one_mean_over_their_valid_pixels(batch):
     networks = {"A": Pointwise(1), "B": Pointwise(2)}
     batch.valid[0, :, 20:] = False
     labels_of_no_use = torch.full_like(batch.labels, IGNORE)
-    losses = CrossModelTrainer(networks, images="all").losses(replace(batch, labels=labels_of_no_use), 0.5)
+    losses = CrossModelTrainer(networks, CrossSupervision(images="all")).losses(
+        replace(batch, labels=labels_of_no_use), 0.5
+    )
     images = torch.cat([batch.images, batch.unlabelled])
     labels = pseudo_label(networks["B"](images), torch.cat([batch.valid, batch.unlabelled_valid]))
     assert (labels == IGNORE).sum() == 64 * 44
@@ -162,7 +165,7 @@ def test_cross_terms_on_all_images_are_one_mean_over_their_valid_pixels(batch):
 def test_cross_terms_on_all_images_use_the_logits_of_the_labelled_ones_again(batch):
     networks = {"A": Pointwise(1), "B": Pointwise(2)}
     seen = passes(networks["A"])
-    CrossModelTrainer(networks, images="all").losses(batch, 0.5)
+    CrossModelTrainer(networks, CrossSupervision(images="all")).losses(batch, 0.5)
     assert [images.data_ptr() for images in seen] == [batch.images.data_ptr(), batch.unlabelled.data_ptr()]
 
 
@@ -170,7 +173,7 @@ def test_cross_terms_weigh_by_the_certainty_of_the_network_that_labels(batch):
     networks = {"A": Pointwise(1), "B": Pointwise(2)}
     logits = networks["B"](batch.unlabelled)
     expected = supervised_loss(networks["A"](batch.unlabelled), logits.argmax(1), certainty(logits.softmax(1)))
-    losses = CrossModelTrainer(networks, certainty=True).losses(batch, 0.5)
+    losses = CrossModelTrainer(networks, CrossSupervision(certainty=True)).losses(batch, 0.5)
     assert losses["cross A"].item() == pytest.approx(expected.item(), rel=1e-6)
 
 
@@ -188,7 +191,7 @@ def test_three_networks_learn_from_the_two_others(batch):
 )
 def test_cross_model_settings_are_checked(settings, named):
     with pytest.raises(SettingError, match=named):
-        CrossModelTrainer({"A": Pointwise(1), "B": Pointwise(2)}, **settings)
+        CrossModelTrainer({"A": Pointwise(1), "B": Pointwise(2)}, CrossSupervision(**settings))
 
 
 def test_one_network_has_nobody_to_learn_from():
@@ -605,7 +608,7 @@ def test_unimatch_settings_are_checked():
 
 TRAINERS = {
     "supervised": lambda s, t: SupervisedTrainer({"student": s}),
-    "cross": lambda s, t: CrossModelTrainer({"student": s, "peer": t}, images="all", certainty=True),
+    "cross": lambda s, t: CrossModelTrainer({"student": s, "peer": t}, CrossSupervision(images="all", certainty=True)),
     "sslkd": lambda s, t: StudentTrainer(s, {"T1": t}),
     "sslkd heads": lambda s, t: StudentTrainer(s, {"T1": t}, Distillation(structural="logit_heads", certainty=True)),
     "sslkd cwd": lambda s, t: StudentTrainer(

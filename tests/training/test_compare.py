@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from listening import Listener
 
 from qgis_sslkd.core.errors import CancelledError, SettingError
 from qgis_sslkd.core.labels import IGNORE
@@ -71,24 +72,6 @@ def run(configuration, folder, reporter):
 def finished(configuration, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     return folder, run(configuration, folder, Listener())
-
-
-class Listener:
-    """Notes what is said, and asks to stop at the n-th progress, if any."""
-
-    def __init__(self, stop=None):
-        self.said, self._left = [], stop
-
-    def progress(self, fraction, text):
-        if self._left is not None:
-            self._left -= 1
-            if self._left == 0:
-                raise CancelledError
-
-    def info(self, text):
-        self.said.append(text)
-
-    warning = info
 
 
 def test_the_table_has_each_row_seed_and_split(finished):

@@ -13,10 +13,16 @@ from qgis_sslkd.core.metrics import Confusion
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.networks import build_network
 from qgis_sslkd.core.rasters import RasterReader
-from qgis_sslkd.core.trainers import CrossModelTrainer, Distillation, StudentTrainer, SupervisedTrainer
+from qgis_sslkd.core.trainers import (
+    CrossModelTrainer,
+    CrossSupervision,
+    Distillation,
+    StudentTrainer,
+    SupervisedTrainer,
+)
 from qgis_sslkd.training.data import LabelledWindow, prepare
 from qgis_sslkd.training.fit import History, Run, Stage, seed_torch, validate
-from qgis_sslkd.training.presets import PRESETS, CrossSupervision
+from qgis_sslkd.training.presets import PRESETS
 from qgis_sslkd.training.steps import learning_rate
 from qgis_sslkd.worker.jobs import TrainJob
 
@@ -192,7 +198,7 @@ def test_a_tiny_run_overfits_a_tile(small_scene, reporter):
     with RasterReader() as reader:
         data = prepare([raster], [roads], [area], [], settings.tile, 0, reader)
         run = Run(data, settings, CPU, reader, reporter)
-        step_1 = CrossModelTrainer(networks(), warm_up=0.5)
+        step_1 = CrossModelTrainer(networks(), CrossSupervision(warm_up=0.5))
         run.fit(step_1, STAGE)
         seed_torch(1)
         student = build_network(settings.student)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from listening import Listener
 
 from qgis_sslkd.core.errors import CancelledError, SettingError
 from qgis_sslkd.core.model_file import load_card, load_network
@@ -23,24 +24,6 @@ TINY = replace(
 )
 
 
-class StopsAfter:
-    """Asks to stop at the n-th progress; None never does."""
-
-    def __init__(self, steps=None):
-        self.left, self.said = steps, []
-
-    def progress(self, fraction, text):
-        if self.left is not None:
-            self.left -= 1
-            if self.left == 0:
-                raise CancelledError
-
-    def info(self, text):
-        self.said.append(text)
-
-    warning = info
-
-
 @pytest.fixture(scope="module")
 def train_scene(small_scene):
     raster, roads, area = small_scene
@@ -56,7 +39,7 @@ def train_scene(small_scene):
 @pytest.fixture(scope="module")
 def uninterrupted(train_scene, tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
-    scores = train_scene(folder, StopsAfter())
+    scores = train_scene(folder, Listener())
     return folder, scores
 
 
@@ -81,9 +64,9 @@ def test_a_run_leaves_the_student_and_a_report_that_needs_no_other_file(uninterr
 def test_a_run_that_was_stopped_goes_on_to_the_same_student(train_scene, uninterrupted, tmp_path, stop):
     checkpoints = tmp_path / "checkpoints"
     with pytest.raises(CancelledError):
-        train_scene(tmp_path, StopsAfter(stop), checkpoints=checkpoints)
+        train_scene(tmp_path, Listener(stop), checkpoints=checkpoints)
     assert not (tmp_path / "m.safetensors").exists()
-    reporter = StopsAfter()
+    reporter = Listener()
     scores = train_scene(tmp_path, reporter, checkpoints=checkpoints)
     assert any("Going on" in said for said in reporter.said)
     expected = weights(uninterrupted[0])
@@ -94,8 +77,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_student(train_scene, uninter
 
 def test_a_checkpoint_of_other_settings_is_not_gone_on_from(train_scene, tmp_path):
     with pytest.raises(CancelledError):
-        train_scene(tmp_path, StopsAfter(2), checkpoints=tmp_path)
-    reporter = StopsAfter(1)
+        train_scene(tmp_path, Listener(2), checkpoints=tmp_path)
+    reporter = Listener(1)
     with pytest.raises(CancelledError):
         train_scene(tmp_path, reporter, settings=replace(TINY, seed=1), checkpoints=tmp_path)
     assert not any("Going on" in said for said in reporter.said)
@@ -113,7 +96,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, damage):
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "sslkd"])
 def test_every_method_gives_a_model_and_a_report(train_scene, tmp_path, method):
-    scores = train_scene(tmp_path, StopsAfter(), replace(TINY, steps=2, validations=1), method=method)
+    scores = train_scene(tmp_path, Listener(), replace(TINY, steps=2, validations=1), method=method)
     card = load_card(tmp_path / "m.safetensors")
     assert card.network.architecture == ("segnet" if method.endswith("t2") else "deeplabv3plus")
     load_network(tmp_path / "m.safetensors", card)
@@ -123,5 +106,5 @@ def test_every_method_gives_a_model_and_a_report(train_scene, tmp_path, method):
 
 def test_three_teachers(train_scene, tmp_path):
     teachers = (*TINY.teachers, NetworkSpec("segformer", "mit_b0"))
-    train_scene(tmp_path, StopsAfter(), replace(TINY, teachers=teachers, steps=2, validations=1))
+    train_scene(tmp_path, Listener(), replace(TINY, teachers=teachers, steps=2, validations=1))
     assert "teacher 3" in (tmp_path / "r.html").read_text()

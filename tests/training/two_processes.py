@@ -13,6 +13,7 @@ import numpy as np
 import rasterio
 import shapely
 import torch
+from listening import Listener
 from rasterio.transform import from_origin
 from torch import nn
 
@@ -21,7 +22,7 @@ from qgis_sslkd.core.distributed import process_group, rank
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.networks import build_network
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
-from qgis_sslkd.core.trainers import CrossModelTrainer, Distillation, StudentTrainer
+from qgis_sslkd.core.trainers import CrossModelTrainer, CrossSupervision, Distillation, StudentTrainer
 from qgis_sslkd.training import checkpoints, fit
 from qgis_sslkd.training.checkpoints import Checkpoints
 from qgis_sslkd.training.data import prepare
@@ -32,19 +33,6 @@ CPU = torch.device("cpu")
 SPEC = NetworkSpec("segnet", "vgg11", width=0.0625)
 SETTINGS = replace(PRESETS["quick"], steps=4, tile=64, validations=1, optimiser="sgd", learning_rate=0.05)
 SIDE = 256
-
-
-class Listener:
-    def __init__(self):
-        self.said = []
-
-    def progress(self, fraction, text):
-        pass
-
-    def info(self, text):
-        self.said.append(text)
-
-    warning = info
 
 
 def network(seed):
@@ -92,7 +80,9 @@ def main(folder, batch):
         settings = replace(SETTINGS, batch=batch)
         run = Run(data(folder, reader), settings, CPU, reader, listener, Checkpoints(folder, "same"))
         teachers = {f"teacher {k}": network(k) for k in (1, 2)}
-        first = run.fit(CrossModelTrainer(teachers, warm_up=0.25), Stage("teachers", 1, "teachers", 0.0, 0.5))
+        first = run.fit(
+            CrossModelTrainer(teachers, CrossSupervision(warm_up=0.25)), Stage("teachers", 1, "teachers", 0.0, 0.5)
+        )
         student = network(3)
         trainer = StudentTrainer(student, teachers, Distillation(warm_up=0.25))
         second = run.fit(trainer, Stage("student", 2, "student", 0.5, 1.0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from torch import nn
 
@@ -20,7 +20,7 @@ def train_teachers(run: Run, text: str, share: tuple[float, float]) -> Trained:
     """All teachers, from the labels and from each other: step 1 of SSLKD, called so, within a share of the run."""
     settings = run.settings.of_teachers()
     teachers = {f"teacher {k}": run.build(spec, k) for k, spec in enumerate(settings.teachers, start=1)}
-    trainer = CrossModelTrainer(teachers, **asdict(settings.cross))
+    trainer = CrossModelTrainer(teachers, settings.cross)
     stage = Stage("teachers", 1, text, *share)
     return fit_all(replace(run, settings=settings), trainer, "teacher 1", settings.teachers[0], stage)
 
@@ -50,5 +50,5 @@ def train_cps(run: Run) -> Trained:
 
 
 def _train_student(run: Run, networks: Mapping[str, nn.Module], name: str) -> Trained:
-    trainer = CrossModelTrainer(networks, **asdict(run.settings.cross))
+    trainer = CrossModelTrainer(networks, run.settings.cross)
     return fit_all(run, trainer, "student", run.settings.student, Stage(name, 2, "student and peer", *ALL))
