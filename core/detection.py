@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.windows import Window
 
 from .ahead import map_ahead
-from .rasters import Images, Mask, Normalisation, RasterInfo, RasterReader
+from .grids import Grid, Strip
+from .rasters import Images, Mask, Normalisation, RasterReader
 from .reporting import Reporter
 from .windows import Tiling, blend_weights, tile_starts
 
-__all__ = ["Predictor", "Strip", "slide"]
+__all__ = ["Predictor", "averaged_over_flips", "slide"]
 
 Predictor = Callable[[Images], Images]
 """From normalised images `(B, C, H, W)` to the probability of road `(B, H, W)`."""
@@ -24,70 +25,65 @@ _READING_THREADS = 2
 
 
 @dataclass(frozen=True)
-class Strip:
-    """Finished rows of the result.
-
-    Attributes:
-        probability: of road, `(h, W)` float32.
-        valid: `(h, W)` bool; elsewhere the raster holds no data.
-    """
-
-    probability: npt.NDArray[np.float32]
-    valid: Mask
-
-
-@dataclass(frozen=True)
 class _Tile:
     row: int
     column: int
     images: Images
-    valid: Mask
+    wanted: Mask
 
 
 def slide(
-    raster: RasterInfo,
-    window: Window,
-    normalisation: Normalisation,
-    predict: Predictor,
-    tiling: Tiling,
-    reporter: Reporter,
+    grid: Grid, normalisation: Normalisation, predict: Predictor, tiling: Tiling, reporter: Reporter
 ) -> Iterator[Strip]:
-    """Yields the probability of road in a window of a raster, from its first row to its last.
+    """Yields the probability of road in the pixels of a grid, from its first row to its last.
 
-    Overlapping tiles are blended by a smooth weight. Tiles without a valid pixel are not computed.
+    Overlapping tiles are blended by a smooth weight. Tiles without a wanted pixel are not computed.
 
     Args:
-        raster: what is read.
-        window: in whole pixels, within the raster.
+        grid: what is looked at.
         normalisation: of the network.
         predict: the network.
-        tiling: how the window is cut.
+        tiling: how the grid is cut.
         reporter: hears of the progress, and may stop the work.
     """
-    blender = _Blender(window.height, window.width, tiling)
+    blender = _Blender(*grid.shape, tiling)
     with RasterReader() as reader:
 
-        def read(place: tuple[int, int]) -> _Tile:
+        def read(place: tuple[int, int]) -> _Tile | None:
             row, column = place
-            where = Window(
-                window.col_off + blender.columns[column], window.row_off + blender.rows[row], tiling.tile, tiling.tile
-            )
-            pixels, valid = reader.read(raster, where, (tiling.tile, tiling.tile))
-            return _Tile(row, column, normalisation.apply(pixels, valid), valid)
+            sight = grid.read(reader, blender.rows[row], blender.columns[column], tiling.tile)
+            if sight is None or not sight.wanted.any():
+                return None
+            return _Tile(row, column, normalisation.apply(sight.pixels, sight.valid), sight.wanted)
 
-        places = [(row, column) for row in range(len(blender.rows)) for column in range(len(blender.columns))]
+        places = list(product(range(len(blender.rows)), range(len(blender.columns))))
         with closing(map_ahead(read, places, _READING_THREADS, ahead=2 * tiling.batch)) as tiles:
             pending: list[_Tile] = []
-            for done, tile in enumerate(tiles, start=1):
-                ends_row = tile.column == len(blender.columns) - 1
-                if tile.valid.any():
+            for done, ((row, column), tile) in enumerate(zip(places, tiles, strict=True), start=1):
+                ends_row = column == len(blender.columns) - 1
+                if tile:
                     pending.append(tile)
                 if pending and (ends_row or len(pending) == tiling.batch):
                     _predict_into(blender, pending, predict)
                     pending = []
                 reporter.progress(done / len(places), f"tile {done} of {len(places)}")
                 if ends_row:
-                    yield blender.finish(tile.row)
+                    yield blender.finish(row)
+
+
+def averaged_over_flips(predict: Predictor) -> Predictor:
+    """A predictor that answers with the mean over the eight flips and right-angle turns of square images."""
+
+    def predict_averaged(images: Images) -> Images:
+        total = np.zeros((len(images), *images.shape[2:]), dtype=np.float32)
+        for turns, flipped in product(range(4), (False, True)):
+            seen = np.rot90(images, turns, axes=(2, 3))
+            found = predict(np.ascontiguousarray(seen[..., ::-1] if flipped else seen))
+            total += np.rot90(found[..., ::-1] if flipped else found, -turns, axes=(1, 2))
+        total /= 8
+        return total
+
+    return predict_averaged
 
 
 def _predict_into(blender: _Blender, tiles: list[_Tile], predict: Predictor) -> None:
@@ -113,7 +109,7 @@ class _Blender:
         start = self.columns[tile.column]
         weight = self._down[tile.row][:, None] * self._across[tile.column]
         self._sum[:, start : start + self._tile] += weight * probability
-        self._valid[:, start : start + self._tile] |= tile.valid
+        self._valid[:, start : start + self._tile] |= tile.wanted
 
     def finish(self, row: int) -> Strip:
         """The rows that no tile below this row of tiles touches; those below move up."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
@@ -10,25 +12,39 @@ import numpy as np
 import numpy.typing as npt
 import pyogrio
 import rasterio
+import rasterio.shutil
 import shapely
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from .errors import SettingError
+from .errors import RasterError, SettingError
 from .rasters import RasterInfo
 
-__all__ = ["PROBABILITY_NODATA", "SURFACE_NODATA", "FeatureWriter", "StripWriter", "check_vector_output"]
+__all__ = [
+    "PROBABILITY_NODATA",
+    "SURFACE_NODATA",
+    "FeatureWriter",
+    "StripWriter",
+    "check_vector_output",
+    "optimise_for_cloud",
+]
 
 SURFACE_NODATA = 255
 PROBABILITY_NODATA = -1.0
 _FORMATS = (".gpkg", ".shp", ".geojson", ".fgb")
 _BLOCK = 512
 _SMALLEST_OVERVIEW = 256
+_WRITES_AHEAD = 2
+_NOT_WHOLE = "The raster {} could not be written whole; make room on the disk and start again."
 
 
 class StripWriter:
     """Writes a one-band GeoTIFF from top to bottom, whole rows of blocks at a time, with overviews at the end.
+
+    A thread of its own writes while the next rows are made. Leaving the context raises a RasterError if the raster
+    could not be written whole.
 
     Args:
         path: where to write.
@@ -60,7 +76,9 @@ class StripWriter:
             num_threads="all_cpus",
             bigtiff="if_safer",
         )
-        self._written = 0
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: deque[Future[None]] = deque()
+        self._handed_over = 0
         self._waiting: list[npt.NDArray[np.generic]] = []
 
     def __enter__(self) -> StripWriter:
@@ -69,29 +87,41 @@ class StripWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        try:
+            if kind is None:
+                self._hand_over(sum(len(rows) for rows in self._waiting))
+                self._await(0)
+        finally:
+            self._thread.shutdown(wait=True, cancel_futures=True)
+            self._dataset.close()
         if kind is None:
-            self._write(sum(len(rows) for rows in self._waiting))
-        self._dataset.close()
-        if kind is None:
-            self._add_overviews()
+            _check_whole(self._path, self._add_overviews())
 
     def append(self, rows: npt.NDArray[np.generic]) -> None:
-        """Adds the next rows `(h, W)`."""
+        """Adds the next rows `(h, W)`; what went wrong with earlier ones is raised here."""
         self._waiting.append(rows)
         waiting = sum(len(rows) for rows in self._waiting)
         # A compressed block that is written twice would leave its first copy as dead space in the file.
         if waiting >= _BLOCK:
-            self._write(waiting // _BLOCK * _BLOCK)
+            self._hand_over(waiting // _BLOCK * _BLOCK)
 
-    def _write(self, height: int) -> None:
-        rows = np.concatenate(self._waiting) if self._waiting else np.zeros((0, self._dataset.width))
-        if height:
-            window = Window(0, self._written, self._dataset.width, height)
-            self._dataset.write(rows[:height], 1, window=window)
-        self._written += height
+    def _hand_over(self, height: int) -> None:
+        """Has the thread write rows; a few may wait for it."""
+        if not height:
+            return
+        rows = np.concatenate(self._waiting)
         self._waiting = [rows[height:]]
+        window = Window(0, self._handed_over, self._dataset.width, height)
+        self._handed_over += height
+        self._writing.append(self._thread.submit(self._dataset.write, rows[:height], 1, window=window))
+        self._await(_WRITES_AHEAD)
 
-    def _add_overviews(self) -> None:
+    def _await(self, most: int) -> None:
+        while len(self._writing) > most:
+            self._writing.popleft().result()
+
+    def _add_overviews(self) -> int:
+        """Adds overviews down to a small one, and returns how many."""
         largest = max(self._dataset.width, self._dataset.height)
         factors: list[int] = []
         while largest / 2 ** len(factors) > _SMALLEST_OVERVIEW:
@@ -99,6 +129,23 @@ class StripWriter:
         if factors:
             with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"), rasterio.open(self._path, "r+") as dataset:
                 dataset.build_overviews(factors, Resampling.nearest)
+        return len(factors)
+
+
+def optimise_for_cloud(path: Path) -> None:
+    """Replaces a GeoTIFF that `StripWriter` wrote by a Cloud Optimised one.
+
+    Raises:
+        RasterError: if it cannot be written whole.
+    """
+    plain = path.with_name(f"{path.stem}-plain{path.suffix}")
+    path.rename(plain)
+    options = {"compress": "deflate", "level": 1, "predictor": "yes", "blocksize": _BLOCK, "bigtiff": "if_safer"}
+    with rasterio.open(plain) as dataset:
+        overviews = len(dataset.overviews(1))
+        rasterio.shutil.copy(dataset, path, driver="COG", num_threads="all_cpus", **options)
+    plain.unlink()
+    _check_whole(path, overviews)
 
 
 def check_vector_output(path: Path) -> None:
@@ -153,3 +200,23 @@ class FeatureWriter:
             # Older releases of GDAL, as in QGIS 3.22, warn of what came after this version of GeoPackage.
             dataset_options={"VERSION": "1.2"} if first and self._path.suffix.lower() == ".gpkg" else {},
         )
+
+
+def _check_whole(path: Path, overviews: int) -> None:
+    """Reads a raster back: GDAL, which writes behind, does not always tell of a disk that is full."""
+    try:
+        with rasterio.open(path) as dataset:
+            whole = len(dataset.overviews(1)) == overviews
+            _read_through(dataset)
+        for level in range(overviews):
+            with rasterio.open(path, overview_level=level) as dataset:
+                _read_through(dataset)
+    except RasterioError as error:
+        raise RasterError(_NOT_WHOLE.format(path.name)) from error
+    if not whole:
+        raise RasterError(_NOT_WHOLE.format(path.name))
+
+
+def _read_through(dataset: rasterio.DatasetReader) -> None:
+    for _, window in dataset.block_windows(1):
+        dataset.read(1, window=window)

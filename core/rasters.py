@@ -42,6 +42,7 @@ class RasterInfo:
         dtype: NumPy's name of the bands' type.
         masked: whether nodata, alpha or a mask can make a pixel invalid.
         gsd: ground sampling distance in metres.
+        nodata: a value that counts as nodata besides what the file declares; or None.
     """
 
     path: str
@@ -53,6 +54,7 @@ class RasterInfo:
     dtype: str
     masked: bool
     gsd: float
+    nodata: float | None = None
 
     @property
     def name(self) -> str:
@@ -60,11 +62,17 @@ class RasterInfo:
         return Path(self.path).name
 
 
-def inspect_raster(path: str) -> RasterInfo:
+def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = None) -> RasterInfo:
     """Opens a raster, checks that it can be read to its end, and tells what it is.
 
+    Args:
+        path: where GDAL finds it.
+        bands: 1-based indexes of the bands to read, in this order; empty for all but alpha. A band that is
+            named here is imagery, even if the file calls it alpha.
+        nodata: a value that counts as nodata besides what the file declares.
+
     Raises:
-        RasterError: if it cannot be opened or read to its end, has no CRS, or holds no imagery.
+        RasterError: if it cannot be opened or read to its end, has no CRS or not those bands, or holds no imagery.
     """
     try:
         with rasterio.open(path) as dataset:
@@ -73,13 +81,7 @@ def inspect_raster(path: str) -> RasterInfo:
                     f"The raster {path} has no coordinate reference system; "
                     "assign one (in QGIS: Raster > Projections > Assign Projection)."
                 )
-            bands = tuple(
-                index
-                for index, colour in zip(dataset.indexes, dataset.colorinterp, strict=True)
-                if colour != ColorInterp.alpha
-            )
-            if not bands or np.iscomplexobj(np.zeros(0, dataset.dtypes[0])):
-                raise RasterError(f"The raster {path} holds no imagery bands.")
+            chosen = _imagery_bands(dataset, bands)
             # A file that was cut short fails at its last block.
             dataset.read(window=Window(dataset.width - 1, dataset.height - 1, 1, 1))
             return RasterInfo(
@@ -88,10 +90,11 @@ def inspect_raster(path: str) -> RasterInfo:
                 height=dataset.height,
                 crs=dataset.crs,
                 transform=dataset.transform,
-                bands=bands,
-                dtype=dataset.dtypes[bands[0] - 1],
-                masked=any(MaskFlags.all_valid not in flags for flags in dataset.mask_flag_enums),
+                bands=chosen,
+                dtype=dataset.dtypes[chosen[0] - 1],
+                masked=nodata is not None or any(MaskFlags.all_valid not in flags for flags in dataset.mask_flag_enums),
                 gsd=ground_sampling_distance(dataset.crs, dataset.transform, dataset.width, dataset.height),
+                nodata=nodata,
             )
     except RasterioError as error:
         raise RasterError(f"The raster {path} cannot be read: it is missing, damaged or no raster.") from error
@@ -100,6 +103,18 @@ def inspect_raster(path: str) -> RasterInfo:
             f"The coordinate reference system of the raster {path} has no place on the Earth; assign one that has "
             "(in QGIS: Raster > Projections > Assign Projection)."
         ) from error
+
+
+def _imagery_bands(dataset: rasterio.DatasetReader, wanted: Sequence[int]) -> tuple[int, ...]:
+    if absent := set(wanted) - set(dataset.indexes):
+        raise RasterError(f"The raster {dataset.name} has no band {min(absent)}; its bands are 1 to {dataset.count}.")
+    if len(set(wanted)) < len(wanted):
+        raise RasterError(f"A band is named twice in {', '.join(map(str, wanted))}; name each band once.")
+    colours = zip(dataset.indexes, dataset.colorinterp, strict=True)
+    bands = tuple(wanted) or tuple(index for index, colour in colours if colour != ColorInterp.alpha)
+    if not bands or any(np.iscomplexobj(np.zeros(0, dataset.dtypes[band - 1])) for band in bands):
+        raise RasterError(f"The raster {dataset.name} holds no imagery bands.")
+    return bands
 
 
 class RasterReader:
@@ -145,17 +160,28 @@ class RasterReader:
         margins = ((top, shape[0] - top - height), (left, shape[1] - left - width))
         return np.pad(pixels, ((0, 0), *margins), mode="symmetric"), np.pad(valid, margins, mode="symmetric")
 
+    def read_validity(self, raster: RasterInfo, window: Window) -> Mask:
+        """Validity `(H, W)` of a window within the raster; its pixels are read only where it takes them.
+
+        Raises:
+            RasterError: if the raster cannot be read there.
+        """
+        shape = (window.height, window.width)
+        if not raster.masked and np.dtype(raster.dtype).kind != "f":
+            return np.ones(shape, dtype=bool)
+        return self.read(raster, window, shape)[1]
+
     def _read_inside(self, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> tuple[Pixels, Mask]:
         dataset = self._handle(raster.path)
+        where = {"indexes": list(raster.bands), "window": window, "out_shape": (len(raster.bands), *shape)}
         shrinks = shape[0] < window.height
         try:
-            pixels = dataset.read(
-                list(raster.bands),
-                window=window,
-                out_shape=(len(raster.bands), *shape),
-                resampling=Resampling.average if shrinks else Resampling.bilinear,
-            )
-            valid = _validity(dataset, raster, window, shape) if raster.masked else np.ones(shape, dtype=bool)
+            pixels = dataset.read(**where, resampling=Resampling.average if shrinks else Resampling.bilinear)
+            valid = np.ones(shape, dtype=bool)
+            if raster.masked:
+                exact = shape == (window.height, window.width)
+                values = pixels if exact else dataset.read(**where, resampling=Resampling.nearest)
+                valid = _mask(dataset, raster, window, shape) & _has_data(dataset, raster, values)
         except RasterioError as error:
             raise RasterError(
                 f"The raster {raster.path} cannot be read at column {window.col_off:.0f}, "
@@ -186,19 +212,43 @@ class RasterReader:
         dataset.close()
 
 
-def _validity(dataset: rasterio.DatasetReader, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> Mask:
-    """Where alpha or a mask says so; with a nodata value, where any band holds another."""
+def _mask(dataset: rasterio.DatasetReader, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> Mask:
+    """Where alpha or a mask says so; everywhere without one."""
     # dataset.dataset_mask() will not do: it takes the fourth band of red, green, blue and near infrared for alpha.
     where = {"window": window, "resampling": Resampling.nearest}
-    if ColorInterp.alpha in dataset.colorinterp:
-        alpha = dataset.colorinterp.index(ColorInterp.alpha) + 1
+    if alpha := _alpha_band(dataset, raster):
         valid: Mask = dataset.read(alpha, out_shape=shape, **where) > 0
         return valid
-    one_for_all = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
-    bands = raster.bands[:1] if one_for_all else raster.bands
-    masks = dataset.read_masks(list(bands), out_shape=(len(bands), *shape), **where)
-    valid = (masks > 0).any(axis=0)
+    bands = [band for band in raster.bands if _is_masked(dataset.mask_flag_enums[band - 1])]
+    if not bands:
+        return np.ones(shape, dtype=bool)
+    if MaskFlags.per_dataset in dataset.mask_flag_enums[bands[0] - 1]:
+        bands = bands[:1]
+    valid = (dataset.read_masks(bands, out_shape=(len(bands), *shape), **where) > 0).any(axis=0)
     return valid
+
+
+def _has_data(dataset: rasterio.DatasetReader, raster: RasterInfo, values: Pixels) -> Mask:
+    """Where any band `(C, H, W)` holds another value than its nodata, the declared one and the given one."""
+    valid = np.ones(values.shape[1:], dtype=bool)
+    if raster.nodata is not None:
+        valid &= (values != raster.nodata).any(axis=0)
+    flags = [dataset.mask_flag_enums[band - 1] for band in raster.bands]
+    if all(each == [MaskFlags.nodata] for each in flags) and not _alpha_band(dataset, raster):
+        declared = [dataset.nodatavals[band - 1] for band in raster.bands]
+        valid &= np.any([layer != value for layer, value in zip(values, declared, strict=True)], axis=0)
+    return valid
+
+
+def _alpha_band(dataset: rasterio.DatasetReader, raster: RasterInfo) -> int | None:
+    """The band of transparency; none where it is read as imagery."""
+    colours = zip(dataset.indexes, dataset.colorinterp, strict=True)
+    return next((band for band, colour in colours if colour == ColorInterp.alpha and band not in raster.bands), None)
+
+
+def _is_masked(flags: Sequence[MaskFlags]) -> bool:
+    """Whether a mask beside the values decides, one that was made for it."""
+    return MaskFlags.all_valid not in flags and MaskFlags.alpha not in flags and flags != [MaskFlags.nodata]
 
 
 @dataclass(frozen=True)

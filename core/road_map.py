@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,9 @@ from .centre_lines import write_centre_lines
 from .detection import Predictor, slide
 from .errors import RasterError, SettingError
 from .files import check_writable, written_whole
+from .grids import Grid, Scene, Strip
 from .model_file import ModelCard
-from .outputs import PROBABILITY_NODATA, SURFACE_NODATA, StripWriter, check_vector_output
+from .outputs import PROBABILITY_NODATA, SURFACE_NODATA, StripWriter, check_vector_output, optimise_for_cloud
 from .rasters import RasterInfo
 from .reporting import PartOfJob, Reporter
 from .vectors import VectorSettings, write_outlines
@@ -76,6 +78,7 @@ class RoadMapFiles:
         surface: raster of 1 road, 0 background, 255 nodata.
         probability: raster of the probability of road, -1 nodata; or None.
         vectors: of the roads.
+        cog: whether the rasters are Cloud Optimised GeoTIFFs.
 
     Raises:
         SettingError: if a file cannot be written.
@@ -84,6 +87,7 @@ class RoadMapFiles:
     surface: Path
     probability: Path | None = None
     vectors: VectorFiles = VectorFiles()
+    cog: bool = False
 
     def __post_init__(self) -> None:
         rasters = (path for path in (self.surface, self.probability) if path is not None)
@@ -123,7 +127,7 @@ def check_model_fits(card: ModelCard, raster: RasterInfo) -> list[str]:
     if bands != card.network.in_channels:
         raise RasterError(
             f"The raster {raster.name} has {bands} bands, but the model learned from {card.network.in_channels}; "
-            "choose a raster with the same bands, or train a model on such rasters."
+            "choose the bands that it learned from, or train a model on such rasters."
         )
     warnings = []
     if raster.dtype != card.dtype:
@@ -134,7 +138,7 @@ def check_model_fits(card: ModelCard, raster: RasterInfo) -> list[str]:
     if not 0.5 <= raster.gsd / card.gsd <= 2:
         warnings.append(
             f"The pixels of {raster.name} are {raster.gsd:.2f} m wide, but the model learned at {card.gsd:.2f} m: "
-            "roads look much larger or smaller to it."
+            "even at the same scale, roads look different to it."
         )
     return warnings
 
@@ -163,16 +167,26 @@ def window_of_extent(raster: RasterInfo, extent: tuple[float, float, float, floa
 
 
 def make_road_map(
-    raster: RasterInfo,
-    window: Window,
+    grid: Grid,
     card: ModelCard,
     predict: Predictor,
     tiling: Tiling,
     settings: RoadMapSettings,
     files: RoadMapFiles,
     reporter: Reporter,
+    crs: CRS | None = None,
 ) -> None:
-    """Detects roads in a window of a raster; all the files appear at the end, or none.
+    """Detects roads in a scene; all the files appear at the end, or none.
+
+    Args:
+        grid: the pixels that the network sees; the results have those of the raster.
+        card: of the network.
+        predict: the network.
+        tiling: how the grid is cut.
+        settings: what is road.
+        files: where to write.
+        reporter: hears of the progress.
+        crs: of the vectors; None for the raster's.
 
     Raises:
         RasterError: if the raster cannot be read.
@@ -181,19 +195,14 @@ def make_road_map(
     with ExitStack() as outputs:
         surface_file = outputs.enter_context(written_whole(files.surface))
         probability_file = files.probability and outputs.enter_context(written_whole(files.probability))
-        with ExitStack() as writers:
-            surface = writers.enter_context(StripWriter(surface_file, raster, window, "uint8", SURFACE_NODATA))
-            probability = probability_file and writers.enter_context(
-                StripWriter(probability_file, raster, window, "float32", PROBABILITY_NODATA)
-            )
-            share = PartOfJob(reporter, 0, _DETECTION_SHARE if files.vectors.paths else 1)
-            for strip in slide(raster, window, card.normalisation, predict, tiling, share):
-                road = is_road(strip.probability, settings.threshold).astype(np.uint8)
-                surface.append(np.where(strip.valid, road, np.uint8(SURFACE_NODATA)))
-                if probability:
-                    probability.append(np.where(strip.valid, strip.probability, np.float32(PROBABILITY_NODATA)))
+        share = PartOfJob(reporter, 0, _DETECTION_SHARE if files.vectors.paths else 1)
+        strips = grid.to_raster(slide(grid, card.normalisation, predict, tiling, share))
+        _write_strips(strips, grid.scene, settings.threshold, surface_file, probability_file)
         rest = PartOfJob(reporter, _DETECTION_SHARE, 1)
-        write_vectors(surface_file, probability_file, files.vectors, settings.vectors, rest)
+        write_vectors(surface_file, probability_file, files.vectors, settings.vectors, rest, crs)
+        for raster in (surface_file, probability_file) if files.cog else ():
+            if raster:
+                optimise_for_cloud(raster)
 
 
 def is_road(probability: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.bool_]:
@@ -235,3 +244,18 @@ def write_vectors(
             file = outputs.enter_context(written_whole(files.centre_lines))
             count = write_centre_lines(surface, file, settings, PartOfJob(reporter, share, 1), crs)
             reporter.info(f"{count} centre lines.")
+
+
+def _write_strips(
+    strips: Iterator[Strip], scene: Scene, threshold: float, surface_file: Path, probability_file: Path | None
+) -> None:
+    with ExitStack() as writers:
+        surface = writers.enter_context(StripWriter(surface_file, scene.raster, scene.window, "uint8", SURFACE_NODATA))
+        probability = probability_file and writers.enter_context(
+            StripWriter(probability_file, scene.raster, scene.window, "float32", PROBABILITY_NODATA)
+        )
+        for strip in strips:
+            road = is_road(strip.probability, threshold).astype(np.uint8)
+            surface.append(np.where(strip.valid, road, np.uint8(SURFACE_NODATA)))
+            if probability:
+                probability.append(np.where(strip.valid, strip.probability, np.float32(PROBABILITY_NODATA)))

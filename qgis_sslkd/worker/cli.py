@@ -41,6 +41,13 @@ Area = Annotated[
 ]
 Outlines = Annotated[Path | None, typer.Option(help="Vector file of the roads' outlines to write.")]
 CentreLines = Annotated[Path | None, typer.Option(help="Vector file of the roads' centre lines to write.")]
+VectorCrs = Annotated[
+    str | None, typer.Option(help="CRS of the vectors, such as EPSG:25832; without it, the raster's.")
+]
+Bands = Annotated[
+    list[int],
+    typer.Option(help="Number of a band to read, from 1; given once for each. Without it, all bands but alpha."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -56,6 +63,7 @@ def train(
         list[str],
         typer.Option(help="Raster without labels. May be given again; without it, what lies outside of the area."),
     ] = [],  # noqa: B006
+    bands: Bands = [],  # noqa: B006
     method: Annotated[
         str,
         typer.Option(
@@ -92,18 +100,49 @@ def train(
 
 @app.command()
 def detect(
-    raster: Annotated[str, typer.Option(help="Raster to find roads in.")],
+    raster: Annotated[list[str], typer.Option(help="Raster to find roads in. With --folder, may be given again.")],
     model: Annotated[Path, typer.Option(help="Model file that `sslkd train` wrote.")],
-    surface: Annotated[Path, typer.Option(help="Raster to write: 1 road, 0 background, 255 nodata (.tif).")],
+    surface: Annotated[
+        Path | None, typer.Option(help="Raster to write: 1 road, 0 background, 255 nodata (.tif).")
+    ] = None,
     probability: Annotated[
         Path | None, typer.Option(help="Raster of the probability of road to write, -1 nodata (.tif).")
     ] = None,
     outlines: Outlines = None,
     centre_lines: CentreLines = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to write to instead: RASTER-surface.tif and, by --product, RASTER-outlines.gpkg, ..."
+        ),
+    ] = None,
+    products: Annotated[
+        list[str],
+        typer.Option(
+            "--product",
+            help="What else to write to the folder: probability, outlines or centre-lines. May be given again.",
+        ),
+    ] = [],  # noqa: B006
+    cog: Annotated[bool, typer.Option(help="Write rasters as Cloud Optimised GeoTIFFs.")] = False,
+    crs: VectorCrs = None,
+    bands: Bands = [],  # noqa: B006
+    nodata: Annotated[
+        float | None, typer.Option(help="A value that counts as nodata besides what the raster declares.")
+    ] = None,
+    area: Annotated[
+        list[str],
+        typer.Option(help="Vector file of polygons to find roads in; outside is nodata. May be given again."),
+    ] = [],  # noqa: B006
     extent: Annotated[
         tuple[float, float, float, float] | None,
         typer.Option(help="Least x, least y, largest x, largest y in the raster's CRS; without it, all of it."),
     ] = None,
+    resample: Annotated[
+        bool, typer.Option(help="Show the raster to the model at the pixel size that it learned from.")
+    ] = True,
+    flips: Annotated[
+        bool, typer.Option(help="Take the mean over the eight flips and turns: better, in eight times the time.")
+    ] = False,
     threshold: Annotated[float, typer.Option(help="From this probability on a pixel is road.")] = 0.5,
     least_area: Annotated[float, typer.Option(help="Smaller outlines are left out, in square metres.")] = 20.0,
     simplify: Annotated[float, typer.Option(help="Tolerance of the outlines in metres; 0 keeps pixel edges.")] = 0.5,
@@ -114,7 +153,7 @@ def detect(
     batch: Annotated[int | None, typer.Option(help="Tiles in one forward pass; usually 1, on a GPU 8.")] = None,
     device: Device = "auto",
 ) -> None:
-    """Find the roads in a raster with a trained student."""
+    """Find the roads in a raster, or in several, with a trained student."""
     _run(DetectJob, locals())
 
 
@@ -129,9 +168,7 @@ def vectorise(
     simplify: Annotated[float, typer.Option(help="Tolerance of the vectors in metres; 0 keeps pixel edges.")] = 0.5,
     smooth: Annotated[float, typer.Option(help="So far from a corner, in metres, it is rounded off.")] = 2.0,
     bridge: Annotated[float, typer.Option(help="Gaps of centre lines up to so many metres are bridged.")] = 15.0,
-    crs: Annotated[
-        str | None, typer.Option(help="CRS of the vectors, such as EPSG:25832; without it, the raster's.")
-    ] = None,
+    crs: VectorCrs = None,
 ) -> None:
     """Make outlines and centre lines for a map from a raster of roads; no model is needed."""
     _run(VectoriseJob, locals())
@@ -212,7 +249,8 @@ def _run(kind: type[AnyJob], options: dict[str, Any]) -> None:
         console.print("sslkd: cancelled; nothing was written.", markup=False)
         sys.exit(_CANCELLED)
     for name, value in outputs.items() if talks else ():
-        print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
+        for each in value if isinstance(value, list) else [value]:
+            print(f"{name}: {each:.4f}" if isinstance(each, float) else f"{name}: {each}")
 
 
 def _parsed(kind: type[AnyJob], options: dict[str, Any]) -> AnyJob:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..core.errors import SettingError
 from ..core.validation import explain
@@ -16,10 +16,15 @@ __all__ = [
     "DetectJob",
     "EvaluateJob",
     "Job",
+    "Product",
     "TrainJob",
     "VectoriseJob",
     "parse_job",
 ]
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
 
 class _Job(BaseModel):
@@ -35,6 +40,7 @@ class TrainJob(_Job):
         road_width: full width of roads drawn as lines, in metres.
         area: vector files of where all roads were drawn; empty for the whole of the rasters.
         unlabelled: further rasters; empty for what lies outside of the area.
+        bands: 1-based indexes of the bands to learn from, of each raster; empty for all but alpha.
         method: how to train; `sslkd`, or one of those that it is compared with.
         preset: sizes of the networks and of the training.
         student: the student's network as architecture/encoder; None for the preset's.
@@ -57,6 +63,7 @@ class TrainJob(_Job):
     road_width: Annotated[float, Field(gt=0)] = 6.0
     area: list[str] = []
     unlabelled: list[str] = []
+    bands: list[int] = []
     method: str = "sslkd"
     preset: Literal["paper", "balanced", "quick"] = "balanced"
     student: str | None = None
@@ -73,41 +80,65 @@ class TrainJob(_Job):
     checkpoints: Path | None = None
 
 
+Product = Literal["probability", "outlines", "centre-lines"]
+
+
 class DetectJob(_Job):
-    """Detect roads in a raster.
+    """Detect roads in a raster, or in several, one after the other.
+
+    Of one raster, each file to write is named; of several, a folder, where the files get their names from the
+    rasters: `folder/<name of the raster>-surface.tif`, `-probability.tif`, `-outlines.gpkg`, `-centre-lines.gpkg`.
 
     Attributes:
-        raster: the raster.
+        raster: one raster, or a list of rasters.
         model: a model file.
+        bands: 1-based indexes of the bands that the model learned from; empty for all but alpha.
+        nodata: a value that counts as nodata besides what the rasters declare.
+        area: vector files of polygons; outside of them nothing is computed. Empty for everywhere.
         extent: least x, least y, largest x, largest y in the raster's CRS; None for the whole raster.
+        resample: whether the model sees the rasters at the ground sampling distance that it learned at.
+        flips: whether to take the mean over the eight flips and right-angle turns, in eight times the time.
         threshold: from this probability on a pixel is road.
         least_area: smaller outlines are left out, in square metres.
         simplify: tolerance of the outlines' simplification, in metres; 0 keeps the pixels' edges.
+        crs: coordinate reference system of the vectors; None for the raster's.
         tile: side of a tile in pixels, a multiple of 32; None for 512.
         overlap: pixels that neighbouring tiles share at least; None for a quarter of the tile.
         batch: tiles in one forward pass; None for 1 on the CPU and 8 on a GPU.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        surface: raster of roads to write.
-        probability: raster of probabilities to write, if any.
-        outlines: vector file of outlines to write, if any.
-        centre_lines: vector file of centre lines to write, if any.
+        surface: raster of roads to write, of one raster.
+        probability: raster of probabilities to write, if any, of one raster.
+        outlines: vector file of outlines to write, if any, of one raster.
+        centre_lines: vector file of centre lines to write, if any, of one raster.
+        folder: where to write the files of one raster or several.
+        products: what to write to the folder besides the surface.
+        cog: whether the rasters that are written are Cloud Optimised GeoTIFFs.
     """
 
     kind: Literal["detect"] = "detect"
-    raster: str
+    raster: Annotated[list[str], Field(min_length=1), BeforeValidator(_as_list)]
     model: Path
+    bands: list[int] = []
+    nodata: float | None = None
+    area: list[str] = []
     extent: tuple[float, float, float, float] | None = None
+    resample: bool = True
+    flips: bool = False
     threshold: float = 0.5
     least_area: float = 20.0
     simplify: float = 0.5
+    crs: str | None = None
     tile: int | None = None
     overlap: int | None = None
     batch: int | None = None
     device: str = "auto"
-    surface: Path
+    surface: Path | None = None
     probability: Path | None = None
     outlines: Path | None = None
     centre_lines: Path | None = None
+    folder: Path | None = None
+    products: list[Product] = []
+    cog: bool = False
 
 
 class VectoriseJob(_Job):

@@ -15,8 +15,9 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 from torch import nn
 
-from qgis_sslkd.core.detection import slide
+from qgis_sslkd.core.detection import averaged_over_flips, slide
 from qgis_sslkd.core.errors import CancelledError, RasterError
+from qgis_sslkd.core.grids import OwnGrid, Scene
 from qgis_sslkd.core.inference import predictor
 from qgis_sslkd.core.rasters import Normalisation, inspect_raster
 from qgis_sslkd.core.windows import Tiling
@@ -71,7 +72,7 @@ def detect(raster, predict, tiling, window=None, normalisation=None, reporter=No
     """The probability and the validity of all strips, one below the other."""
     window = window or Window(0, 0, raster.width, raster.height)
     normalisation = normalisation or Normalisation((0.0,) * len(raster.bands), (1.0,) * len(raster.bands))
-    strips = list(slide(raster, window, normalisation, predict, tiling, reporter or Silent()))
+    strips = list(slide(OwnGrid(Scene(raster, window)), normalisation, predict, tiling, reporter or Silent()))
     return np.concatenate([s.probability for s in strips]), np.concatenate([s.valid for s in strips])
 
 
@@ -156,7 +157,8 @@ def test_a_raster_of_3200_by_4000_is_exactly_88_tiles():
         return images[:, 0]
 
     with in_memory(np.zeros((1, 3200, 4000), np.uint8)) as raster:
-        for _ in slide(raster, Window(0, 0, 4000, 3200), AS_IT_IS, count, Tiling(512, 128, 3), Silent()):
+        grid = OwnGrid(Scene(raster, Window(0, 0, 4000, 3200)))
+        for _ in slide(grid, AS_IT_IS, count, Tiling(512, 128, 3), Silent()):
             pass
     assert sum(seen) == 88
 
@@ -173,7 +175,8 @@ def test_the_batch_changes_nothing(batch):
 def test_strips_come_one_by_one_and_are_no_higher_than_a_tile():
     with in_memory(np.zeros((1, 500, 40), np.uint8)) as raster:
         predict = Recorder(first_band)
-        strips = slide(raster, Window(0, 0, 40, 500), AS_IT_IS, predict, Tiling(64, 16, 1), Silent())
+        grid = OwnGrid(Scene(raster, Window(0, 0, 40, 500)))
+        strips = slide(grid, AS_IT_IS, predict, Tiling(64, 16, 1), Silent())
         first = next(strips)
         assert len(first.probability) <= 64
         assert len(predict.batches) == 1
@@ -284,6 +287,57 @@ def test_damage_in_the_file_is_an_error_that_names_it(make_raster):
     path.write_bytes(content)
     with pytest.raises(RasterError, match=r"torn\.tif cannot be read at column"):
         detect(inspect_raster(str(path)), first_band, Tiling(32, 0, 1))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_the_threads_change_nothing(monkeypatch, threads):
+    pixels = np.random.default_rng(0).random((1, 150, 170)).astype(np.float32)
+    with in_memory(pixels) as raster:
+        before, _ = detect(raster, lambda images: images[:, 0] ** 2, Tiling(64, 20, 2))
+        monkeypatch.setattr("qgis_sslkd.core.detection._READING_THREADS", threads)
+        after, _ = detect(raster, lambda images: images[:, 0] ** 2, Tiling(64, 20, 2))
+    np.testing.assert_array_equal(before, after)
+
+
+LAYOUTS = {
+    "strips": {},
+    "tiles": {"tiled": True, "blockxsize": 32, "blockysize": 48, "compress": "deflate"},
+    "bands apart": {"interleave": "band", "compress": "lzw"},
+    "COG": {"driver": "COG", "blocksize": 128, "compress": "deflate"},
+}
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_whatever_the_layout_and_the_type_the_pixels_are_the_same(make_raster, tmp_path, layout, dtype):
+    pixels = np.random.default_rng(0).integers(0, 200, (2, 140, 150)).astype(dtype)
+    raster = inspect_raster(str(make_raster(pixels)))
+    path = tmp_path / "laid out.tif"
+    rasterio.shutil.copy(raster.path, path, **{"driver": "GTiff", **LAYOUTS[layout]})
+    half = Normalisation((0.0, 0.0), (400.0, 400.0))
+    probability, valid = detect(inspect_raster(str(path)), first_band, Tiling(64, 16, 2), normalisation=half)
+    assert valid.all()
+    np.testing.assert_allclose(probability, pixels[0] / 400, rtol=2e-6)
+
+
+def test_flips_and_turns_are_each_seen_once_and_turned_back():
+    """A predictor that answers with its input gives it back; each of the eight views is another."""
+    images = np.random.default_rng(0).random((2, 3, 6, 6)).astype(np.float32)
+    predict = Recorder(first_band)
+    found = averaged_over_flips(predict)(images)
+    assert found.shape == (2, 6, 6) and found.dtype == np.float32
+    np.testing.assert_allclose(found, images[:, 0], rtol=1e-6)
+    assert len({view.tobytes() for view in predict.batches}) == 8
+    assert all(view.flags.c_contiguous for view in predict.batches)
+
+
+def test_with_flips_a_turned_picture_has_the_turned_result():
+    images = np.random.default_rng(0).random((1, 1, 8, 8)).astype(np.float32)
+    predict = averaged_over_flips(lambda seen: np.roll(seen[:, 0], 1, axis=2))
+    expected = predict(images)
+    assert abs(expected - images[:, 0]).max() > 0.1
+    np.testing.assert_allclose(predict(np.rot90(images, 1, (2, 3))), np.rot90(expected, 1, (1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(predict(images[..., ::-1]), expected[..., ::-1], rtol=1e-5)
 
 
 class Contrast(nn.Module):

@@ -1,5 +1,8 @@
 """Written rasters lie on the grid they came from; vector files hold what they were given."""
 
+import resource
+import threading
+
 import numpy as np
 import pytest
 import rasterio
@@ -8,15 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import PLACES
 from rasterio.crs import CRS
+from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
-from qgis_sslkd.core.errors import SettingError
+from qgis_sslkd.core.errors import RasterError, SettingError
 from qgis_sslkd.core.outputs import (
     PROBABILITY_NODATA,
     SURFACE_NODATA,
     FeatureWriter,
     StripWriter,
     check_vector_output,
+    optimise_for_cloud,
 )
 from qgis_sslkd.core.rasters import inspect_raster
 
@@ -103,6 +108,63 @@ def test_a_file_that_is_written_in_strips_has_no_dead_space(make_raster, tmp_pat
         for k in range(0, 1024, 64):
             writer.append(rows[k : k + 64])
     assert (tmp_path / "strips.tif").stat().st_size == at_once.stat().st_size
+
+
+def test_what_cannot_be_written_is_told_by_the_next_rows_or_the_end_and_no_thread_is_left(make_raster, tmp_path):
+    raster = inspect_raster(str(make_raster(np.zeros((1, 9, 40), np.uint8))))
+    before = threading.active_count()
+    for further in (0, 8):
+        handed_over = 0
+        with (
+            pytest.raises(ValueError, match="inconsistent"),
+            StripWriter(tmp_path / "result.tif", raster, Window(0, 0, 40, 4608), "uint8", SURFACE_NODATA) as writer,
+        ):
+            for _ in range(1 + further):
+                writer.append(np.zeros((512, 40, 2), np.uint8))
+                handed_over += 1
+        assert handed_over <= 3
+    assert threading.active_count() == before
+
+
+@pytest.fixture
+def little_room():
+    """Lets files grow to a number of bytes and no further, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.6, 0.95, 0.999])
+def test_a_full_disk_is_an_error(make_raster, tmp_path, little_room, share):
+    """GDAL says nothing of it."""
+    rows = np.random.default_rng(0).integers(0, 2, (1100, 700), np.uint8)
+    raster = inspect_raster(str(make_raster(rows[None])))
+    size = write(tmp_path / "result.tif", raster, rows).stat().st_size
+    little_room(int(size * share))
+    with pytest.raises((RasterError, RasterioIOError)):
+        write(tmp_path / "again.tif", raster, rows)
+
+
+@pytest.mark.parametrize(("dtype", "nodata"), [("uint8", SURFACE_NODATA), ("float32", PROBABILITY_NODATA)])
+def test_on_request_a_result_is_optimised_for_the_cloud(make_raster, tmp_path, dtype, nodata):
+    rows = np.random.default_rng(0).integers(0, 2, (700, 1100)).astype(dtype)
+    raster = inspect_raster(str(make_raster(rows[None])))
+    path = write(tmp_path / "result.tif", raster, rows, dtype=dtype, nodata=nodata)
+    optimise_for_cloud(path)
+    with rasterio.open(path) as result:
+        assert result.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert (result.dtypes[0], result.nodata) == (dtype, nodata)
+        assert (result.block_shapes, result.overviews(1)) == ([(512, 512)], [2, 4, 8])
+        np.testing.assert_array_equal(result.read(1), rows)
+    assert {path.name for path in tmp_path.iterdir()} == {"raster.tif", "result.tif"}
+
+
+def test_optimised_for_the_cloud_the_georeference_is_the_same_bit_for_bit(grid, tmp_path):
+    path = write(tmp_path / "result.tif", grid, np.ones((30, 40), np.uint8))
+    optimise_for_cloud(path)
+    with rasterio.open(grid.path) as source, rasterio.open(path) as result:
+        assert (result.crs.to_wkt(), tuple(result.transform)) == (source.crs.to_wkt(), tuple(source.transform))
+        assert result.shape == source.shape
 
 
 def test_the_extension_decides_the_format(tmp_path):

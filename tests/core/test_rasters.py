@@ -194,6 +194,82 @@ def test_alpha_decides_whatever_the_colours_are(make_raster, nodata):
     assert valid.tolist() == [[True, False], [True, False]]
 
 
+@pytest.fixture
+def near_infrared(make_raster):
+    """Bytes of red, green, blue and near infrared, of which the file says that the fourth is alpha."""
+    pixels = np.array([[[0, 9, 5, 0]], [[0, 9, 5, 0]], [[0, 9, 5, 0]], [[0, 0, 8, 7]]], dtype=np.uint8)
+    return lambda **options: make_raster(pixels, photometric="RGB", alpha="YES", **options), pixels
+
+
+def test_a_band_that_is_named_is_imagery_whatever_the_file_calls_it(near_infrared):
+    make, pixels = near_infrared
+    path = str(make())
+    assert inspect_raster(path).bands == (1, 2, 3)
+    raster = inspect_raster(path, bands=[1, 2, 3, 4])
+    with RasterReader() as reader:
+        found, valid = reader.read(raster, whole(raster), (1, 4))
+        np.testing.assert_array_equal(found, pixels)
+        assert valid.all()
+        # Where it is not read, it stays what the file calls it.
+        found, valid = reader.read(inspect_raster(path, bands=[3, 1]), whole(raster), (1, 4))
+        np.testing.assert_array_equal(found, pixels[[2, 0]])
+        assert valid.tolist() == [[False, False, True, True]]
+
+
+def test_nodata_is_that_of_the_named_bands(near_infrared):
+    make, _ = near_infrared
+    raster = inspect_raster(str(make(nodata=0)), bands=[1, 2, 3, 4])
+    with RasterReader() as reader:
+        assert reader.read(raster, whole(raster), (1, 4))[1].tolist() == [[False, True, True, True]]
+
+
+def test_bands_come_in_the_order_in_which_they_are_named(make_raster, noise):
+    raster = inspect_raster(str(make_raster(noise)), bands=[3, 1])
+    assert raster.bands == (3, 1)
+    with RasterReader() as reader:
+        np.testing.assert_array_equal(reader.read(raster, whole(raster), (HEIGHT, WIDTH))[0], noise[[2, 0]])
+
+
+@pytest.mark.parametrize(("bands", "named"), [([4], "no band 4"), ([0, 1], "no band 0"), ([1, 1], "twice in 1, 1")])
+def test_bands_that_there_are_not_are_named(make_raster, noise, bands, named):
+    with pytest.raises(RasterError, match=named):
+        inspect_raster(str(make_raster(noise)), bands=bands)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
+@pytest.mark.parametrize("declared", [None, 7])
+def test_a_given_nodata_counts_besides_the_declared_one(make_raster, dtype, declared):
+    pixels = np.array([[[3, 7, 9, 3]], [[3, 7, 9, 9]]], dtype=dtype)
+    raster = inspect_raster(str(make_raster(pixels, nodata=declared)), nodata=3)
+    window = whole(raster)
+    with RasterReader() as reader:
+        valid = reader.read(raster, window, (1, 4))[1]
+        assert valid.tolist() == [[False, declared is None, True, True]]
+        np.testing.assert_array_equal(reader.read_validity(raster, window), valid)
+
+
+def test_a_given_nodata_beyond_the_type_is_no_pixel_s(make_raster):
+    raster = inspect_raster(str(make_raster(np.zeros((1, 2, 2), np.uint8))), nodata=-9999)
+    with RasterReader() as reader:
+        assert reader.read_validity(raster, whole(raster)).all()
+
+
+def test_a_given_nodata_counts_where_alpha_shows_it(make_raster):
+    alpha = np.array([[255, 255, 0]], dtype=np.uint8)
+    pixels = np.stack([np.array([[0, 5, 5]], dtype=np.uint8)] * 3 + [alpha])
+    raster = inspect_raster(str(make_raster(pixels, colours=(*RGB, ColorInterp.alpha))), nodata=0)
+    with RasterReader() as reader:
+        assert reader.read(raster, whole(raster), (1, 3))[1].tolist() == [[False, True, False]]
+
+
+def test_validity_alone_is_that_of_the_pixels(make_raster):
+    pixels = np.ones((2, 3, 4), dtype=np.float32)
+    pixels[0, 1, 2] = np.nan
+    raster = inspect_raster(str(make_raster(pixels)))
+    with RasterReader() as reader:
+        np.testing.assert_array_equal(reader.read_validity(raster, whole(raster)), np.isfinite(pixels[0]))
+
+
 @pytest.mark.parametrize("beside", [True, False])
 def test_a_mask_inside_or_beside_the_file_decides(make_raster, beside):
     mask = np.array([[255, 0, 255]], dtype=np.uint8)

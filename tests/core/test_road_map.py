@@ -13,6 +13,7 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from qgis_sslkd.core.errors import CancelledError, RasterError, SettingError
+from qgis_sslkd.core.grids import ModelGrid, OwnGrid, Scene
 from qgis_sslkd.core.model_file import ModelCard
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.outputs import PROBABILITY_NODATA, SURFACE_NODATA
@@ -165,7 +166,7 @@ def always(value):
 def run(raster, outputs, reporter, predict=first_band, window=None, threshold=0.5, least_area=0.0):
     window = window or Window(0, 0, raster.width, raster.height)
     settings = RoadMapSettings(threshold, VectorSettings(least_area, tolerance=0))
-    make_road_map(raster, window, CARD, predict, TILING, settings, outputs, reporter)
+    make_road_map(OwnGrid(Scene(raster, window)), CARD, predict, TILING, settings, outputs, reporter)
     with rasterio.open(outputs.surface) as surface, rasterio.open(outputs.probability) as probability:
         return surface.read(1), probability.read(1)
 
@@ -235,10 +236,46 @@ def test_the_surface_alone_is_enough(make_raster, tmp_path, reporter, noise):
     raster = inspect_raster(str(make_raster(noise[None])))
     files = RoadMapFiles(tmp_path / "s.tif")
     settings = RoadMapSettings(0.5, VectorSettings())
-    make_road_map(raster, Window(0, 0, 130, 100), CARD, first_band, TILING, settings, files, reporter)
+    grid = OwnGrid(Scene(raster, Window(0, 0, 130, 100)))
+    make_road_map(grid, CARD, first_band, TILING, settings, files, reporter)
     assert files.surface.exists()
     assert reporter.fractions[-1] == 1
     assert {path.name for path in tmp_path.iterdir()} == {"raster.tif", "s.tif"}
+
+
+def test_at_another_size_results_lie_on_the_grid_of_the_raster_bit_for_bit(make_raster, outputs, reporter, noise):
+    for k, (crs, transform) in enumerate(PLACES.values()):
+        path = make_raster(noise[None], f"{k}.tif", crs=crs, transform=transform)
+        scene = Scene(inspect_raster(str(path)), Window(0, 0, 130, 100))
+        settings = RoadMapSettings(0.5, VectorSettings())
+        make_road_map(ModelGrid(scene, 0.6), CARD, first_band, TILING, settings, outputs, reporter)
+        for result in (outputs.surface, outputs.probability):
+            with rasterio.open(path) as source, rasterio.open(result) as dataset:
+                assert (dataset.crs, tuple(dataset.transform)) == (source.crs, tuple(source.transform))
+                assert dataset.shape == source.shape
+
+
+def test_on_request_the_rasters_are_cogs_and_say_the_same(make_raster, outputs, reporter, noise):
+    raster = inspect_raster(str(make_raster(noise[None])))
+    expected = run(raster, outputs, reporter)
+    found = run(raster, replace(outputs, cog=True), reporter)
+    np.testing.assert_array_equal(found, expected)
+    for path in (outputs.surface, outputs.probability):
+        with rasterio.open(path) as dataset:
+            assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+    assert len(list(outputs.surface.parent.iterdir())) == 3
+
+
+def test_the_vectors_come_in_a_chosen_crs(make_raster, outputs, reporter, read_vector, noise):
+    raster = inspect_raster(str(make_raster(noise[None])))
+    grid = OwnGrid(Scene(raster, Window(0, 0, 130, 100)))
+    crs = CRS.from_epsg(3035)
+    settings = RoadMapSettings(0.5, VectorSettings(least_area=0))
+    make_road_map(grid, CARD, always(1.0), TILING, settings, outputs, reporter, crs)
+    (outline,), fields, meta = read_vector(outputs.vectors.outlines)
+    assert CRS.from_user_input(meta["crs"]) == crs
+    # An equal-area projection, of all of the raster.
+    assert outline.area == pytest.approx(fields["area"][0], rel=1e-3) == pytest.approx(130 * 100 / 4, rel=2e-3)
 
 
 @pytest.mark.parametrize("stop_at", [0, 0.4, 0.9])

@@ -35,7 +35,9 @@ def test_what_is_not_said_is_the_default():
     assert (train.area, train.unlabelled) == ([], [])
     assert (detect.threshold, detect.least_area, detect.simplify, detect.device) == (0.5, 20, 0.5, "auto")
     assert [detect.extent, detect.tile, detect.overlap, detect.batch] == [None] * 4
-    assert (detect.probability, detect.outlines) == (None, None)
+    assert [detect.surface, detect.folder, detect.probability, detect.outlines] == [Path("s.tif"), None, None, None]
+    assert (detect.bands, detect.area, detect.nodata, detect.crs) == ([], [], None, None)
+    assert (detect.resample, detect.flips, detect.cog) == (True, False, False)
     assert (evaluate.road_width, evaluate.area, evaluate.json_file) == (6, [], None)
 
 
@@ -57,6 +59,10 @@ def test_everything_can_be_said():
     assert job.extent == (-115.2, 36.1, -115.1, 36.2)
     assert (job.threshold, job.tile, job.batch) == (0.7, 256, 2)
     assert job.outlines == Path("o.gpkg")
+    assert job.raster == ["a.tif"]
+    several = {"raster": ["a.tif", "b.tif"], "surface": None, "folder": "out", "products": ["outlines", "probability"]}
+    assert parsed(DETECT, **several).raster == ["a.tif", "b.tif"]
+    assert parsed(TRAIN, bands=[3, 1]).bands == [3, 1]
     assert parsed(EVALUATE, json="m.json").json_file == Path("m.json")
 
 
@@ -75,7 +81,11 @@ def test_everything_can_be_said():
         ({**TRAIN, "steps": 1.5}, "steps"),
         ({**DETECT, "extent": [1, 2, 3]}, "extent"),
         ({**DETECT, "threshold": "half"}, "threshold"),
-        ({"kind": "detect", "raster": "a.tif"}, "surface"),
+        ({"kind": "detect", "raster": "a.tif"}, "model"),
+        ({**DETECT, "raster": []}, "raster"),
+        ({**DETECT, "products": ["roads"]}, "products"),
+        ({**DETECT, "bands": ["red"]}, "bands"),
+        ({**DETECT, "nodata": "none"}, "nodata"),
         ({**DETECT, "kind": "guess"}, "guess"),
         ({"raster": "a.tif"}, "kind"),
         ([DETECT], "job"),

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
 import torch
+from rasterio.crs import CRS
 from rasterio.windows import Window
 
+from ...core.annotations import VectorLayer
+from ...core.detection import averaged_over_flips
 from ...core.devices import choose_device, describe_device
+from ...core.errors import SettingError
+from ...core.grids import Grid, OwnGrid, Scene, area_of_interest, grid_for
 from ...core.inference import predictor
-from ...core.model_file import load_card, load_network
+from ...core.model_file import ModelCard, load_card, load_network
 from ...core.rasters import inspect_raster
-from ...core.reporting import Reporter
+from ...core.reporting import PartOfJob, Reporter
 from ...core.road_map import (
     RoadMapFiles,
     RoadMapSettings,
@@ -18,10 +28,11 @@ from ...core.road_map import (
     make_road_map,
     window_of_extent,
 )
+from ...core.vectorise import find_crs
 from ...core.vectors import VectorSettings
 from ...core.windows import Tiling
 from ..jobs import DetectJob
-from .common import Outputs, check_inputs_stay, text
+from .common import Outputs, check_inputs_stay, read_area, text
 
 __all__ = ["do_detect"]
 
@@ -29,26 +40,113 @@ _TILE = 512
 _CPU_BATCH, _GPU_BATCH = 1, 8
 
 
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """One raster's detection; all that can be checked before it is."""
+
+    grid: Grid
+    files: RoadMapFiles
+    crs: CRS | None
+
+
 def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
-    """Finds the roads in a raster."""
-    files = RoadMapFiles(job.surface, job.probability, VectorFiles(job.outlines, job.centre_lines))
-    check_inputs_stay([job.raster, str(job.model)], job.surface, job.probability, job.outlines, job.centre_lines)
+    """Finds the roads in a raster or several."""
+    files = _files(job)
     settings = RoadMapSettings(job.threshold, VectorSettings(job.least_area, tolerance=job.simplify))
     device = choose_device(job.device)
     tiling = _tiling(job, device)
     card = load_card(job.model)
-    raster = inspect_raster(job.raster)
+    area = read_area(job.area)
+    tasks = [_task(job, path, each, card, area, reporter) for path, each in zip(job.raster, files, strict=True)]
+    predict = predictor(load_network(job.model, card), device)
+    if job.flips:
+        predict = averaged_over_flips(predict)
+    for task, part in zip(tasks, _parts(tasks, reporter), strict=True):
+        reporter.info(
+            f"Detecting roads in {_described(task.grid.scene)}, "
+            f"with {card.network.architecture} / {card.network.encoder} on {describe_device(device)}."
+        )
+        make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs)
+    return _outputs(files[0]) if job.folder is None else _outputs_of_several(files)
+
+
+def _files(job: DetectJob) -> list[RoadMapFiles]:
+    """Where the results of each raster go.
+
+    Raises:
+        SettingError: if the job does not say so, or a file cannot be written.
+    """
+    named = (job.surface, job.probability, job.outlines, job.centre_lines)
+    if job.folder is not None:
+        if any(named):
+            raise SettingError("Name either the files to write or a folder for them, not both.")
+        files = [_files_in(job.folder, name, job) for name in _names(job.raster)]
+    elif len(job.raster) > 1:
+        raise SettingError("Of several rasters the results need a folder; name one, and no files.")
+    elif job.surface is None:
+        raise SettingError("No output is asked for; name a file for the surface, or a folder.")
+    else:
+        vectors = VectorFiles(job.outlines, job.centre_lines)
+        files = [RoadMapFiles(job.surface, job.probability, vectors, job.cog)]
+    paths = [path for each in files for path in (each.surface, each.probability, *each.vectors.paths)]
+    check_inputs_stay([*job.raster, str(job.model), *job.area], *paths)
+    return files
+
+
+def _names(rasters: Sequence[str]) -> list[str]:
+    names = [Path(raster).stem for raster in rasters]
+    first: dict[str, str] = {}
+    for name, raster in zip(names, rasters, strict=True):
+        # Some file systems take upper and lower case for the same.
+        if (other := first.setdefault(name.casefold(), raster)) is not raster:
+            raise SettingError(
+                f"The rasters {other} and {raster} have the same name, which their results would share; "
+                "detect in one after the other, each with a folder of its own."
+            )
+    return names
+
+
+def _files_in(folder: Path, name: str, job: DetectJob) -> RoadMapFiles:
+    suffixes = {"probability": ".tif", "outlines": ".gpkg", "centre-lines": ".gpkg"}
+    paths = {product: folder / f"{name}-{product}{suffixes[product]}" for product in job.products}
+    vectors = VectorFiles(paths.get("outlines"), paths.get("centre-lines"))
+    return RoadMapFiles(folder / f"{name}-surface.tif", paths.get("probability"), vectors, job.cog)
+
+
+def _task(
+    job: DetectJob, path: str, files: RoadMapFiles, card: ModelCard, area: Sequence[VectorLayer], reporter: Reporter
+) -> _Task:
+    raster = inspect_raster(path, job.bands, job.nodata)
     for warning in check_model_fits(card, raster):
         reporter.warning(warning)
     window = window_of_extent(raster, job.extent) if job.extent else Window(0, 0, raster.width, raster.height)
-    reporter.info(
-        f"Detecting roads in {raster.name}, {window.width} x {window.height} pixels of {raster.gsd:.2f} m, "
-        f"with {card.network.architecture} / {card.network.encoder} on {describe_device(device)}."
-    )
-    predict = predictor(load_network(job.model, card), device)
-    make_road_map(raster, window, card, predict, tiling, settings, files, reporter)
-    outputs = {"surface": str(job.surface), "probability": text(job.probability), "outlines": text(job.outlines)}
-    return outputs if job.centre_lines is None else {**outputs, "centre_lines": str(job.centre_lines)}
+    scene = Scene(raster, window, area_of_interest(raster, window, area) if area else None)
+    grid = grid_for(scene, card.gsd) if job.resample else OwnGrid(scene)
+    return _Task(grid, files, None if job.crs is None else find_crs(job.crs, raster))
+
+
+def _parts(tasks: Sequence[_Task], reporter: Reporter) -> list[PartOfJob]:
+    """Each task's part of the progress, by what the network has to see."""
+    pixels = [task.grid.shape[0] * task.grid.shape[1] for task in tasks]
+    ends = [end / sum(pixels) for end in accumulate(pixels)]
+    return [PartOfJob(reporter, start, end) for start, end in zip([0.0, *ends], ends, strict=False)]
+
+
+def _described(scene: Scene) -> str:
+    return f"{scene.raster.name}, {scene.window.width} x {scene.window.height} pixels of {scene.raster.gsd:.2f} m"
+
+
+def _outputs(files: RoadMapFiles) -> Outputs:
+    outputs = {"surface": str(files.surface), "probability": text(files.probability)}
+    outputs["outlines"] = text(files.vectors.outlines)
+    centre_lines = files.vectors.centre_lines
+    return outputs if centre_lines is None else {**outputs, "centre_lines": str(centre_lines)}
+
+
+def _outputs_of_several(files: Sequence[RoadMapFiles]) -> Outputs:
+    """Lists of the files by what they are, in the order of the rasters."""
+    outputs = [_outputs(each) for each in files]
+    return {name: [each[name] for each in outputs] for name, path in outputs[0].items() if path is not None}
 
 
 def _tiling(job: DetectJob, device: torch.device) -> Tiling:

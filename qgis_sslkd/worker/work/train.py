@@ -29,10 +29,10 @@ def do_train(job: TrainJob, reporter: Reporter) -> Outputs:
     method = find_method(job.method)
     settings = _training_settings(job)
     inputs = TrainingInputs(
-        labelled=[inspect_raster(path) for path in job.labelled],
+        labelled=[inspect_raster(path, job.bands) for path in job.labelled],
         roads=[read_polygons(path, job.road_width) for path in job.roads],
         area=read_area(job.area),
-        unlabelled=[inspect_raster(path) for path in job.unlabelled],
+        unlabelled=[inspect_raster(path, job.bands) for path in job.unlabelled],
     )
     with process_group(device):
         scores = train(inputs, method, settings, device, job.model, job.report, of_first(reporter), job.checkpoints)

@@ -1,0 +1,227 @@
+"""The pixels that a network sees of a raster: the raster's own, or such of the size that the network learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from rasterio.windows import Window
+from scipy.sparse import csr_array
+
+from .annotations import Annotation, VectorLayer, annotate
+from .errors import AnnotationError
+from .labels import ROAD
+from .rasters import Images, Mask, Pixels, RasterInfo, RasterReader
+from .resampling import averaging_matrix, resample, resample_stream
+
+__all__ = ["Grid", "ModelGrid", "OwnGrid", "Scene", "Sight", "Strip", "area_of_interest", "grid_for"]
+
+_SAME_GSD = 0.05
+_PIXELS_AT_ONCE = 4 * 2**20
+_ROWS_AT_ONCE = 256
+# Less of a pixel than this is rounding.
+_LEAST_SHARE = 1e-6
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Finished rows of the result.
+
+    Attributes:
+        probability: of road, `(h, W)` float32.
+        valid: `(h, W)` bool; elsewhere the result is nodata.
+    """
+
+    probability: npt.NDArray[np.float32]
+    valid: Mask
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A square of a grid.
+
+    Attributes:
+        pixels: `(C, H, W)`.
+        valid: `(H, W)` bool; elsewhere the raster holds no data.
+        wanted: `(H, W)` bool; valid, and in the area of interest.
+    """
+
+    pixels: Pixels
+    valid: Mask
+    wanted: Mask
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What of a raster is looked at.
+
+    Attributes:
+        raster: the raster.
+        window: in whole pixels, within the raster.
+        area: where a result is wanted, as `area_of_interest` gives it; None for everywhere.
+    """
+
+    raster: RasterInfo
+    window: Window
+    area: Annotation | None = None
+
+    def inside(self, window: Window) -> Mask:
+        """Which pixels of a window of the raster lie in the area of interest, `(H, W)`."""
+        shape = (window.height, window.width)
+        if self.area is None:
+            return np.ones(shape, dtype=bool)
+        inside: Mask = self.area.labels(window, shape) == ROAD
+        return inside
+
+
+def area_of_interest(raster: RasterInfo, window: Window, layers: Sequence[VectorLayer]) -> Annotation:
+    """Polygons at a raster; a pixel whose centre lies in one of them is labelled as road.
+
+    Raises:
+        AnnotationError: if no polygon meets the window, or they cannot be brought to the raster's CRS.
+    """
+    area = annotate(raster, layers, [])
+    left, top = window.col_off, window.row_off
+    extent = shapely.box(left, top, left + window.width, top + window.height)
+    if not area.roads.query(extent, predicate="intersects").size:
+        names = ", ".join(layer.path for layer in layers)
+        raise AnnotationError(f"The area of {names} holds no part of {raster.name}; check the layers' positions.")
+    return area
+
+
+class Grid(Protocol):
+    """The pixels that a network sees of a scene."""
+
+    @property
+    def scene(self) -> Scene:
+        """What is looked at."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns over the scene."""
+        ...
+
+    def read(self, reader: RasterReader, row: int, column: int, size: int) -> Sight | None:
+        """A square that begins at a row and a column and may reach beyond the scene; None: nothing is wanted there."""
+        ...
+
+    def to_raster(self, strips: Iterator[Strip]) -> Iterator[Strip]:
+        """The result in the raster's pixels from the result in the grid's, both from the first row to the last."""
+        ...
+
+
+def grid_for(scene: Scene, gsd: float) -> Grid:
+    """The grid of a ground sampling distance in metres: the raster's own pixels where they differ by 5 % or less."""
+    ratio = scene.raster.gsd / gsd
+    return OwnGrid(scene) if abs(ratio - 1) <= _SAME_GSD else ModelGrid(scene, ratio)
+
+
+@dataclass(frozen=True, eq=False)
+class OwnGrid:
+    """The raster's own pixels."""
+
+    scene: Scene
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns over the scene."""
+        return self.scene.window.height, self.scene.window.width
+
+    def read(self, reader: RasterReader, row: int, column: int, size: int) -> Sight | None:
+        """A square of pixels as they are."""
+        window = Window(self.scene.window.col_off + column, self.scene.window.row_off + row, size, size)
+        inside = self.scene.inside(window)
+        if not inside.any():
+            return None
+        pixels, valid = reader.read(self.scene.raster, window, (size, size))
+        return Sight(pixels, valid, valid & inside)
+
+    def to_raster(self, strips: Iterator[Strip]) -> Iterator[Strip]:
+        """The strips as they are."""
+        return strips
+
+
+@dataclass(frozen=True, eq=False)
+class ModelGrid:
+    """Pixels of another size, a whole number of them over the scene.
+
+    Attributes:
+        scene: what is looked at.
+        ratio: pixels of the grid to a pixel of the raster along an axis, but for rounding to whole pixels.
+    """
+
+    scene: Scene
+    ratio: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns over the scene."""
+        window = self.scene.window
+        return max(1, round(window.height * self.ratio)), max(1, round(window.width * self.ratio))
+
+    def read(self, reader: RasterReader, row: int, column: int, size: int) -> Sight | None:
+        """A square of means over the raster's pixels, or of interpolated ones where the raster's are larger."""
+        raster, window = self.scene.raster, self.scene.window
+        rows, columns = self.shape
+        high, wide = window.height / rows, window.width / columns
+        down = averaging_matrix(window.row_off + row * high, high, size, raster.height)
+        across = averaging_matrix(window.col_off + column * wide, wide, size, raster.width)
+        if not self.scene.inside(_reach(down, across)).any():
+            return None
+        # A part at a time: where the raster is much finer, a tile covers many of its pixels.
+        step = max(1, int(_PIXELS_AT_ONCE / (len(raster.bands) * size * wide * high)))
+        parts = [self._read_rows(reader, down[top : top + step], across) for top in range(0, size, step)]
+        return Sight(
+            np.concatenate([part.pixels for part in parts], axis=1),
+            np.concatenate([part.valid for part in parts]),
+            np.concatenate([part.wanted for part in parts]),
+        )
+
+    def to_raster(self, strips: Iterator[Strip]) -> Iterator[Strip]:
+        """The result resampled to the raster's own pixels; where those hold no data it is nodata."""
+        window = self.scene.window
+        rows, columns = self.shape
+        down = averaging_matrix(0, rows / window.height, window.height, rows)
+        across = averaging_matrix(0, columns / window.width, window.width, columns)
+        weighted = (_weighted(strip.probability[None], strip.valid) for strip in strips)
+        top = window.row_off
+        with RasterReader() as reader:
+            for values in resample_stream(weighted, down, across, _ROWS_AT_ONCE):
+                (probability,), _ = _unweighted(values)
+                height = len(probability)
+                yield Strip(probability, self._wanted(reader, Window(window.col_off, top, window.width, height)))
+                top += height
+
+    def _read_rows(self, reader: RasterReader, down: csr_array, across: csr_array) -> Sight:
+        window = _reach(down, across)
+        down = down[:, window.row_off : window.row_off + window.height]
+        across = across[:, window.col_off : window.col_off + window.width]
+        pixels, valid = reader.read(self.scene.raster, window, (window.height, window.width))
+        images, seen = _unweighted(resample(_weighted(pixels, valid), down, across))
+        wanted = valid & self.scene.inside(window)
+        return Sight(images, seen, resample(wanted[None].astype(np.float32), down, across)[0] > _LEAST_SHARE)
+
+    def _wanted(self, reader: RasterReader, window: Window) -> Mask:
+        return reader.read_validity(self.scene.raster, window) & self.scene.inside(window)
+
+
+def _reach(down: csr_array, across: csr_array) -> Window:
+    """The source pixels that two matrices take from."""
+    top, left = int(down.indices.min()), int(across.indices.min())
+    return Window(left, top, int(across.indices.max()) + 1 - left, int(down.indices.max()) + 1 - top)
+
+
+def _weighted(values: Pixels, valid: Mask) -> Images:
+    """Values `(C, H, W)` with 0 where they are not valid, and as the last layer how much of a pixel is valid."""
+    return np.concatenate([np.where(valid, values, 0), valid[None]]).astype(np.float32)
+
+
+def _unweighted(layers: Images) -> tuple[Images, Mask]:
+    """The mean of what is valid in each pixel `(C, H, W)`, and where anything is."""
+    share = layers[-1]
+    return layers[:-1] / np.maximum(share, _LEAST_SHARE), share > _LEAST_SHARE

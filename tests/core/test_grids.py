@@ -1,0 +1,232 @@
+"""What the network sees of a raster at another size, in an area, with nodata; and how its answer comes back."""
+
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from rasterio.crs import CRS
+from rasterio.features import rasterize
+from rasterio.transform import from_origin
+from rasterio.windows import Window
+
+from qgis_sslkd.core.annotations import VectorLayer
+from qgis_sslkd.core.detection import slide
+from qgis_sslkd.core.errors import AnnotationError
+from qgis_sslkd.core.grids import ModelGrid, OwnGrid, Scene, area_of_interest, grid_for
+from qgis_sslkd.core.rasters import Normalisation, RasterInfo, RasterReader, inspect_raster
+from qgis_sslkd.core.reporting import Silent
+from qgis_sslkd.core.windows import Tiling
+
+UTM = CRS.from_epsg(32632)
+PLACE = from_origin(500_000, 5_200_000, 0.5, 0.5)
+RATIOS = [0.11, 0.3, 0.5, 0.77, 1.4, 2.0, 3.3]
+
+
+def first_band(images):
+    return images[:, 0]
+
+
+def whole(raster):
+    return Window(0, 0, raster.width, raster.height)
+
+
+def detect(grid, predict=first_band, tiling=None):
+    """The probability and the validity of all strips of the raster, one below the other."""
+    bands = len(grid.scene.raster.bands)
+    as_it_is = Normalisation((0.0,) * bands, (1.0,) * bands)
+    strips = list(grid.to_raster(slide(grid, as_it_is, predict, tiling or Tiling(32, 8, 2), Silent())))
+    return np.concatenate([s.probability for s in strips]), np.concatenate([s.valid for s in strips])
+
+
+@pytest.fixture
+def scene(make_raster):
+    """Pixels `(H, W)` or `(C, H, W)` as a scene."""
+
+    def make(pixels, window=None, area=None, **options):
+        raster = inspect_raster(str(make_raster(pixels if pixels.ndim == 3 else pixels[None], **options)))
+        window = window or whole(raster)
+        return Scene(raster, window, area_of_interest(raster, window, [layer_of(area)]) if area else None)
+
+    return make
+
+
+def layer_of(*pixels):
+    """Polygons in pixel coordinates of `PLACE` as a vector layer."""
+    to_map = [shapely.transform(each, lambda points: np.column_stack(PLACE @ tuple(points.T))) for each in pixels]
+    return VectorLayer("area.gpkg", np.array(to_map, dtype=object), UTM)
+
+
+def test_the_grid_is_the_raster_s_own_where_it_hardly_differs(scene):
+    like = scene(np.zeros((40, 60), np.uint8))
+    for gsd in (0.5, 0.48, 0.52):
+        assert isinstance(grid_for(like, gsd), OwnGrid)
+    for gsd, shape in ((1.0, (20, 30)), (0.25, (80, 120)), (0.45, (44, 67)), (100.0, (1, 1))):
+        grid = grid_for(like, gsd)
+        assert isinstance(grid, ModelGrid)
+        assert grid.shape == shape
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_a_ramp_comes_back_as_the_same_ramp(scene, ratio):
+    """Not shifted by half a pixel, there or back, along either axis; but for the last pixels at the edges."""
+    rows, columns = np.mgrid[:90, :110] + 0.5
+    for ramp in (rows / 200, columns / 200):
+        probability, valid = detect(ModelGrid(scene(ramp.astype(np.float32)), ratio))
+        assert valid.all() and probability.shape == ramp.shape
+        edge = int(np.ceil(1.5 / min(ratio, 1)))
+        inner = (slice(edge, -edge), slice(edge, -edge))
+        np.testing.assert_allclose(probability[inner], ramp[inner], atol=2e-6)
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_a_ramp_over_a_part_of_the_raster(scene, ratio):
+    columns = (np.mgrid[:90, :110][1] + 0.5) / 200
+    part = scene(columns.astype(np.float32), Window(13, 7, 71, 64))
+    probability, _ = detect(ModelGrid(part, ratio))
+    assert probability.shape == (64, 71)
+    edge = int(np.ceil(1.5 / min(ratio, 1)))
+    np.testing.assert_allclose(probability[:, edge:-edge], columns[7:71, 13:84][:, edge:-edge], atol=2e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 70), st.floats(0.05, 4), st.integers(0, 16), st.floats(0, 1, width=32))
+@example(1, 1, 0.05, 0, 1.0)
+@example(1, 1, 4.0, 8, 0.5)
+@example(1000, 1, 0.3, 8, 0.25)
+@example(1, 1000, 2.0, 8, 0.75)
+def test_a_constant_network_gives_a_constant_raster(tmp_path_factory, height, width, ratio, overlap, value):
+    path = tmp_path_factory.mktemp("constant") / "raster.tif"
+    profile = {"driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "uint8"}
+    with rasterio.open(path, "w", crs=UTM, transform=PLACE, **profile) as dataset:
+        dataset.write(np.random.default_rng(0).integers(0, 9, (1, height, width), dtype=np.uint8))
+    raster = inspect_raster(str(path))
+    grid = ModelGrid(Scene(raster, whole(raster)), ratio)
+    probability, valid = detect(
+        grid, lambda images: np.full((len(images), 32, 32), value, np.float32), Tiling(32, overlap, 3)
+    )
+    assert probability.shape == (height, width)
+    assert valid.all()
+    np.testing.assert_allclose(probability, value, rtol=2e-6, atol=1e-7)
+
+
+def test_finer_rasters_are_averaged_so_that_nothing_flickers(scene):
+    """Stripes of one pixel are grey at four pixels to one, but for where they are mirrored."""
+    stripes = (np.arange(128) % 2).astype(np.float32)
+    grid = ModelGrid(scene(np.tile(stripes, (128, 1))), 0.25)
+    with RasterReader() as reader:
+        sight = grid.read(reader, 0, 0, 32)
+    np.testing.assert_allclose(sight.pixels[:, :, 1:-1], 0.5, atol=1e-6)
+
+
+def test_a_tile_is_the_mean_by_hand(scene):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 40, 50), dtype=np.uint8)
+    grid = ModelGrid(scene(pixels), 0.5)
+    assert grid.shape == (20, 25)
+    with RasterReader() as reader:
+        sight = grid.read(reader, 3, 4, 32)
+    mirrored = np.pad(pixels.astype(float), ((0, 0), (1, 40), (1, 40)), mode="symmetric")
+    # Over two pixels and half the way to their neighbours.
+    weights = np.outer([1, 7, 7, 1], [1, 7, 7, 1]) / 256
+    parts = np.lib.stride_tricks.sliding_window_view(mirrored, (4, 4), axis=(1, 2))[:, 6:70:2, 8:72:2]
+    np.testing.assert_allclose(sight.pixels, (parts * weights).sum(axis=(3, 4)), rtol=1e-5)
+    assert sight.valid.all() and sight.wanted.all()
+
+
+def test_a_tile_of_many_pixels_is_read_in_parts(scene, monkeypatch):
+    pixels = np.random.default_rng(0).random((2, 300, 310)).astype(np.float32)
+    grid = ModelGrid(scene(pixels), 0.1)
+    with RasterReader() as reader:
+        at_once = grid.read(reader, 0, 0, 32)
+        monkeypatch.setattr("qgis_sslkd.core.grids._PIXELS_AT_ONCE", 20_000)
+        in_parts = grid.read(reader, 0, 0, 32)
+    np.testing.assert_allclose(at_once.pixels, in_parts.pixels, rtol=1e-6)
+    np.testing.assert_array_equal(at_once.valid, in_parts.valid)
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+@pytest.mark.parametrize("kind", ["nodata", "alpha", "nan"])
+def test_nodata_in_nodata_out_at_any_size(scene, ratio, kind):
+    """To the pixel; what borders on it is not pulled down by the emptiness."""
+    empty = np.zeros((70, 90), bool)
+    empty[:, 40:] = True
+    empty[10:13, 5:9] = True
+    empty[30, 20] = True
+    empty[50, 60] = False  # a lone pixel
+    values = np.where(empty, 0, 200)
+    pixels, options = {
+        "nodata": (values[None].astype(np.uint8), {"nodata": 0}),
+        "alpha": (
+            np.stack([values, values, values, ~empty * 255]).astype(np.uint8),
+            {"photometric": "RGB", "alpha": "YES"},
+        ),
+        "nan": (np.where(empty, np.nan, values)[None].astype(np.float32), {}),
+    }[kind]
+    probability, valid = detect(ModelGrid(scene(pixels, **options), ratio), lambda images: images[:, 0] / 400)
+    np.testing.assert_array_equal(valid, ~empty)
+    np.testing.assert_allclose(probability[valid], 0.5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("ratio", [0.4, 1.0, 1.7])
+def test_outside_of_the_area_nothing_is_computed(scene, ratio):
+    polygon = shapely.Polygon([(3, 4), (30.2, 8), (20, 29.7)])
+    pixels = np.full((150, 160), 0.5, np.float32)
+    pixels[12:15, 15:18] = np.nan
+    shown = []
+
+    def count(images):
+        shown.append(len(images))
+        return images[:, 0]
+
+    looked_at = scene(pixels, area=polygon)
+    grid = OwnGrid(looked_at) if ratio == 1 else ModelGrid(looked_at, ratio)
+    probability, valid = detect(grid, count, Tiling(32, 0, 1))
+    expected = rasterize([polygon], out_shape=pixels.shape).astype(bool) & np.isfinite(pixels)
+    np.testing.assert_array_equal(valid, expected)
+    np.testing.assert_allclose(probability[valid], 0.5, rtol=1e-5)
+    assert sum(shown) == {0.4: 1, 1.0: 1, 1.7: 4}[ratio]
+
+
+def test_around_the_area_the_network_sees_what_is_there(scene):
+    pixels = np.random.default_rng(0).random((40, 40)).astype(np.float32)
+    looked_at = scene(pixels, area=shapely.box(10, 10, 20, 20))
+
+    def pixel_to_the_right(images):
+        return np.roll(images[:, 0], -1, axis=2)
+
+    probability, valid = detect(OwnGrid(looked_at), pixel_to_the_right, Tiling(64, 0, 1))
+    np.testing.assert_allclose(probability[10:20, 10:20], pixels[10:20, 11:21])
+    assert valid.sum() == 100
+
+
+def test_an_area_in_other_coordinates_lies_where_it_was_drawn():
+    raster = RasterInfo("raster.tif", 100, 80, UTM, PLACE, (1,), "uint8", False, 0.5)
+    there = rasterio.warp.transform_geom(
+        UTM, "EPSG:4326", shapely.geometry.mapping(layer_of(shapely.box(20, 10, 60, 40)).polygons[0])
+    )
+    layer = VectorLayer("area.gpkg", np.array([shapely.geometry.shape(there)], dtype=object), CRS.from_epsg(4326))
+    scene = Scene(raster, whole(raster), area_of_interest(raster, whole(raster), [layer]))
+    inside = scene.inside(Window(0, 0, 100, 80))
+    assert inside[11:39, 21:59].all()
+    assert inside.sum() == pytest.approx(40 * 30, abs=80)
+
+
+def test_an_area_elsewhere_is_named():
+    raster = RasterInfo("raster.tif", 100, 80, UTM, PLACE, (1,), "uint8", False, 0.5)
+    for place, window in (
+        (shapely.box(200, 0, 300, 50), whole(raster)),
+        (shapely.box(0, 0, 9, 9), Window(50, 0, 9, 9)),
+    ):
+        with pytest.raises(AnnotationError, match=r"area\.gpkg holds no part of raster\.tif"):
+            area_of_interest(raster, window, [layer_of(place)])
+
+
+def test_tiling_batch_and_threads_change_nothing_at_another_size(scene, monkeypatch):
+    pixels = np.random.default_rng(0).random((100, 120)).astype(np.float32)
+    grid = ModelGrid(scene(pixels), 0.7)
+    alone, _ = detect(grid, lambda images: images[:, 0] ** 2, Tiling(32, 8, 1))
+    monkeypatch.setattr("qgis_sslkd.core.detection._READING_THREADS", 5)
+    monkeypatch.setattr("qgis_sslkd.core.grids._ROWS_AT_ONCE", 7)
+    together, _ = detect(grid, lambda images: images[:, 0] ** 2, Tiling(32, 8, 3))
+    np.testing.assert_array_equal(alone, together)
