@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .detect import DetectRoads
 from .train import TrainSslkd
+from .vectorise import VectoriseRoads
 
-__all__ = ["ALGORITHMS", "DetectRoads", "TrainSslkd"]
+__all__ = ["ALGORITHMS", "DetectRoads", "TrainSslkd", "VectoriseRoads"]
 
-ALGORITHMS = (TrainSslkd, DetectRoads)
+ALGORITHMS = (TrainSslkd, DetectRoads, VectoriseRoads)

@@ -1,4 +1,4 @@
-"""Detect roads: a raster and a model file to road surface, probability and outlines."""
+"""Detect roads: a raster and a model file to road surface, probability, outlines and centre lines."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
-    QgsProcessing,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingParameterExtent,
     QgsProcessingParameterFile,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
-    QgsProcessingParameterVectorDestination,
     QgsRasterLayer,
 )
 
@@ -22,8 +19,7 @@ from ..client import run_job
 from ..errors import UnusableParameters
 from ..layers import raster_path
 from ..resources import tr
-from ..styling import style_when_loaded
-from .base import TILE_STEP, Parameters, SslkdAlgorithm, optional_number
+from .base import TILE_STEP, Parameters, SslkdAlgorithm, number, optional_number, threshold
 
 
 class DetectRoads(SslkdAlgorithm):
@@ -38,7 +34,6 @@ class DetectRoads(SslkdAlgorithm):
     OVERLAP = "OVERLAP"
     SURFACE = "SURFACE"
     PROBABILITY = "PROBABILITY"
-    OUTLINES = "OUTLINES"
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,11 +64,14 @@ class DetectRoads(SslkdAlgorithm):
             "<b>Extent</b>: the part to look at; without it, all of the raster.\n"
             "<b>Threshold</b>: a pixel is road from this probability on. "
             "Lower finds more roads, and more that are none.\n"
-            "<b>Least area</b>: smaller patches are left out of the outlines.\n"
-            "<b>Simplification</b>: how far an outline may leave the pixels' stairs; 0 keeps them.\n\n"
+            "<b>Least area</b>: smaller patches are left out of the outlines and the centre lines.\n"
+            "<b>Simplification</b>: how far a vector may leave the pixels' stairs; 0 keeps them.\n\n"
             "Advanced parameters that stay empty are chosen for the device. "
             "If the memory runs out, look at fewer tiles at a time.\n\n"
             "The <b>road surface</b> is 1 on roads, 0 elsewhere, nodata where the raster has none. "
+            "<b>Centre lines</b> are a connected network with widths and lengths in metres; "
+            "<i>Vectorise roads</i> makes them, and the outlines, again from the surface or the probability, "
+            "with more to choose.\n\n"
             "All results carry the raster's coordinate reference system and line up with its pixels."
         )
 
@@ -86,7 +84,7 @@ class DetectRoads(SslkdAlgorithm):
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Raise an error if the parameters make no sense."""
         super().check(parameters, context)
-        raster = self.parameterAsRasterLayer(parameters, self.INPUT, context)
+        raster = self.input_raster(parameters, self.INPUT, context)
         raster_path(raster)
         self._extent_in(raster, parameters, context)
         self._check_model(parameters, context)
@@ -94,9 +92,7 @@ class DetectRoads(SslkdAlgorithm):
 
     def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Ask the raster layers for their files."""
-        raster = self.parameterAsRasterLayer(parameters, self.INPUT, context)
-        if raster is None:
-            raise UnusableParameters(self.invalidRasterError(parameters, self.INPUT))
+        raster = self.input_raster(parameters, self.INPUT, context)
         self._raster = raster_path(raster)
         self._extent = self._extent_in(raster, parameters, context)
 
@@ -106,11 +102,7 @@ class DetectRoads(SslkdAlgorithm):
         """Detect in the worker."""
         job = self._job(parameters, context)
         run_job(job, feedback)
-        layers = {key: job[key.lower()] for key in (self.SURFACE, self.PROBABILITY, self.OUTLINES)}
-        made = {key: path for key, path in layers.items() if path is not None}
-        for key, path in made.items():
-            style_when_loaded(path, key.lower(), context)
-        return made
+        return self.made_layers(job, (self.SURFACE, self.PROBABILITY, self.OUTLINES, self.CENTRE_LINES), context)
 
     def _add_inputs(self) -> None:
         self.addParameter(QgsProcessingParameterRasterLayer(self.INPUT, tr("Raster")))
@@ -118,9 +110,9 @@ class DetectRoads(SslkdAlgorithm):
             QgsProcessingParameterFile(self.MODEL, tr("Model file"), fileFilter=tr("SSLKD model") + " (*.safetensors)")
         )
         self.addParameter(QgsProcessingParameterExtent(self.EXTENT, tr("Extent"), optional=True))
-        self.addParameter(_number(self.THRESHOLD, tr("Threshold (above 0, to 1)"), 0.5, minimum=0.001, maximum=1.0))
-        self.addParameter(_number(self.LEAST_AREA, tr("Least area (square metres)"), 20.0))
-        self.addParameter(_number(self.SIMPLIFY, tr("Simplification (metres)"), 0.5))
+        self.addParameter(threshold(self.THRESHOLD))
+        self.addParameter(number(self.LEAST_AREA, tr("Least area (square metres)"), 20.0))
+        self.addParameter(number(self.SIMPLIFY, tr("Simplification (metres)"), 0.5))
 
     def _add_advanced_inputs(self) -> None:
         self.add_tile_and_batch(least_tile=TILE_STEP, least_batch=1)
@@ -134,11 +126,8 @@ class DetectRoads(SslkdAlgorithm):
                 self.PROBABILITY, tr("Road probability"), optional=True, createByDefault=False
             )
         )
-        self.addParameter(
-            QgsProcessingParameterVectorDestination(
-                self.OUTLINES, tr("Road outlines"), QgsProcessing.SourceType.TypeVectorPolygon, optional=True
-            )
-        )
+        # Most people ask for roads as areas; lines are one tick away.
+        self.add_vector_outputs(centre_lines_by_default=False)
 
     def _extent_in(
         self, raster: QgsRasterLayer, parameters: Parameters, context: QgsProcessingContext
@@ -179,21 +168,8 @@ class DetectRoads(SslkdAlgorithm):
             "overlap": self.optional_integer(parameters, self.OVERLAP, context),
             "batch": self.optional_integer(parameters, self.BATCH, context),
             "device": self.parameterAsEnumString(parameters, self.DEVICE, context),
-            "surface": self._destination(parameters, self.SURFACE, context),
-            "probability": self._destination(parameters, self.PROBABILITY, context),
-            "outlines": self._destination(parameters, self.OUTLINES, context),
+            "surface": self.output_path(parameters, self.SURFACE, context),
+            "probability": self.output_path(parameters, self.PROBABILITY, context),
+            "outlines": self.output_path(parameters, self.OUTLINES, context),
+            "centre_lines": self.output_path(parameters, self.CENTRE_LINES, context),
         }
-
-    def _destination(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> str | None:
-        return self.parameterAsOutputLayer(parameters, key, context) or None
-
-
-def _number(
-    key: str, description: str, default: float, minimum: float = 0.0, maximum: float | None = None
-) -> QgsProcessingParameterNumber:
-    parameter = QgsProcessingParameterNumber(
-        key, description, type=QgsProcessingParameterNumber.Type.Double, defaultValue=default, minValue=minimum
-    )
-    if maximum is not None:
-        parameter.setMaximum(maximum)
-    return parameter

@@ -37,6 +37,11 @@ def detect(ortho, tmp_path):
 
 
 @pytest.fixture
+def vectorise(ortho, tmp_path):
+    return {"INPUT": ortho, "OUTLINES": str(tmp_path / "o.gpkg"), "CENTRE_LINES": str(tmp_path / "c.gpkg")}
+
+
+@pytest.fixture
 def refusal(algorithm, context):
     """Return what is wrong with the parameters, as the dialog would show it."""
 
@@ -64,6 +69,13 @@ def job(algorithm, context, feedback, recorded_job):
     return run
 
 
+def made_by_default(algorithm):
+    """Return the outputs, each of which is a destination, and whether the dialog asks for them at first."""
+    by_default = {each.name(): each.createByDefault() for each in algorithm.destinationParameterDefinitions()}
+    assert {each.name() for each in algorithm.outputDefinitions()} == set(by_default)
+    return by_default
+
+
 def described(algorithm, flag):
     return {parameter.name() for parameter in algorithm.parameterDefinitions() if parameter.flags() & flag}
 
@@ -71,7 +83,11 @@ def described(algorithm, flag):
 def test_the_provider_holds_the_algorithms_with_icons_and_help():
     provider = QgsApplication.processingRegistry().providerById("sslkd")
     assert (provider.name(), provider.icon().isNull()) == ("SSLKD", False)
-    assert {each.id() for each in provider.algorithms()} == {"sslkd:trainsslkd", "sslkd:detectroads"}
+    assert {each.id() for each in provider.algorithms()} >= {
+        "sslkd:trainsslkd",
+        "sslkd:detectroads",
+        "sslkd:vectoriseroads",
+    }
     for each in provider.algorithms():
         assert not each.icon().pixmap(24, 24).isNull()
         assert each.shortHelpString() and each.tags() and each.group()
@@ -93,10 +109,15 @@ def test_train_asks_for_what_it_says(algorithm):
 def test_detect_asks_for_what_it_says(algorithm):
     detect = algorithm("detectroads")
     assert described(detect, ADVANCED) == {"TILE", "OVERLAP", "BATCH", "DEVICE"}
-    assert {"EXTENT", "PROBABILITY", "OUTLINES"} <= described(detect, OPTIONAL)
-    assert {each.name() for each in detect.outputDefinitions()} == {"SURFACE", "PROBABILITY", "OUTLINES"}
-    by_default = {each.name(): each.createByDefault() for each in detect.destinationParameterDefinitions()}
-    assert by_default == {"SURFACE": True, "PROBABILITY": False, "OUTLINES": True}
+    assert {"EXTENT", "PROBABILITY", "OUTLINES", "CENTRE_LINES"} <= described(detect, OPTIONAL)
+    assert made_by_default(detect) == {"SURFACE": True, "PROBABILITY": False, "OUTLINES": True, "CENTRE_LINES": False}
+
+
+def test_vectorise_asks_for_what_it_says(algorithm):
+    vectorise = algorithm("vectoriseroads")
+    assert described(vectorise, ADVANCED) == set()
+    assert described(vectorise, OPTIONAL) == {"CRS", "OUTLINES", "CENTRE_LINES"}
+    assert made_by_default(vectorise) == {"OUTLINES": True, "CENTRE_LINES": True}
 
 
 def test_what_is_left_empty_is_left_to_the_worker(job, train, ortho, tmp_path):
@@ -165,15 +186,45 @@ def test_the_plainest_detection(job, detect):
         "surface": detect["SURFACE"],
         "probability": None,
         "outlines": None,
+        "centre_lines": None,
     }
 
 
 def test_what_is_chosen_for_detection_reaches_the_worker(job, detect, tmp_path):
     chosen = {"THRESHOLD": 0.25, "LEAST_AREA": 0, "SIMPLIFY": 0, "TILE": 64, "OVERLAP": 0, "BATCH": 1, "DEVICE": "cuda"}
-    files = {"PROBABILITY": str(tmp_path / "p.tif"), "OUTLINES": str(tmp_path / "o.gpkg")}
+    names = {"PROBABILITY": "p.tif", "OUTLINES": "o.gpkg", "CENTRE_LINES": "c.gpkg"}
+    files = {key: str(tmp_path / name) for key, name in names.items()}
     made = job("detectroads", {**detect, **chosen, **files})
     for key, value in {**chosen, **files}.items():
         assert made[key.lower()] == value, key
+
+
+def test_the_plainest_vectorisation(job, vectorise):
+    del vectorise["CENTRE_LINES"]
+    assert job("vectoriseroads", vectorise) == {
+        "kind": "vectorise",
+        "raster": vectorise["INPUT"],
+        "threshold": 0.5,
+        "least_area": 20.0,
+        "fill_holes": 30.0,
+        "simplify": 0.5,
+        "smooth": 2.0,
+        "bridge": 15.0,
+        "crs": None,
+        "outlines": vectorise["OUTLINES"],
+        "centre_lines": None,
+    }
+
+
+def test_what_is_chosen_for_vectorisation_reaches_the_worker(job, vectorise):
+    chosen = {"THRESHOLD": 0.25, "LEAST_AREA": 0, "FILL_HOLES": 0, "SIMPLIFY": 1, "SMOOTH": 0, "BRIDGE": 3.5}
+    made = job("vectoriseroads", {**vectorise, **chosen, "CRS": "EPSG:25832"})
+    for key, value in {**chosen, "CRS": "EPSG:25832", "CENTRE_LINES": vectorise["CENTRE_LINES"]}.items():
+        assert made[key.lower()] == value, key
+
+
+def test_vectorising_into_nothing_is_refused(refusal, vectorise):
+    assert refusal("vectoriseroads", {"INPUT": vectorise["INPUT"]}).startswith("No output is asked for: choose")
 
 
 def test_temporary_outputs_are_files_that_the_worker_can_write(job, detect):
@@ -264,7 +315,18 @@ def test_an_overlap_as_large_as_the_tile_is_refused(refusal, detect):
         ("detectroads", "DEVICE", "abacus"),
         ("detectroads", "SURFACE", "surface.img"),
         ("detectroads", "OUTLINES", "outlines.dxf"),
+        ("detectroads", "CENTRE_LINES", "lines.dxf"),
+        ("vectoriseroads", "INPUT", "gone.tif"),
+        ("vectoriseroads", "THRESHOLD", 0),
+        ("vectoriseroads", "LEAST_AREA", -1),
+        ("vectoriseroads", "FILL_HOLES", "some"),
+        ("vectoriseroads", "SIMPLIFY", -1),
+        ("vectoriseroads", "SMOOTH", -1),
+        ("vectoriseroads", "BRIDGE", -1),
+        ("vectoriseroads", "CRS", "EPSG:0"),
+        ("vectoriseroads", "CENTRE_LINES", "lines.dxf"),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_refused(refusal, train, detect, name, key, value):
-    assert refusal(name, {**(train if name == "trainsslkd" else detect), key: value})
+def test_a_value_of_the_wrong_kind_is_refused(refusal, request, name, key, value):
+    usual = request.getfixturevalue({"trainsslkd": "train", "detectroads": "detect"}.get(name, name[: -len("roads")]))
+    assert refusal(name, {**usual, key: value})

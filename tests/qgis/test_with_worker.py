@@ -226,10 +226,63 @@ def test_outlines_in_every_format_that_the_provider_offers(detection, tmp_path, 
     assert sum(feature["area"] for feature in layer.getFeatures()) > 0
 
 
+def test_detection_gives_centre_lines_where_they_are_wanted(detection, tmp_path):
+    results = processing.run(
+        "sslkd:detectroads", {**detection, "THRESHOLD": 0.001, "CENTRE_LINES": str(tmp_path / "c.gpkg")}
+    )
+    assert set(results) == {"SURFACE", "CENTRE_LINES"}
+    lines = QgsVectorLayer(results["CENTRE_LINES"], "lines")
+    assert lines.isValid() and [field.name() for field in lines.fields()] == ["fid", "width", "length"]
+
+
+def paint_street(pixels):
+    """Draw as a road surface a street of 8 by 70 metres."""
+    pixels[:] = 0
+    pixels[42:58, 10:150] = 1
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory):
+    return str(write_raster(tmp_path_factory.mktemp("street") / "street.tif", 160, 100, bands=1, paint=paint_street))
+
+
+def assert_one_street(outlines, lines):
+    (polygon,) = QgsVectorLayer(outlines, "outlines").getFeatures()
+    assert polygon["area"] == pytest.approx(8 * 70, rel=0.02)
+    (line,) = QgsVectorLayer(lines, "lines").getFeatures()
+    assert (line["width"], line["length"]) == (pytest.approx(8, rel=0.02), pytest.approx(70, rel=0.02))
+    assert line.geometry().length() == pytest.approx(70, rel=0.02)
+
+
+def test_a_surface_and_a_probability_become_outlines_and_centre_lines(street, tmp_path):
+    chances = str(tmp_path / "p.tif")
+    gdal.Translate(chances, street, outputType=gdal.GDT_Float32, scaleParams=[[0, 1, 0, 0.75]])
+    for raster in (street, chances):
+        wanted = {"INPUT": raster, "OUTLINES": "TEMPORARY_OUTPUT", "CENTRE_LINES": "TEMPORARY_OUTPUT"}
+        results = processing.run("sslkd:vectoriseroads", wanted)
+        assert set(results) == {"OUTLINES", "CENTRE_LINES"}
+        assert_one_street(results["OUTLINES"], results["CENTRE_LINES"])
+
+
+def test_vectors_come_in_a_reference_system_that_the_user_defined(street, tmp_path):
+    lines, own = str(tmp_path / "c.gpkg"), "PROJ4:+proj=laea +lat_0=47 +lon_0=9 +datum=WGS84 +units=m"
+    results = processing.run("sslkd:vectoriseroads", {"INPUT": street, "CENTRE_LINES": lines, "CRS": own})
+    assert results == {"CENTRE_LINES": lines}
+    layer = QgsVectorLayer(lines, "lines")
+    assert layer.crs().toProj().startswith("+proj=laea")
+    (line,) = layer.getFeatures()
+    assert line["length"] == pytest.approx(70, rel=0.02)
+
+
+def test_vectorising_a_photo_is_refused(scene, tmp_path):
+    outlines = str(tmp_path / "o.gpkg")
+    assert "has 3 bands; choose one" in refuse("vectoriseroads", {"INPUT": scene, "OUTLINES": outlines})
+
+
 def refuse(name, parameters):
     with pytest.raises(QgsProcessingException) as caught:
         processing.run(f"sslkd:{name}", parameters)
-    outputs = {"trainsslkd": ("MODEL", "REPORT"), "detectroads": ("SURFACE",)}[name]
+    outputs = {"trainsslkd": ("MODEL", "REPORT"), "detectroads": ("SURFACE",), "vectoriseroads": ("OUTLINES",)}[name]
     assert not [key for key in outputs if Path(parameters[key]).exists()]
     assert "Traceback" not in str(caught.value)
     return str(caught.value)
@@ -265,12 +318,12 @@ def test_rasters_with_other_bands_than_each_other(training, tmp_path):
 
 def test_outputs_are_loaded_with_their_styles(detection, qgis_new_project):
     project = QgsProject.instance()
-    for key in ("SURFACE", "PROBABILITY", "OUTLINES"):
+    for key in ("SURFACE", "PROBABILITY", "OUTLINES", "CENTRE_LINES"):
         detection[key] = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project)
     processing.runAndLoadResults("sslkd:detectroads", detection)
-    layers = {layer.name(): layer for layer in project.mapLayers().values()}
-    assert set(layers) == {"Road surface", "Road probability", "Road outlines"}
-    surface, probability, outlines = (layers[f"Road {kind}"] for kind in ("surface", "probability", "outlines"))
+    layers = {layer.name().removeprefix("Road "): layer for layer in project.mapLayers().values()}
+    assert set(layers) == {"surface", "probability", "outlines", "centre lines"}
+    surface, probability, outlines = layers["surface"], layers["probability"], layers["outlines"]
     classes = {each.value: each.color.alpha() for each in surface.renderer().classes()}
     assert classes[0] == 0 < classes[1]
     ramp = probability.renderer().shader().rasterShaderFunction()
@@ -279,6 +332,10 @@ def test_outputs_are_loaded_with_their_styles(detection, qgis_new_project):
     fill = outlines.renderer().symbol().symbolLayer(0)
     assert fill.color().alpha() == 0 or fill.properties()["style"] == "no"
     assert fill.properties()["outline_color"].startswith("255,221,0")
+    by_width = layers["centre lines"].renderer()
+    assert by_width.classAttribute() == "width"
+    drawn = [by_width.symbolForValue(metres).width() for metres in (2, 5, 8, 12, 20)]
+    assert drawn == sorted(set(drawn))
 
 
 def test_a_graphical_model_trains_and_detects(scene, roads, tmp_path, context, feedback):
@@ -371,6 +428,15 @@ def test_qgis_process_detects(detection, tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["results"] == {"SURFACE": detection["SURFACE"]}
     assert_every_pixel_decided(detection["SURFACE"], detection["INPUT"])
+
+
+def test_qgis_process_vectorises(street, tmp_path):
+    files = {"OUTLINES": str(tmp_path / "o.gpkg"), "CENTRE_LINES": str(tmp_path / "c.gpkg")}
+    arguments = [*as_arguments("vectoriseroads", {"INPUT": street, **files}), "--json"]
+    done = qgis_process(tmp_path / "profile", *arguments, SSLKD_PYTHON=str(WORKER))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["results"] == files
+    assert_one_street(*files.values())
 
 
 def test_qgis_process_trains(saved_training, tmp_path):
