@@ -36,7 +36,8 @@ def test_what_is_not_said_is_the_default():
     assert (detect.threshold, detect.least_area, detect.simplify, detect.device) == (0.5, 20, 0.5, "auto")
     assert [detect.extent, detect.tile, detect.overlap, detect.batch] == [None] * 4
     assert (detect.probability, detect.outlines) == (None, None)
-    assert (evaluate.road_width, evaluate.area, evaluate.json_file) == (6, [], None)
+    assert (evaluate.road_width, evaluate.area, evaluate.buffer) == (6, [], 3)
+    assert [evaluate.json_file, evaluate.report, evaluate.map] == [None] * 3
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_what_is_not_said_is_the_default():
     [
         (TRAIN, TrainJob, {"steps": None, "batch": None, "tile": None, "learning_rate": None}),
         (DETECT, DetectJob, {"extent": None, "tile": None, "overlap": None, "probability": None, "outlines": None}),
-        (EVALUATE, EvaluateJob, {"json": None}),
+        (EVALUATE, EvaluateJob, {"json": None, "report": None, "map": None}),
     ],
 )
 def test_null_is_the_default_too(job, kind, changes):
