@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from .detect import DetectRoads
+from .evaluate import EvaluateRoads
 from .train import TrainSslkd
 from .vectorise import VectoriseRoads
 
-__all__ = ["ALGORITHMS", "DetectRoads", "TrainSslkd", "VectoriseRoads"]
+__all__ = ["ALGORITHMS", "DetectRoads", "EvaluateRoads", "TrainSslkd", "VectoriseRoads"]
 
-ALGORITHMS = (TrainSslkd, DetectRoads, VectoriseRoads)
+ALGORITHMS = (TrainSslkd, DetectRoads, VectoriseRoads, EvaluateRoads)

@@ -42,6 +42,11 @@ def vectorise(ortho, tmp_path):
 
 
 @pytest.fixture
+def evaluate(ortho):
+    return {"INPUT": ortho, "REFERENCE": memory_layer("Polygon", box(10, 0, 20, 64), name="roads")}
+
+
+@pytest.fixture
 def refusal(algorithm, context):
     """Return what is wrong with the parameters, as the dialog would show it."""
 
@@ -87,6 +92,7 @@ def test_the_provider_holds_the_algorithms_with_icons_and_help():
         "sslkd:trainsslkd",
         "sslkd:detectroads",
         "sslkd:vectoriseroads",
+        "sslkd:evaluateroads",
     }
     for each in provider.algorithms():
         assert not each.icon().pixmap(24, 24).isNull()
@@ -118,6 +124,14 @@ def test_vectorise_asks_for_what_it_says(algorithm):
     assert described(vectorise, ADVANCED) == set()
     assert described(vectorise, OPTIONAL) == {"CRS", "OUTLINES", "CENTRE_LINES"}
     assert made_by_default(vectorise) == {"OUTLINES": True, "CENTRE_LINES": True}
+
+
+def test_evaluate_asks_for_what_it_says(algorithm):
+    evaluate = algorithm("evaluateroads")
+    assert described(evaluate, ADVANCED) == set()
+    assert described(evaluate, OPTIONAL) == {"AREA", "MAP", "REPORT"}
+    scores = {"OA", "PRECISION", "RECALL", "IOU", "F1", "RELAXED_PRECISION", "RELAXED_RECALL", "RELAXED_F1"}
+    assert {each.name() for each in evaluate.outputDefinitions()} == {"MAP", "REPORT"} | scores
 
 
 def test_what_is_left_empty_is_left_to_the_worker(job, train, ortho, tmp_path):
@@ -227,6 +241,34 @@ def test_vectorising_into_nothing_is_refused(refusal, vectorise):
     assert refusal("vectoriseroads", {"INPUT": vectorise["INPUT"]}).startswith("No output is asked for: choose")
 
 
+def test_the_plainest_evaluation(job, evaluate):
+    made = job("evaluateroads", evaluate)
+    assert QgsVectorLayer(made.pop("roads")[0]).featureCount() == 1
+    assert made == {
+        "kind": "evaluate",
+        "surface": evaluate["INPUT"],
+        "road_width": 6.0,
+        "area": [],
+        "buffer": 3.0,
+        "map": None,
+        "report": None,
+    }
+
+
+def test_what_is_chosen_for_an_evaluation_reaches_the_worker(job, evaluate, tmp_path):
+    area = memory_layer("Polygon", box(0, 0, 20, 64), box(40, 0, 64, 64))
+    files = {"MAP": str(tmp_path / "e.tif"), "REPORT": str(tmp_path / "r.html")}
+    made = job("evaluateroads", {**evaluate, **files, "ROAD_WIDTH": 4.5, "BUFFER": 0, "AREA": area})
+    assert QgsVectorLayer(made["area"][0]).featureCount() == 2
+    for key, value in {**files, "ROAD_WIDTH": 4.5, "BUFFER": 0}.items():
+        assert made[key.lower()] == value, key
+
+
+@pytest.mark.parametrize(("key", "missing"), [("REFERENCE", "holds no road"), ("AREA", "holds no polygon")])
+def test_an_evaluation_against_nothing_is_refused(refusal, evaluate, key, missing):
+    assert missing in refusal("evaluateroads", {**evaluate, key: memory_layer("Polygon")})
+
+
 def test_temporary_outputs_are_files_that_the_worker_can_write(job, detect):
     made = job("detectroads", {**detect, "SURFACE": "TEMPORARY_OUTPUT", "OUTLINES": "TEMPORARY_OUTPUT"})
     assert made["surface"].endswith(".tif")
@@ -325,6 +367,11 @@ def test_an_overlap_as_large_as_the_tile_is_refused(refusal, detect):
         ("vectoriseroads", "BRIDGE", -1),
         ("vectoriseroads", "CRS", "EPSG:0"),
         ("vectoriseroads", "CENTRE_LINES", "lines.dxf"),
+        ("evaluateroads", "INPUT", "gone.tif"),
+        ("evaluateroads", "REFERENCE", "gone.gpkg"),
+        ("evaluateroads", "ROAD_WIDTH", 0),
+        ("evaluateroads", "BUFFER", -1),
+        ("evaluateroads", "MAP", "map.img"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused(refusal, request, name, key, value):

@@ -279,10 +279,58 @@ def test_vectorising_a_photo_is_refused(scene, tmp_path):
     assert "has 3 bands; choose one" in refuse("vectoriseroads", {"INPUT": scene, "OUTLINES": outlines})
 
 
+@pytest.fixture
+def evaluation(street, tmp_path):
+    """The street was drawn two pixels above where it was found; it counts in two areas."""
+    return {
+        "INPUT": street,
+        "REFERENCE": memory_layer("Polygon", box(10, 40, 150, 56), name="roads"),
+        "AREA": memory_layer("Polygon", box(0, 0, 60, 100), box(100, 0, 160, 100)),
+        "BUFFER": 1,
+        "MAP": str(tmp_path / "e.tif"),
+        "REPORT": str(tmp_path / "r.html"),
+    }
+
+
+EXPECTED = {"PRECISION": 14 / 16, "RECALL": 14 / 16, "IOU": 14 / 18, "F1": 14 / 16}
+RELAXED = dict.fromkeys(("RELAXED_PRECISION", "RELAXED_RECALL", "RELAXED_F1"), 1)
+
+
+def test_an_evaluation_gives_scores_a_map_and_a_report(evaluation):
+    results = processing.run("sslkd:evaluateroads", evaluation)
+    files = {key: evaluation[key] for key in ("MAP", "REPORT")}
+    overall = {"OA": 1 - 2 * 2 * 100 / (2 * 60 * 100)}
+    assert results == {
+        **files,
+        **{key: pytest.approx(each) for key, each in {**EXPECTED, **RELAXED, **overall}.items()},
+    }
+    kinds = gdal.Open(evaluation["MAP"]).ReadAsArray()
+    assert [kinds[row, 20] for row in (30, 40, 50, 57)] == [0, 2, 1, 3] and kinds[50, 80] == 255
+    assert "Quality by area" in Path(evaluation["REPORT"]).read_text(encoding="utf-8")
+
+
+def test_an_evaluation_of_lines_gives_what_is_defined(evaluation, tmp_path):
+    empty = str(write_raster(tmp_path / "empty.tif", 160, 100, bands=1, paint=lambda pixels: pixels.fill(0)))
+    line = memory_layer("LineString", f"LineString({LEFT} {TOP - 25}, {LEFT + 80} {TOP - 25})")
+    wanted = {"INPUT": empty, "REFERENCE": line, "ROAD_WIDTH": 8, "MAP": "TEMPORARY_OUTPUT"}
+    results = processing.run("sslkd:evaluateroads", wanted)
+    assert set(results) == {"MAP", "OA", "RECALL", "IOU", "F1", "RELAXED_RECALL"}
+    assert results["OA"] == pytest.approx(1 - 16 / 100) and results["RECALL"] == 0
+
+
+def test_evaluating_a_photo_is_refused(evaluation, scene):
+    assert "has 3 bands; choose a road surface" in refuse("evaluateroads", {**evaluation, "INPUT": scene})
+
+
 def refuse(name, parameters):
     with pytest.raises(QgsProcessingException) as caught:
         processing.run(f"sslkd:{name}", parameters)
-    outputs = {"trainsslkd": ("MODEL", "REPORT"), "detectroads": ("SURFACE",), "vectoriseroads": ("OUTLINES",)}[name]
+    outputs = {
+        "trainsslkd": ("MODEL", "REPORT"),
+        "detectroads": ("SURFACE",),
+        "vectoriseroads": ("OUTLINES",),
+        "evaluateroads": ("MAP", "REPORT"),
+    }[name]
     assert not [key for key in outputs if Path(parameters[key]).exists()]
     assert "Traceback" not in str(caught.value)
     return str(caught.value)
@@ -336,6 +384,16 @@ def test_outputs_are_loaded_with_their_styles(detection, qgis_new_project):
     assert by_width.classAttribute() == "width"
     drawn = [by_width.symbolForValue(metres).width() for metres in (2, 5, 8, 12, 20)]
     assert drawn == sorted(set(drawn))
+
+
+def test_the_map_of_an_evaluation_is_loaded_with_its_style(evaluation, qgis_new_project):
+    evaluation["MAP"] = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance())
+    processing.runAndLoadResults("sslkd:evaluateroads", evaluation)
+    (layer,) = QgsProject.instance().mapLayers().values()
+    assert layer.name() == "Hits, misses and false alarms"
+    classes = {each.value: each.color for each in layer.renderer().classes()}
+    assert classes.pop(0).alpha() == 0
+    assert {value: colour.name() for value, colour in classes.items()} == {1: "#1f9e4f", 2: "#d7191c", 3: "#f28e1c"}
 
 
 def test_a_graphical_model_trains_and_detects(scene, roads, tmp_path, context, feedback):
@@ -437,6 +495,18 @@ def test_qgis_process_vectorises(street, tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["results"] == files
     assert_one_street(*files.values())
+
+
+def test_qgis_process_evaluates(evaluation, tmp_path):
+    for key in ("REFERENCE", "AREA"):
+        save(evaluation[key], tmp_path / f"{key}.gpkg")
+        evaluation[key] = str(tmp_path / f"{key}.gpkg")
+    arguments = [*as_arguments("evaluateroads", evaluation), "--json"]
+    done = qgis_process(tmp_path / "profile", *arguments, SSLKD_PYTHON=str(WORKER))
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)["results"]
+    assert {key: results[key] for key in EXPECTED} == pytest.approx(EXPECTED)
+    assert (results["MAP"], results["REPORT"]) == (evaluation["MAP"], evaluation["REPORT"])
 
 
 def test_qgis_process_trains(saved_training, tmp_path):
