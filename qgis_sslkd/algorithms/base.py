@@ -101,6 +101,7 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Raise UnusableParameters if the parameters make no sense together."""
         self._check_destinations(parameters, context)
+        self._check_numbers(parameters, context)
         self.optional_crs(parameters, context)
         tile = self.optional_integer(parameters, self.TILE, context)
         if tile is not None and tile % TILE_STEP:
@@ -198,6 +199,18 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
                 supported, sentence = destination.isSupportedOutputValue(value, context)
                 if not supported:
                     raise UnusableParameters(sentence)
+
+    def _check_numbers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        # Where a number may stay empty, QGIS takes any text, and 0 for it.
+        for parameter in self.parameterDefinitions():
+            text = self.parameterAsString(parameters, parameter.name(), context)
+            if isinstance(parameter, QgsProcessingParameterNumber) and text:
+                try:
+                    float(text)
+                except ValueError:
+                    raise UnusableParameters(
+                        tr("“{}” takes a number, and {} is none.").format(parameter.description(), text)
+                    ) from None
 
     def _is_given(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> bool:
         # As a string, a missing key, None and QGIS's NULL all come out empty, and 0 does not.

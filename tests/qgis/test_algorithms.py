@@ -114,8 +114,14 @@ def test_train_asks_for_what_it_says(algorithm):
 
 def test_detect_asks_for_what_it_says(algorithm):
     detect = algorithm("detectroads")
-    assert described(detect, ADVANCED) == {"TILE", "OVERLAP", "BATCH", "DEVICE"}
-    assert {"EXTENT", "PROBABILITY", "OUTLINES", "CENTRE_LINES"} <= described(detect, OPTIONAL)
+    assert described(detect, ADVANCED) == {
+        "BANDS", "NODATA", "RESAMPLE", "FLIPS", "TILE", "OVERLAP", "BATCH", "DEVICE", "PRECISION", "COG", "CRS",
+    }  # fmt: skip
+    bands = detect.parameterDefinition("BANDS")
+    assert bands.allowMultiple() and bands.parentLayerParameterName() == "INPUT"
+    assert {"EXTENT", "AREA", "BANDS", "NODATA", "CRS", "PROBABILITY", "OUTLINES", "CENTRE_LINES"} <= described(
+        detect, OPTIONAL
+    )
     assert made_by_default(detect) == {"SURFACE": True, "PROBABILITY": False, "OUTLINES": True, "CENTRE_LINES": False}
 
 
@@ -213,6 +219,26 @@ def test_what_is_chosen_for_detection_reaches_the_worker(job, detect, tmp_path):
         assert made[key.lower()] == value, key
 
 
+def test_how_the_raster_is_looked_at_reaches_the_worker(job, detect):
+    chosen = {"BANDS": [3, 1, 2], "NODATA": 0, "RESAMPLE": False, "FLIPS": True, "COG": True, "PRECISION": "float32"}
+    made = job("detectroads", {**detect, **chosen, "CRS": "EPSG:25832"})
+    for key, value in {**chosen, "CRS": "EPSG:25832"}.items():
+        assert made[key.lower()] == value, key
+        assert type(made[key.lower()]) is type(value) or key == "NODATA", key
+
+
+def test_an_area_to_detect_in_reaches_the_worker_as_polygons(job, detect):
+    made = job("detectroads", {**detect, "AREA": memory_layer("Polygon", box(0, 0, 20, 64), box(40, 0, 64, 64))})
+    (area,) = made["area"]
+    assert QgsVectorLayer(area).featureCount() == 2
+
+
+def test_what_the_worker_does_anyway_is_not_told(job, detect):
+    plain = job("detectroads", detect)
+    usual = {"BANDS": [], "NODATA": None, "RESAMPLE": True, "FLIPS": False, "COG": False, "PRECISION": "auto"}
+    assert job("detectroads", {**detect, **usual, "CRS": None, "AREA": None}) == plain
+
+
 def test_the_plainest_vectorisation(job, vectorise):
     del vectorise["CENTRE_LINES"]
     assert job("vectoriseroads", vectorise) == {
@@ -264,9 +290,16 @@ def test_what_is_chosen_for_an_evaluation_reaches_the_worker(job, evaluate, tmp_
         assert made[key.lower()] == value, key
 
 
-@pytest.mark.parametrize(("key", "missing"), [("REFERENCE", "holds no road"), ("AREA", "holds no polygon")])
-def test_an_evaluation_against_nothing_is_refused(refusal, evaluate, key, missing):
-    assert missing in refusal("evaluateroads", {**evaluate, key: memory_layer("Polygon")})
+@pytest.mark.parametrize(
+    ("name", "key", "missing"),
+    [
+        ("evaluateroads", "REFERENCE", "holds no road"),
+        ("evaluateroads", "AREA", "holds no polygon"),
+        ("detectroads", "AREA", "holds no polygon"),
+    ],
+)
+def test_an_empty_layer_is_refused(refusal, request, name, key, missing):
+    assert missing in refusal(name, {**request.getfixturevalue(name[: -len("roads")]), key: memory_layer("Polygon")})
 
 
 def test_temporary_outputs_are_files_that_the_worker_can_write(job, detect):
@@ -355,6 +388,13 @@ def test_an_overlap_as_large_as_the_tile_is_refused(refusal, detect):
         ("detectroads", "SIMPLIFY", "some"),
         ("detectroads", "OVERLAP", -1),
         ("detectroads", "DEVICE", "abacus"),
+        ("detectroads", "AREA", "gone.gpkg"),
+        ("detectroads", "BANDS", [1, 4]),
+        ("detectroads", "BANDS", ["red"]),
+        ("detectroads", "BATCH", "many"),
+        ("detectroads", "NODATA", "black"),
+        ("detectroads", "PRECISION", "float8"),
+        ("detectroads", "CRS", "EPSG:0"),
         ("detectroads", "SURFACE", "surface.img"),
         ("detectroads", "OUTLINES", "outlines.dxf"),
         ("detectroads", "CENTRE_LINES", "lines.dxf"),
