@@ -93,6 +93,7 @@ def test_the_provider_holds_the_algorithms_with_icons_and_help():
         "sslkd:detectroads",
         "sslkd:vectoriseroads",
         "sslkd:evaluateroads",
+        "sslkd:trainanddetect",
     }
     for each in provider.algorithms():
         assert not each.icon().pixmap(24, 24).isNull()
@@ -138,6 +139,21 @@ def test_evaluate_asks_for_what_it_says(algorithm):
     assert described(evaluate, OPTIONAL) == {"AREA", "MAP", "REPORT"}
     scores = {"OA", "PRECISION", "RECALL", "IOU", "F1", "RELAXED_PRECISION", "RELAXED_RECALL", "RELAXED_F1"}
     assert {each.name() for each in evaluate.outputDefinitions()} == {"MAP", "REPORT"} | scores
+
+
+def test_the_model_asks_for_what_it_says(algorithm, worker):
+    registered = QgsApplication.processingRegistry().algorithmById("sslkd:trainanddetect")
+    for model in (registered, algorithm("trainanddetect")):
+        assert described(model, ADVANCED) == {"STEPS", "BATCH", "TILE", "DEVICE"}
+        assert "AREA" in described(model, OPTIONAL)
+        assert made_by_default(model) == {
+            "train:MODEL": True,
+            "train:REPORT": True,
+            "detect:SURFACE": True,
+            "detect:OUTLINES": True,
+            "detect:CENTRE_LINES": False,
+        }
+        assert model.validate() == (True, [])
 
 
 def test_what_is_left_empty_is_left_to_the_worker(job, train, ortho, tmp_path):

@@ -31,14 +31,7 @@ from qgis.core import (
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingException,
-    QgsProcessingModelAlgorithm,
-    QgsProcessingModelChildAlgorithm,
-    QgsProcessingModelChildParameterSource,
-    QgsProcessingModelOutput,
-    QgsProcessingModelParameter,
     QgsProcessingOutputLayerDefinition,
-    QgsProcessingParameterFeatureSource,
-    QgsProcessingParameterRasterLayer,
     QgsProject,
     QgsVectorLayer,
 )
@@ -396,50 +389,20 @@ def test_the_map_of_an_evaluation_is_loaded_with_its_style(evaluation, qgis_new_
     assert {value: colour.name() for value, colour in classes.items()} == {1: "#1f9e4f", 2: "#d7191c", 3: "#f28e1c"}
 
 
-def test_a_graphical_model_trains_and_detects(scene, roads, tmp_path, context, feedback):
-    model = _train_and_detect()
-    area = memory_layer("Polygon", box(0, 0, 256, 160))
-    path = str(tmp_path / "train_and_detect.model3")
-    assert model.toFile(path)
-    read = QgsProcessingModelAlgorithm()
-    assert read.fromFile(path)
-    surface = str(tmp_path / "s.tif")
-    parameters = {"raster": scene, "roads": roads, "area": area, "detect:SURFACE": surface}
-    results = processing.run(read, parameters, context=context, feedback=feedback)
-    assert Path(results["detect:SURFACE"]) == Path(surface)
-    assert_every_pixel_decided(surface, scene)
-
-
-def _train_and_detect():
-    """Build a model in which the file that Train SSLKD writes is the one that Detect roads reads."""
-    source = QgsProcessingModelChildParameterSource
-    model = QgsProcessingModelAlgorithm("Train and detect", "roads")
-    model.initAlgorithm()
-    for parameter in (
-        QgsProcessingParameterRasterLayer("raster", "Raster"),
-        QgsProcessingParameterFeatureSource("roads", "Roads"),
-        QgsProcessingParameterFeatureSource("area", "Area"),
-    ):
-        model.addModelParameter(parameter, QgsProcessingModelParameter(parameter.name()))
-    train = QgsProcessingModelChildAlgorithm("sslkd:trainsslkd")
-    train.setChildId("train")
-    train.addParameterSources("LABELLED", [source.fromModelParameter("raster")])
-    train.addParameterSources("ANNOTATIONS", [source.fromModelParameter("roads")])
-    train.addParameterSources("AREA", [source.fromModelParameter("area")])
-    for key, value in TINY.items():
-        train.addParameterSources(key, [source.fromStaticValue(value)])
-    model.addChildAlgorithm(train)
-    detect = QgsProcessingModelChildAlgorithm("sslkd:detectroads")
-    detect.setChildId("detect")
-    detect.addParameterSources("INPUT", [source.fromModelParameter("raster")])
-    detect.addParameterSources("MODEL", [source.fromChildOutput("train", "MODEL")])
-    detect.addParameterSources("DEVICE", [source.fromStaticValue("cpu")])
-    output = QgsProcessingModelOutput("SURFACE", "Surface")
-    output.setChildId("detect")
-    output.setChildOutputName("SURFACE")
-    detect.setModelOutputs({"SURFACE": output})
-    model.addChildAlgorithm(detect)
-    return model
+def test_the_model_that_comes_along_trains_and_detects(scene, roads, tmp_path, feedback):
+    parameters = {
+        "RASTER": scene,
+        "ANNOTATIONS": roads,
+        "AREA": memory_layer("Polygon", box(0, 0, 256, 160)),
+        "train:MODEL": str(tmp_path / "m.safetensors"),
+        "train:REPORT": "TEMPORARY_OUTPUT",
+        "detect:SURFACE": str(tmp_path / "s.tif"),
+        **TINY,
+    }
+    results = processing.run("sslkd:trainanddetect", parameters, feedback=feedback)
+    assert set(results) >= {"train:MODEL", "train:REPORT", "detect:SURFACE"}
+    assert Path(results["train:MODEL"]).is_file() and Path(results["train:REPORT"]).is_file()
+    assert_every_pixel_decided(results["detect:SURFACE"], scene)
 
 
 def test_a_batch_runs_one_algorithm_over_many_rasters(detection, algorithm, tmp_path, context, feedback):
