@@ -1,42 +1,238 @@
-"""Scores of a road-surface raster against drawn roads."""
+"""Scores of a road-surface raster against drawn roads: exact, within a buffer, and by polygon of an area."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+import rasterio
+import shapely
+from affine import Affine
+from rasterio.features import rasterize
 from rasterio.windows import Window
+from scipy.ndimage import distance_transform_edt
 
-from .annotations import VectorLayer, annotate
-from .errors import AnnotationError
-from .labels import IGNORE
-from .metrics import Confusion, Scores, confusion
+from .annotations import Annotation, VectorLayer, annotate
+from .errors import AnnotationError, RasterError, SettingError
+from .ground_plane import ground_plane
+from .labels import IGNORE, ROAD
+from .metrics import Confusion, Matches, confusion, matches
+from .outputs import StripWriter
 from .rasters import RasterInfo, RasterReader
 from .reporting import Reporter
 
-__all__ = ["evaluate_surface"]
+__all__ = ["FALSE_ALARM", "HIT", "MISS", "REJECTION", "Comparison", "Evaluation", "Part", "evaluate_surface"]
 
-_ROWS = 512
+REJECTION, HIT, MISS, FALSE_ALARM = 0, 1, 2, 3
+"""Values of the map of an evaluation; `IGNORE` where nothing was compared."""
+
+_MOST_ROWS = 512
+_PIXELS_AT_ONCE = 2**22
+# Projections stretch by about a thousandth: a buffer of whole pixels must not lose its rim to that.
+_STRETCH = 1.001
+
+Mask = npt.NDArray[np.bool_]
+Labels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was counted in a part of a raster; counts of several parts add up.
+
+    Attributes:
+        confusion: pixel by pixel.
+        matches: within the buffer.
+    """
+
+    confusion: Confusion
+    matches: Matches
+
+    def __add__(self, other: Comparison) -> Comparison:
+        return Comparison(self.confusion + other.confusion, self.matches + other.matches)
+
+
+_NOTHING = Comparison(Confusion(), Matches())
+
+
+@dataclass(frozen=True)
+class Part:
+    """A polygon of the area.
+
+    Attributes:
+        place: a point in it, in the raster's CRS.
+        comparison: what was counted in it.
+    """
+
+    place: tuple[float, float]
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A surface raster compared with drawn roads.
+
+    Attributes:
+        whole: what was counted in all the area, each pixel once.
+        parts: the polygons of the area that lie on the raster, in their order; none without an area.
+    """
+
+    whole: Comparison
+    parts: tuple[Part, ...]
 
 
 def evaluate_surface(
-    surface: RasterInfo, roads: Sequence[VectorLayer], area: Sequence[VectorLayer], reporter: Reporter
-) -> Scores:
+    surface: RasterInfo,
+    roads: Sequence[VectorLayer],
+    area: Sequence[VectorLayer],
+    buffer: float,
+    map_file: Path | None,
+    reporter: Reporter,
+) -> Evaluation:
     """Compares a surface raster (1 road, 0 background) with road polygons, inside an area if one is given.
 
+    Within the buffer of a pixel that is compared, roads count wherever they are on the raster, be it outside of the
+    area. Memory grows with the raster's width times the buffer, not with its height.
+
+    Args:
+        surface: the raster.
+        roads: the drawn roads.
+        area: where to compare; empty for the whole raster.
+        buffer: in metres on the ground, as at the raster's centre.
+        map_file: raster of hits, misses and false alarms to write, if any.
+        reporter: hears of the progress.
+
     Raises:
+        SettingError: if the buffer is negative or endless.
+        RasterError: if the raster holds anything but 0, 1 and nodata in one band.
         AnnotationError: if the area holds no pixel of the raster that was decided.
+        CancelledError: where the user asked to stop.
     """
+    _check(surface, buffer)
     annotation = annotate(surface, roads, area)
-    total = Confusion()
-    with RasterReader() as reader:
-        for row in range(0, surface.height, _ROWS):
-            window = Window(0, row, surface.width, min(_ROWS, surface.height - row))
-            shape = (window.height, window.width)
-            pixels, valid = reader.read(surface, window, shape)
-            labels = annotation.labels(window, shape)
-            labels[~valid] = IGNORE
-            total += confusion(pixels[0] == 1, labels)
-            reporter.progress((row + window.height) / surface.height, f"row {row} of {surface.height}")
-    if total.pixels == 0:
+    polygons = _polygons(surface, area)
+    whole, by_polygon = _NOTHING, [_NOTHING] * len(polygons)
+    with ExitStack() as stack:
+        writer = map_file and stack.enter_context(StripWriter(map_file, surface, _all_of(surface), "uint8", IGNORE))
+        for strip in _strips(surface, annotation, buffer, stack.enter_context(RasterReader()), reporter):
+            whole += strip.compare()
+            for index, polygon in enumerate(polygons):
+                by_polygon[index] += strip.compare_inside(polygon)
+            if writer:
+                writer.append(strip.map())
+    if whole.confusion.pixels == 0:
         raise AnnotationError(f"The area to compare in holds no pixel of {surface.name}; check the layers' positions.")
-    return total.scores()
+    places = (_place(polygon, surface) for polygon in polygons)
+    return Evaluation(whole, tuple(map(Part, places, by_polygon)))
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """Some rows of the raster `(h, W)` from `top` on: roads found, labels, and what is near either."""
+
+    top: int
+    found: Mask
+    labels: Labels
+    near_found: Mask
+    near_road: Mask
+
+    def compare(self) -> Comparison:
+        return Comparison(
+            confusion(self.found, self.labels), matches(self.found, self.near_found, self.near_road, self.labels)
+        )
+
+    def compare_inside(self, polygon: shapely.Geometry) -> Comparison:
+        """What is counted inside a polygon in pixel coordinates."""
+        height, width = self.labels.shape
+        left, top, right, bottom = polygon.bounds
+        columns = slice(max(0, math.floor(left)), min(width, math.ceil(right)))
+        rows = slice(max(0, math.floor(top) - self.top), min(height, math.ceil(bottom) - self.top))
+        if rows.start >= rows.stop or columns.start >= columns.stop:
+            return _NOTHING
+        here = rows, columns
+        to_map = Affine.translation(columns.start, self.top + rows.start)
+        inside = rasterize([polygon], out_shape=self.labels[here].shape, transform=to_map, dtype="uint8")
+        labels = np.where(inside == 1, self.labels[here], np.uint8(IGNORE))
+        return _Strip(self.top, self.found[here], labels, self.near_found[here], self.near_road[here]).compare()
+
+    def map(self) -> Labels:
+        """Which pixels are hits, misses and false alarms."""
+        kinds = np.array([[REJECTION, MISS], [FALSE_ALARM, HIT]], dtype=np.uint8)
+        compared = kinds[self.found.astype(np.intp), (self.labels == ROAD).astype(np.intp)]
+        return np.where(self.labels == IGNORE, np.uint8(IGNORE), compared)
+
+
+def _check(surface: RasterInfo, buffer: float) -> None:
+    if not 0 <= buffer < math.inf:
+        raise SettingError(f"The buffer must be 0 metres or more, got {buffer}.")
+    if len(surface.bands) > 1:
+        raise RasterError(
+            f"The raster {surface.name} has {len(surface.bands)} bands; choose a road surface, with a single band: "
+            "1 road and 0 background."
+        )
+
+
+def _polygons(surface: RasterInfo, area: Sequence[VectorLayer]) -> list[shapely.Geometry]:
+    """The polygons of an area that lie on a raster, in its pixel coordinates."""
+    extent = shapely.box(0, 0, surface.width, surface.height)
+    cut = (shapely.intersection(polygon, extent) for layer in area for polygon in layer.in_pixels(surface))
+    return [polygon for polygon in cut if polygon.area > 0]
+
+
+def _place(polygon: shapely.Geometry, surface: RasterInfo) -> tuple[float, float]:
+    """A point in a polygon in pixel coordinates, in the raster's CRS."""
+    point = shapely.point_on_surface(polygon)
+    x, y = surface.transform @ (point.x, point.y)
+    return float(x), float(y)
+
+
+def _all_of(raster: RasterInfo) -> Window:
+    return Window(0, 0, raster.width, raster.height)
+
+
+def _strips(
+    surface: RasterInfo, annotation: Annotation, buffer: float, reader: RasterReader, reporter: Reporter
+) -> Iterator[_Strip]:
+    """The raster from top to bottom; each strip is read with the rows around it that the buffer reaches."""
+    with rasterio.open(surface.path) as dataset:
+        width, height = ground_plane(dataset).pixel
+    everywhere = annotation.inside(np.array([shapely.box(0, 0, surface.width, surface.height)]))
+    halo = math.ceil(buffer * _STRETCH / height)
+    rows = max(1, min(_MOST_ROWS, _PIXELS_AT_ONCE // surface.width))
+    for top in range(0, surface.height, rows):
+        bottom = min(top + rows, surface.height)
+        first, last = max(0, top - halo), min(surface.height, bottom + halo)
+        window = Window(0, first, surface.width, last - first)
+        found, valid = _found(surface, window, reader)
+        road = everywhere.labels(window, found.shape) == ROAD
+        own = slice(top - first, bottom - first)
+        labels = np.where(valid, annotation.labels(window, found.shape), np.uint8(IGNORE))[own]
+        near_found, near_road = (_near(mask, buffer, (height, width))[own] for mask in (found, road))
+        yield _Strip(top, found[own], labels, near_found, near_road)
+        reporter.progress(bottom / surface.height, f"row {bottom} of {surface.height}")
+
+
+def _found(surface: RasterInfo, window: Window, reader: RasterReader) -> tuple[Mask, Mask]:
+    """Where a window of the surface says road, and where it says anything."""
+    (values,), valid = reader.read(surface, window, (window.height, window.width))
+    valid &= values != IGNORE
+    road: Mask = (values == ROAD) & valid
+    strange = values[valid & ~road & (values != 0)]
+    if strange.size:
+        raise RasterError(
+            f"The raster {surface.name} holds the value {strange[0]:g}; a road surface holds {ROAD} for road, "
+            f"0 for background and {IGNORE} for nodata."
+        )
+    return road, valid
+
+
+def _near(mask: Mask, buffer: float, pixel: tuple[float, float]) -> Mask:
+    """Where a pixel of the mask is within the buffer, for pixels of so many metres in height and width."""
+    if not mask.any():
+        return mask
+    near: Mask = distance_transform_edt(~mask, sampling=pixel) <= buffer * _STRETCH
+    return near

@@ -1,4 +1,7 @@
-"""Scores of road maps, from one confusion matrix over all pixels."""
+"""Scores of road maps, from one confusion matrix over all pixels, exactly or within a buffer.
+
+Within a buffer: https://www.cs.toronto.edu/~hinton/absps/road_detection.pdf
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import numpy.typing as npt
 
 from .labels import IGNORE
 
-__all__ = ["Confusion", "Scores", "confusion"]
+__all__ = ["Confusion", "Matches", "RelaxedScores", "Scores", "confusion", "matches"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,46 @@ class Confusion:
         )
 
 
+@dataclass(frozen=True)
+class RelaxedScores:
+    """Scores from 0 to 1 (NaN where undefined) that forgive roads that stand beside where they should, by a buffer.
+
+    Attributes:
+        precision: share of the found roads that lie within the buffer of a road.
+        recall: share of the roads that lie within the buffer of a found one.
+        f1: harmonic mean of both.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Pixel counts of roads found and drawn, and of those near one of the other. Counts of several windows add up."""
+
+    found: int = 0
+    found_near_road: int = 0
+    road: int = 0
+    road_near_found: int = 0
+
+    def __add__(self, other: Matches) -> Matches:
+        return Matches(
+            self.found + other.found,
+            self.found_near_road + other.found_near_road,
+            self.road + other.road,
+            self.road_near_found + other.road_near_found,
+        )
+
+    def scores(self) -> RelaxedScores:
+        """The scores of these counts."""
+        precision, recall = _ratio(self.found_near_road, self.found), _ratio(self.road_near_found, self.road)
+        total = precision + recall
+        f1 = 2 * precision * recall / total if total else 0.0
+        return RelaxedScores(precision, recall, f1)
+
+
 def confusion(found: npt.NDArray[np.bool_], labels: npt.NDArray[np.uint8]) -> Confusion:
     """Counts of a road map against labels of the same shape; pixels labelled 255 take no part."""
     counted = labels != IGNORE
@@ -81,6 +124,25 @@ def confusion(found: npt.NDArray[np.bool_], labels: npt.NDArray[np.uint8]) -> Co
     false_alarms = int(np.count_nonzero(found)) - hits
     misses = int(np.count_nonzero(road)) - hits
     return Confusion(hits, false_alarms, misses, int(road.size) - hits - false_alarms - misses)
+
+
+def matches(
+    found: npt.NDArray[np.bool_],
+    near_found: npt.NDArray[np.bool_],
+    near_road: npt.NDArray[np.bool_],
+    labels: npt.NDArray[np.uint8],
+) -> Matches:
+    """Counts of a road map against labels of the same shape, within a buffer.
+
+    Args:
+        found: the road map.
+        near_found: what lies within the buffer of found roads.
+        near_road: what lies within the buffer of roads.
+        labels: 1 road, 0 background; pixels labelled 255 take no part.
+    """
+    found, road = found & (labels != IGNORE), labels == 1
+    counts = (found, found & near_road, road, road & near_found)
+    return Matches(*(int(np.count_nonzero(each)) for each in counts))
 
 
 def _overlap(agreed: int, errors: int) -> tuple[float, float]:

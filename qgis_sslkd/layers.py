@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsFeature,
     QgsFeatureRequest,
     QgsFeatureSink,
@@ -40,6 +41,13 @@ def raster_path(layer: QgsMapLayer) -> str:
             tr("The layer {} is not a raster file: export it with “Raster > Save as” first.").format(layer.name())
         )
     return name
+
+
+def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
+    """Return the name or the definition by which another process knows the coordinate reference system."""
+    # What the user has defined goes by a number that only this QGIS knows.
+    known = crs.authid() and not crs.authid().startswith("USER:")
+    return crs.authid() if known else crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2018)
 
 
 def write_features(

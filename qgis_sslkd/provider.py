@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsProcessingProvider
+from qgis.core import QgsApplication, QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from .algorithms import ALGORITHMS
+from .models import TrainAndDetect
 from .resources import icon
 
 
@@ -30,8 +31,17 @@ class SslkdProvider(QgsProcessingProvider):
 
     def loadAlgorithms(self) -> None:
         """Add the algorithms."""
-        for algorithm in ALGORITHMS:
+        for algorithm in (*ALGORITHMS, TrainAndDetect):
             self.addAlgorithm(algorithm())
+
+    def load(self) -> bool:
+        """Load the algorithms; once more when QGIS knows them, which a model of them needs to know its outputs."""
+        QgsApplication.processingRegistry().providerAdded.connect(self._load_again)
+        return super().load()
+
+    def _load_again(self, added: str) -> None:
+        if added == self.id():
+            self.refreshAlgorithms()
 
     def supportsNonFileBasedOutput(self) -> bool:
         """Tell QGIS that outputs are files: the worker is another process and sees no memory layers."""

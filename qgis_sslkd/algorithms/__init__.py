@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from .detect import DetectRoads
+from .evaluate import EvaluateRoads
 from .train import TrainSslkd
+from .vectorise import VectoriseRoads
 
-__all__ = ["ALGORITHMS", "DetectRoads", "TrainSslkd"]
+__all__ = ["ALGORITHMS", "DetectRoads", "EvaluateRoads", "TrainSslkd", "VectoriseRoads"]
 
-ALGORITHMS = (TrainSslkd, DetectRoads)
+ALGORITHMS = (TrainSslkd, DetectRoads, VectoriseRoads, EvaluateRoads)

@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import (
+    QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterNumber,
+    QgsProcessingParameterVectorDestination,
+    QgsRasterLayer,
 )
 from qgis.PyQt.QtGui import QIcon
 
 from ..environment import EnvironmentMissing, worker_python
 from ..errors import PluginError, UnusableParameters, shown_by_qgis
+from ..layers import crs_text, write_features
 from ..resources import icon, tr
+from ..styling import style_when_loaded
 
 Parameters = dict[str, Any]
 
@@ -29,6 +34,9 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
     TILE = "TILE"
     BATCH = "BATCH"
     DEVICE = "DEVICE"
+    CRS = "CRS"
+    OUTLINES = "OUTLINES"
+    CENTRE_LINES = "CENTRE_LINES"
 
     def createInstance(self) -> SslkdAlgorithm:
         """Return a fresh algorithm of the same kind."""
@@ -93,6 +101,8 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Raise UnusableParameters if the parameters make no sense together."""
         self._check_destinations(parameters, context)
+        self._check_numbers(parameters, context)
+        self.optional_crs(parameters, context)
         tile = self.optional_integer(parameters, self.TILE, context)
         if tile is not None and tile % TILE_STEP:
             raise UnusableParameters(
@@ -114,6 +124,17 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         """Add the advanced parameter on where the networks run."""
         self.add_advanced(named_choice(self.DEVICE, tr("Device"), ["auto", "cpu", "cuda"]))
 
+    def add_vector_outputs(self, centre_lines_by_default: bool) -> None:
+        """Add outlines and centre lines as optional outputs."""
+        polygon, line = QgsProcessing.SourceType.TypeVectorPolygon, QgsProcessing.SourceType.TypeVectorLine
+        for key, title, kind, by_default in (
+            (self.OUTLINES, tr("Road outlines"), polygon, True),
+            (self.CENTRE_LINES, tr("Road centre lines"), line, centre_lines_by_default),
+        ):
+            self.addParameter(
+                QgsProcessingParameterVectorDestination(key, title, kind, optional=True, createByDefault=by_default)
+            )
+
     def optional_integer(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> int | None:
         """Return an integer, or None if the user left it to the worker."""
         given = self._is_given(parameters, key, context)
@@ -124,6 +145,52 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         given = self._is_given(parameters, key, context)
         return self.parameterAsDouble(parameters, key, context) if given else None
 
+    def input_raster(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> QgsRasterLayer:
+        """Return a raster layer that must be there."""
+        raster = self.parameterAsRasterLayer(parameters, key, context)
+        if raster is None:
+            raise UnusableParameters(self.invalidRasterError(parameters, key))
+        return raster
+
+    def optional_crs(self, parameters: Parameters, context: QgsProcessingContext) -> str | None:
+        """Return the text of the coordinate reference system, or None if the user left it to the worker."""
+        crs, given = self.parameterAsCrs(parameters, self.CRS, context), parameters.get(self.CRS)
+        if crs.isValid():
+            return crs_text(crs)
+        if isinstance(given, str) and given:
+            raise UnusableParameters(
+                tr("The coordinate reference system {} is not known: choose one such as EPSG:25832.").format(given)
+            )
+        return None
+
+    def output_path(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> str | None:
+        """Return the file of an output layer, or None if it is not wanted."""
+        return self.parameterAsOutputLayer(parameters, key, context) or None
+
+    def feature_files(
+        self, parameters: Parameters, key: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> list[str]:
+        """Return the file of a vector layer's features, written for the worker; none without a layer."""
+        source = self.parameterAsSource(parameters, key, context)
+        return [] if source is None else [write_features(source, key.lower(), context, feedback)]
+
+    def check_holds(self, parameters: Parameters, key: str, what: str, context: QgsProcessingContext) -> None:
+        """Raise UnusableParameters if a vector layer is given and holds no feature."""
+        source = self.parameterAsSource(parameters, key, context)
+        if source is not None and source.featureCount() == 0:
+            raise UnusableParameters(
+                tr("The layer {} holds no {}: draw some, or check its filter and its selection.").format(
+                    source.sourceName(), what
+                )
+            )
+
+    def made_layers(self, job: dict[str, Any], keys: tuple[str, ...], context: QgsProcessingContext) -> dict[str, str]:
+        """Return the layers of a job that was done, each to be loaded in the style of its name."""
+        made = {key: job[key.lower()] for key in keys if job[key.lower()] is not None}
+        for key, path in made.items():
+            style_when_loaded(path, key.lower(), context)
+        return made
+
     def _check_destinations(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         # The dialog asks this; scripts, models and qgis_process do not.
         for destination in self.destinationParameterDefinitions():
@@ -132,6 +199,18 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
                 supported, sentence = destination.isSupportedOutputValue(value, context)
                 if not supported:
                     raise UnusableParameters(sentence)
+
+    def _check_numbers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        # Where a number may stay empty, QGIS takes any text, and 0 for it.
+        for parameter in self.parameterDefinitions():
+            text = self.parameterAsString(parameters, parameter.name(), context)
+            if isinstance(parameter, QgsProcessingParameterNumber) and text:
+                try:
+                    float(text)
+                except ValueError:
+                    raise UnusableParameters(
+                        tr("“{}” takes a number, and {} is none.").format(parameter.description(), text)
+                    ) from None
 
     def _is_given(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> bool:
         # As a string, a missing key, None and QGIS's NULL all come out empty, and 0 does not.
@@ -146,6 +225,23 @@ def optional_number(
 ) -> QgsProcessingParameterNumber:
     """Return a number parameter that may stay empty: the worker then chooses."""
     return QgsProcessingParameterNumber(key, description, type=kind, optional=True, minValue=minimum)
+
+
+def number(
+    key: str, description: str, default: float, minimum: float = 0.0, maximum: float | None = None
+) -> QgsProcessingParameterNumber:
+    """Return a number parameter that always has a value."""
+    parameter = QgsProcessingParameterNumber(
+        key, description, type=QgsProcessingParameterNumber.Type.Double, defaultValue=default, minValue=minimum
+    )
+    if maximum is not None:
+        parameter.setMaximum(maximum)
+    return parameter
+
+
+def threshold(key: str) -> QgsProcessingParameterNumber:
+    """Return the parameter on the least probability of road."""
+    return number(key, tr("Threshold (above 0, to 1)"), 0.5, minimum=0.001, maximum=1.0)
 
 
 def named_choice(

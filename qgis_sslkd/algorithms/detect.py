@@ -1,4 +1,4 @@
-"""Detect roads: a raster and a model file to road surface, probability and outlines."""
+"""Detect roads: a raster and a model file to road surface, probability, outlines and centre lines."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from qgis.core import (
     QgsProcessing,
     QgsProcessingContext,
     QgsProcessingFeedback,
+    QgsProcessingParameterBand,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterCrs,
     QgsProcessingParameterExtent,
+    QgsProcessingParameterFeatureSource,
     QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
-    QgsProcessingParameterVectorDestination,
     QgsRasterLayer,
 )
 
@@ -22,8 +25,19 @@ from ..client import run_job
 from ..errors import UnusableParameters
 from ..layers import raster_path
 from ..resources import tr
-from ..styling import style_when_loaded
-from .base import TILE_STEP, Parameters, SslkdAlgorithm, optional_number
+from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, number, optional_number, threshold
+
+# What the worker does when the job does not tell.
+_USUAL = {
+    "bands": [],
+    "nodata": None,
+    "area": [],
+    "resample": True,
+    "flips": False,
+    "cog": False,
+    "crs": None,
+    "precision": "auto",
+}
 
 
 class DetectRoads(SslkdAlgorithm):
@@ -32,13 +46,19 @@ class DetectRoads(SslkdAlgorithm):
     INPUT = "INPUT"
     MODEL = "MODEL"
     EXTENT = "EXTENT"
+    AREA = "AREA"
     THRESHOLD = "THRESHOLD"
     LEAST_AREA = "LEAST_AREA"
     SIMPLIFY = "SIMPLIFY"
+    BANDS = "BANDS"
+    NODATA = "NODATA"
+    RESAMPLE = "RESAMPLE"
+    FLIPS = "FLIPS"
     OVERLAP = "OVERLAP"
+    PRECISION = "PRECISION"
+    COG = "COG"
     SURFACE = "SURFACE"
     PROBABILITY = "PROBABILITY"
-    OUTLINES = "OUTLINES"
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,14 +87,23 @@ class DetectRoads(SslkdAlgorithm):
             "Finds the roads in a raster with a model that <i>Train SSLKD</i> made.\n\n"
             "<b>Raster</b>: imagery like that of the training, with the same bands.\n"
             "<b>Extent</b>: the part to look at; without it, all of the raster.\n"
+            "<b>Area</b>: polygons to look in; elsewhere the results hold nodata, and no time is spent.\n"
             "<b>Threshold</b>: a pixel is road from this probability on. "
             "Lower finds more roads, and more that are none.\n"
-            "<b>Least area</b>: smaller patches are left out of the outlines.\n"
-            "<b>Simplification</b>: how far an outline may leave the pixels' stairs; 0 keeps them.\n\n"
-            "Advanced parameters that stay empty are chosen for the device. "
-            "If the memory runs out, look at fewer tiles at a time.\n\n"
+            "<b>Least area</b>: smaller patches are left out of the outlines and the centre lines.\n"
+            "<b>Simplification</b>: how far a vector may leave the pixels' stairs; 0 keeps them.\n\n"
+            "Advanced parameters that stay empty are chosen for the device and the model. "
+            "If the memory runs out, look at fewer tiles at a time.\n"
+            "<b>Bands</b>: those that the model learned from, in its order; without a choice, all but transparency.\n"
+            "<b>Nodata</b>: a value that stands for nothing, besides what the raster declares.\n"
+            "<b>Resample</b>: look at pixels as large as those of the training; the results keep the raster's own.\n"
+            "<b>Flip and turn</b>: take the mean over eight looks.\n"
+            "<b>Precision</b>: float32 is exact, bfloat16 may be faster.\n\n"
             "The <b>road surface</b> is 1 on roads, 0 elsewhere, nodata where the raster has none. "
-            "All results carry the raster's coordinate reference system and line up with its pixels."
+            "<b>Centre lines</b> are a connected network with widths and lengths in metres; "
+            "<i>Vectorise roads</i> makes them, and the outlines, again from the surface or the probability, "
+            "with more to choose.\n\n"
+            "The rasters carry the coordinate reference system of the input and line up with its pixels."
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -86,17 +115,17 @@ class DetectRoads(SslkdAlgorithm):
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Raise an error if the parameters make no sense."""
         super().check(parameters, context)
-        raster = self.parameterAsRasterLayer(parameters, self.INPUT, context)
+        raster = self.input_raster(parameters, self.INPUT, context)
         raster_path(raster)
         self._extent_in(raster, parameters, context)
+        self.check_holds(parameters, self.AREA, tr("polygon"), context)
+        self._check_bands(raster, parameters, context)
         self._check_model(parameters, context)
         self._check_overlap(parameters, context)
 
     def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Ask the raster layers for their files."""
-        raster = self.parameterAsRasterLayer(parameters, self.INPUT, context)
-        if raster is None:
-            raise UnusableParameters(self.invalidRasterError(parameters, self.INPUT))
+        raster = self.input_raster(parameters, self.INPUT, context)
         self._raster = raster_path(raster)
         self._extent = self._extent_in(raster, parameters, context)
 
@@ -104,13 +133,9 @@ class DetectRoads(SslkdAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Detect in the worker."""
-        job = self._job(parameters, context)
+        job = {**self._job(parameters, context), **self._choices(parameters, context, feedback)}
         run_job(job, feedback)
-        layers = {key: job[key.lower()] for key in (self.SURFACE, self.PROBABILITY, self.OUTLINES)}
-        made = {key: path for key, path in layers.items() if path is not None}
-        for key, path in made.items():
-            style_when_loaded(path, key.lower(), context)
-        return made
+        return self.made_layers(job, (self.SURFACE, self.PROBABILITY, self.OUTLINES, self.CENTRE_LINES), context)
 
     def _add_inputs(self) -> None:
         self.addParameter(QgsProcessingParameterRasterLayer(self.INPUT, tr("Raster")))
@@ -118,14 +143,37 @@ class DetectRoads(SslkdAlgorithm):
             QgsProcessingParameterFile(self.MODEL, tr("Model file"), fileFilter=tr("SSLKD model") + " (*.safetensors)")
         )
         self.addParameter(QgsProcessingParameterExtent(self.EXTENT, tr("Extent"), optional=True))
-        self.addParameter(_number(self.THRESHOLD, tr("Threshold (above 0, to 1)"), 0.5, minimum=0.001, maximum=1.0))
-        self.addParameter(_number(self.LEAST_AREA, tr("Least area (square metres)"), 20.0))
-        self.addParameter(_number(self.SIMPLIFY, tr("Simplification (metres)"), 0.5))
+        polygon = QgsProcessing.SourceType.TypeVectorPolygon
+        self.addParameter(QgsProcessingParameterFeatureSource(self.AREA, tr("Area"), [polygon], optional=True))
+        self.addParameter(threshold(self.THRESHOLD))
+        self.addParameter(number(self.LEAST_AREA, tr("Least area (square metres)"), 20.0))
+        self.addParameter(number(self.SIMPLIFY, tr("Simplification (metres)"), 0.5))
 
     def _add_advanced_inputs(self) -> None:
+        self._add_imagery_inputs()
         self.add_tile_and_batch(least_tile=TILE_STEP, least_batch=1)
         self.add_advanced(optional_number(self.OVERLAP, tr("Overlap of tiles (pixels)"), minimum=0))
         self.add_device()
+        self.add_advanced(named_choice(self.PRECISION, tr("Precision"), ["auto", "float32", "bfloat16"]))
+        cog, crs = tr("Write Cloud Optimised GeoTIFFs"), tr("Coordinate reference system of the vectors")
+        self.add_advanced(QgsProcessingParameterBoolean(self.COG, cog, defaultValue=False))
+        self.add_advanced(QgsProcessingParameterCrs(self.CRS, crs, optional=True))
+
+    def _add_imagery_inputs(self) -> None:
+        """Add the advanced parameters on how the raster is looked at."""
+        self.add_advanced(
+            QgsProcessingParameterBand(
+                self.BANDS, tr("Bands"), parentLayerParameterName=self.INPUT, optional=True, allowMultiple=True
+            )
+        )
+        self.add_advanced(
+            QgsProcessingParameterNumber(
+                self.NODATA, tr("Nodata"), type=QgsProcessingParameterNumber.Type.Double, optional=True
+            )
+        )
+        resample, flips = tr("Resample to the model's pixel size"), tr("Flip and turn (slower, better)")
+        self.add_advanced(QgsProcessingParameterBoolean(self.RESAMPLE, resample, defaultValue=True))
+        self.add_advanced(QgsProcessingParameterBoolean(self.FLIPS, flips, defaultValue=False))
 
     def _add_outputs(self) -> None:
         self.addParameter(QgsProcessingParameterRasterDestination(self.SURFACE, tr("Road surface")))
@@ -134,11 +182,8 @@ class DetectRoads(SslkdAlgorithm):
                 self.PROBABILITY, tr("Road probability"), optional=True, createByDefault=False
             )
         )
-        self.addParameter(
-            QgsProcessingParameterVectorDestination(
-                self.OUTLINES, tr("Road outlines"), QgsProcessing.SourceType.TypeVectorPolygon, optional=True
-            )
-        )
+        # Most people ask for roads as areas; lines are one tick away.
+        self.add_vector_outputs(centre_lines_by_default=False)
 
     def _extent_in(
         self, raster: QgsRasterLayer, parameters: Parameters, context: QgsProcessingContext
@@ -152,6 +197,15 @@ class DetectRoads(SslkdAlgorithm):
                 tr("The extent holds no part of the raster {}: draw it over the raster.").format(raster.name())
             )
         return [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()]
+
+    def _check_bands(self, raster: QgsRasterLayer, parameters: Parameters, context: QgsProcessingContext) -> None:
+        for band in self.parameterAsInts(parameters, self.BANDS, context):
+            if not 1 <= band <= raster.bandCount():
+                raise UnusableParameters(
+                    tr("The raster {} has no band {}: choose from 1 to {}.").format(
+                        raster.name(), band, raster.bandCount()
+                    )
+                )
 
     def _check_model(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         model = self.parameterAsFile(parameters, self.MODEL, context)
@@ -179,21 +233,24 @@ class DetectRoads(SslkdAlgorithm):
             "overlap": self.optional_integer(parameters, self.OVERLAP, context),
             "batch": self.optional_integer(parameters, self.BATCH, context),
             "device": self.parameterAsEnumString(parameters, self.DEVICE, context),
-            "surface": self._destination(parameters, self.SURFACE, context),
-            "probability": self._destination(parameters, self.PROBABILITY, context),
-            "outlines": self._destination(parameters, self.OUTLINES, context),
+            "surface": self.output_path(parameters, self.SURFACE, context),
+            "probability": self.output_path(parameters, self.PROBABILITY, context),
+            "outlines": self.output_path(parameters, self.OUTLINES, context),
+            "centre_lines": self.output_path(parameters, self.CENTRE_LINES, context),
         }
 
-    def _destination(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> str | None:
-        return self.parameterAsOutputLayer(parameters, key, context) or None
-
-
-def _number(
-    key: str, description: str, default: float, minimum: float = 0.0, maximum: float | None = None
-) -> QgsProcessingParameterNumber:
-    parameter = QgsProcessingParameterNumber(
-        key, description, type=QgsProcessingParameterNumber.Type.Double, defaultValue=default, minValue=minimum
-    )
-    if maximum is not None:
-        parameter.setMaximum(maximum)
-    return parameter
+    def _choices(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Return what the user chose and the worker would not do anyway."""
+        chosen = {
+            "bands": self.parameterAsInts(parameters, self.BANDS, context),
+            "nodata": self.optional_double(parameters, self.NODATA, context),
+            "area": self.feature_files(parameters, self.AREA, context, feedback),
+            "resample": self.parameterAsBoolean(parameters, self.RESAMPLE, context),
+            "flips": self.parameterAsBoolean(parameters, self.FLIPS, context),
+            "cog": self.parameterAsBoolean(parameters, self.COG, context),
+            "crs": self.optional_crs(parameters, context),
+            "precision": self.parameterAsEnumString(parameters, self.PRECISION, context),
+        }
+        return {name: value for name, value in chosen.items() if value != _USUAL[name]}

@@ -17,10 +17,9 @@ from qgis.core import (
 )
 
 from ..client import run_job
-from ..errors import UnusableParameters
-from ..layers import raster_path, write_features
+from ..layers import raster_path
 from ..resources import tr
-from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, optional_number
+from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, number, optional_number
 
 METHODS = [
     "sslkd",
@@ -125,14 +124,8 @@ class TrainSslkd(SslkdAlgorithm):
         super().check(parameters, context)
         self._raster_paths(parameters, self.LABELLED, context)
         self._raster_paths(parameters, self.UNLABELLED, context)
-        for key, what in ((self.ANNOTATIONS, tr("road")), (self.AREA, tr("polygon"))):
-            source = self.parameterAsSource(parameters, key, context)
-            if source is not None and source.featureCount() == 0:
-                raise UnusableParameters(
-                    tr("The layer {} holds no {}: draw some, or check its filter and its selection.").format(
-                        source.sourceName(), what
-                    )
-                )
+        self.check_holds(parameters, self.ANNOTATIONS, tr("road"), context)
+        self.check_holds(parameters, self.AREA, tr("polygon"), context)
 
     def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Ask the raster layers for their files."""
@@ -165,15 +158,7 @@ class TrainSslkd(SslkdAlgorithm):
                 self.ANNOTATIONS, tr("Annotations (road polygons, or lines)"), [polygon, line]
             )
         )
-        self.addParameter(
-            QgsProcessingParameterNumber(
-                self.ROAD_WIDTH,
-                tr("Road width (metres, for lines)"),
-                type=QgsProcessingParameterNumber.Type.Double,
-                defaultValue=6.0,
-                minValue=0.1,
-            )
-        )
+        self.addParameter(number(self.ROAD_WIDTH, tr("Road width (metres, for lines)"), 6.0, minimum=0.1))
         self.addParameter(
             QgsProcessingParameterFeatureSource(self.AREA, tr("Annotated area"), [polygon], optional=True)
         )
@@ -231,12 +216,6 @@ class TrainSslkd(SslkdAlgorithm):
     def _raster_paths(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> list[str]:
         return [raster_path(layer) for layer in self.parameterAsLayerList(parameters, key, context)]
 
-    def _feature_files(
-        self, parameters: Parameters, key: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> list[str]:
-        source = self.parameterAsSource(parameters, key, context)
-        return [] if source is None else [write_features(source, key.lower(), context, feedback)]
-
     def _job(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
@@ -244,9 +223,9 @@ class TrainSslkd(SslkdAlgorithm):
         return {
             "kind": "train",
             "labelled": self._labelled,
-            "roads": self._feature_files(parameters, self.ANNOTATIONS, context, feedback),
+            "roads": self.feature_files(parameters, self.ANNOTATIONS, context, feedback),
             "road_width": self.parameterAsDouble(parameters, self.ROAD_WIDTH, context),
-            "area": self._feature_files(parameters, self.AREA, context, feedback),
+            "area": self.feature_files(parameters, self.AREA, context, feedback),
             "unlabelled": self._unlabelled,
             "method": self.parameterAsEnumString(parameters, self.METHOD, context),
             "preset": self.parameterAsEnumString(parameters, self.PRESET, context),

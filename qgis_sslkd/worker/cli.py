@@ -180,9 +180,17 @@ def evaluate(
     roads: Roads,
     road_width: RoadWidth = 6.0,
     area: Area = [],  # noqa: B006 (typer copies it)
-    json: Annotated[Path | None, typer.Option(help="File to write the scores to, as JSON.")] = None,
+    buffer: Annotated[float, typer.Option(help="Relaxed scores forgive roads that are off by so many metres.")] = 3.0,
+    json: Annotated[
+        Path | None, typer.Option(help="File to write the scores to, as JSON, with those of each polygon of the area.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="HTML report to write.")] = None,
+    map: Annotated[
+        Path | None,
+        typer.Option(help="Raster to write: 1 hit, 2 miss, 3 false alarm, 0 rightly no road, 255 not compared (.tif)."),
+    ] = None,
 ) -> None:
-    """Compare a surface raster with drawn roads: accuracy, precision, recall, IoU and F1."""
+    """Compare a surface raster with drawn roads: accuracy, precision, recall, IoU and F1, exact and within a buffer."""
     _run(EvaluateJob, locals())
 
 

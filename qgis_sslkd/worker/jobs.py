@@ -178,7 +178,10 @@ class EvaluateJob(_Job):
         roads: vector files of the roads: polygons, or lines that get `road_width`.
         road_width: full width of roads drawn as lines, in metres.
         area: vector files of where to compare; empty for the whole raster.
+        buffer: the relaxed scores forgive roads that are off by so many metres.
         json_file: file to write the scores to, if any; `json` in JSON.
+        report: HTML report to write, if any.
+        map: raster of hits, misses and false alarms to write, if any.
     """
 
     kind: Literal["evaluate"] = "evaluate"
@@ -186,7 +189,10 @@ class EvaluateJob(_Job):
     roads: Annotated[list[str], Field(min_length=1)]
     road_width: Annotated[float, Field(gt=0)] = 6.0
     area: list[str] = []
+    buffer: float = 3.0
     json_file: Annotated[Path | None, Field(alias="json")] = None
+    report: Path | None = None
+    map: Path | None = None
 
 
 class CompareJob(_Job):

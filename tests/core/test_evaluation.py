@@ -1,14 +1,16 @@
 """Scores of rasters against drawn roads, counted another way."""
 
+import math
 from dataclasses import asdict
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from rasterio.transform import from_origin
 
 from qgis_sslkd.core.annotations import read_polygons
-from qgis_sslkd.core.errors import AnnotationError
+from qgis_sslkd.core.errors import AnnotationError, CancelledError, RasterError, SettingError
 from qgis_sslkd.core.evaluation import evaluate_surface
 from qgis_sslkd.core.rasters import inspect_raster
 
@@ -48,18 +50,45 @@ TRUTH = [(10, 0, 20, HEIGHT), (0, 500, WIDTH, 520)]
 FOUND = [(12, 0, 22, HEIGHT), (0, 505, WIDTH, 525), (40, 900, 50, 910)]
 
 
+@pytest.fixture
+def evaluate(reporter):
+    """Evaluates without a buffer and a map unless said otherwise."""
+
+    def run(surface, roads, area=(), buffer=0.0, map_file=None):
+        return evaluate_surface(surface, roads, area, buffer, map_file, reporter)
+
+    return run
+
+
+def exact(evaluation):
+    return evaluation.whole.confusion.scores()
+
+
+def near(mask, buffer, pixel=(PIXEL, PIXEL)):
+    """What lies within a buffer, by shifting the mask to every place within it."""
+    (height, width), (pixel_height, pixel_width) = mask.shape, pixel
+    reach = math.floor(buffer / pixel_height), math.floor(buffer / pixel_width)
+    padded = np.pad(mask, [(each, each) for each in reach])
+    found = np.zeros_like(mask)
+    for y in range(-reach[0], reach[0] + 1):
+        for x in range(-reach[1], reach[1] + 1):
+            if math.hypot(y * pixel_height, x * pixel_width) <= buffer + 1e-9:
+                found |= padded[reach[0] + y : reach[0] + y + height, reach[1] + x : reach[1] + x + width]
+    return found
+
+
 def iou(found, truth):
     return (found & truth).sum() / (found | truth).sum()
 
 
-def test_the_truth_itself_scores_one_throughout(layer, surface, reporter):
-    scores = evaluate_surface(surface(mask_of(*TRUTH)), [layer(TRUTH)], [], reporter)
+def test_the_truth_itself_scores_one_throughout(evaluate, layer, surface, reporter):
+    scores = exact(evaluate(surface(mask_of(*TRUTH)), [layer(TRUTH)]))
     assert set(asdict(scores).values()) == {1.0}
     assert reporter.fractions[-1] == 1
 
 
-def test_scores_against_the_masks(layer, surface, reporter):
-    scores = evaluate_surface(surface(mask_of(*FOUND)), [layer(TRUTH)], [], reporter)
+def test_scores_against_the_masks(evaluate, layer, surface):
+    scores = exact(evaluate(surface(mask_of(*FOUND)), [layer(TRUTH)]))
     found, truth = mask_of(*FOUND) == 1, mask_of(*TRUTH) == 1
     assert scores.iou == pytest.approx(iou(found, truth))
     assert scores.macro_iou == pytest.approx((iou(found, truth) + iou(~found, ~truth)) / 2)
@@ -68,40 +97,150 @@ def test_scores_against_the_masks(layer, surface, reporter):
     assert scores.recall == pytest.approx(found[truth].mean())
 
 
-def test_only_the_area_counts(layer, surface, reporter):
+def test_only_the_area_counts(evaluate, layer, surface):
     area = [(0, 480, 30, 1000), (5, 100, 15, 130)]
-    scores = evaluate_surface(surface(mask_of(*FOUND)), [layer(TRUTH)], [layer(area, "area.gpkg")], reporter)
+    scores = exact(evaluate(surface(mask_of(*FOUND)), [layer(TRUTH)], [layer(area, "area.gpkg")]))
     inside = mask_of(*area) == 1
     assert scores.iou == pytest.approx(iou(mask_of(*FOUND)[inside] == 1, mask_of(*TRUTH)[inside] == 1))
 
 
-def test_nodata_does_not_count(layer, surface, reporter):
+def test_nodata_does_not_count(evaluate, layer, surface):
     decided = np.random.default_rng(0).random((HEIGHT, WIDTH)) < 0.6
     mask = np.where(decided, mask_of(*FOUND), 255)
-    scores = evaluate_surface(surface(mask), [layer(TRUTH)], [], reporter)
+    scores = exact(evaluate(surface(mask), [layer(TRUTH)]))
     assert scores.iou == pytest.approx(iou(mask_of(*FOUND)[decided] == 1, mask_of(*TRUTH)[decided] == 1))
 
 
-def test_several_layers_and_lines_are_the_truth_together(layer, surface, make_vector, reporter):
+def test_several_layers_and_lines_are_the_truth_together(evaluate, layer, surface, make_vector):
     line = f"LINESTRING ({LEFT} {TOP - 510 * PIXEL}, {LEFT + WIDTH * PIXEL} {TOP - 510 * PIXEL})"
     lines = read_polygons(str(make_vector([line], "lines.gpkg")), line_width=20 * PIXEL)
-    scores = evaluate_surface(surface(mask_of(*TRUTH)), [layer(TRUTH[:1]), lines], [], reporter)
+    scores = exact(evaluate(surface(mask_of(*TRUTH)), [layer(TRUTH[:1]), lines]))
     assert scores.iou == 1.0
 
 
-def test_an_area_elsewhere_is_an_error(layer, surface, reporter):
+def test_an_area_elsewhere_is_an_error(evaluate, layer, surface):
     with pytest.raises(AnnotationError, match=r"no pixel of surface\.tif"):
-        evaluate_surface(surface(mask_of()), [layer(TRUTH)], [layer([(500, 0, 600, 10)], "area.gpkg")], reporter)
+        evaluate(surface(mask_of()), [layer(TRUTH)], [layer([(500, 0, 600, 10)], "area.gpkg")])
 
 
-def test_a_surface_without_a_decision_is_an_error(layer, surface, reporter):
+def test_a_surface_without_a_decision_is_an_error(evaluate, layer, surface):
     with pytest.raises(AnnotationError, match=r"no pixel of surface\.tif"):
-        evaluate_surface(surface(np.full((20, 20), 255)), [layer(TRUTH)], [], reporter)
+        evaluate(surface(np.full((20, 20), 255)), [layer(TRUTH)])
 
 
-def test_a_surface_in_another_crs_than_the_roads(layer, make_raster, reporter):
+def test_a_surface_in_another_crs_than_the_roads(evaluate, layer, make_raster):
     """A truth in UTM, a surface in degrees that calls all road: its precision is the truth's share of it."""
     place = from_origin(9.0001, 46.9535, 5e-6, 5e-6)
     raster = inspect_raster(str(make_raster(np.ones((1, 60, 80), np.uint8), crs="EPSG:4326", transform=place)))
-    scores = evaluate_surface(raster, [layer([(-5000, -5000, 5000, 5000)])], [], reporter)
+    scores = exact(evaluate(raster, [layer([(-5000, -5000, 5000, 5000)])]))
     assert (scores.precision, scores.recall) == (1.0, 1.0)
+
+
+def test_a_buffer_forgives_what_is_near_across_strips_and_around_the_area(evaluate, layer, surface):
+    area, buffer = [(5, 300, 45, 700), (0, 880, 44, 905)], 2.2
+    found, truth, inside = mask_of(*FOUND) == 1, mask_of(*TRUTH) == 1, mask_of(*area) == 1
+    decided = np.random.default_rng(1).random(found.shape) < 0.8
+    found &= decided
+    evaluation = evaluate(surface(np.where(decided, found, 255)), [layer(TRUTH)], [layer(area, "area.gpkg")], buffer)
+    inside &= decided
+    scores = evaluation.whole.matches.scores()
+    precision, recall = near(truth, buffer)[inside & found].mean(), near(found, buffer)[inside & truth].mean()
+    assert (scores.precision, scores.recall) == (pytest.approx(precision), pytest.approx(recall))
+    assert 0.5 < precision < 1 and 0.5 < recall < 1
+
+
+def test_a_buffer_is_measured_on_the_ground(evaluate, make_raster, make_vector):
+    """Pixels of degrees, on the ground twice as high as wide: a road beside is nearer than a road below."""
+    place = from_origin(9.0, 60.0, 1e-5, 1e-5)
+    mask = np.zeros((1, 40, 40), np.uint8)
+    mask[0, 10, 5] = mask[0, 30, 5] = mask[0, 20, 25] = 1
+    raster = inspect_raster(str(make_raster(mask, crs="EPSG:4326", transform=place)))
+    beside, below = (
+        shapely.box(9 + column * 1e-5, 60 - (row + 1) * 1e-5, 9 + (column + 1) * 1e-5, 60 - row * 1e-5)
+        for row, column in ((10, 7), (32, 5))
+    )
+    roads = read_polygons(str(make_vector([beside, below], crs="EPSG:4326")), line_width=None)
+    # Two pixels are 1.1 m to the right and 2.2 m down.
+    for buffer, precision in ((1.0, 0), (1.2, 1 / 3), (2.1, 1 / 3), (2.3, 2 / 3)):
+        assert evaluate(raster, [roads], buffer=buffer).whole.matches.scores().precision == pytest.approx(precision)
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 7])
+def test_a_buffer_of_whole_pixels_reaches_as_many(evaluate, layer, surface, pixels):
+    """Half a metre on the map is a little more on the ground here."""
+    road, found = [(10, 0, 20, HEIGHT)], [(20 + pixels - 1, 0, 20 + pixels, HEIGHT)]
+    evaluation = evaluate(surface(mask_of(*found)), [layer(road)], buffer=pixels * PIXEL)
+    assert evaluation.whole.matches.scores().precision == 1
+    evaluation = evaluate(surface(mask_of(*found)), [layer(road)], buffer=pixels * PIXEL - 0.01)
+    assert evaluation.whole.matches.scores().precision == 0
+
+
+def test_without_a_buffer_relaxed_scores_are_the_exact_ones(evaluate, layer, surface):
+    evaluation = evaluate(surface(mask_of(*FOUND)), [layer(TRUTH)])
+    strict, relaxed = exact(evaluation), evaluation.whole.matches.scores()
+    assert (relaxed.precision, relaxed.recall) == (strict.precision, strict.recall)
+    assert relaxed.f1 == pytest.approx(strict.f1)
+
+
+def test_each_polygon_of_the_area_has_its_own_scores(evaluate, layer, surface):
+    area = [(0, 480, 30, 1000), (5, 100, 15, 130), (30, 890, 70, 915), (200, 0, 210, 10), (0, 500, 20, 600)]
+    evaluation = evaluate(surface(mask_of(*FOUND)), [layer(TRUTH)], [layer(area, "area.gpkg")], buffer=1.0)
+    found, truth = mask_of(*FOUND) == 1, mask_of(*TRUTH) == 1
+    on_raster = [each for each in area if each[0] < WIDTH]
+    assert len(evaluation.parts) == len(on_raster) == 4
+    for part, corners in zip(evaluation.parts, on_raster, strict=True):
+        inside = mask_of(corners) == 1
+        counts, matched = part.comparison.confusion, part.comparison.matches.scores()
+        assert counts.pixels == inside.sum()
+        assert (counts.hits, counts.misses) == ((found & truth & inside).sum(), (~found & truth & inside).sum())
+        assert matched.precision == pytest.approx(near(truth, 1.0)[found & inside].mean())
+        assert shapely.intersects_xy(box(*corners), *part.place)
+    # The fourth lies in the first, where each pixel counts once.
+    assert evaluation.whole.confusion.pixels == (mask_of(*on_raster) == 1).sum()
+
+
+def test_the_map_tells_hits_misses_and_false_alarms(evaluate, layer, surface, tmp_path):
+    area, file = [(0, 400, 55, 950)], tmp_path / "map.tif"
+    evaluation = evaluate(surface(mask_of(*FOUND)), [layer(TRUTH)], [layer(area, "area.gpkg")], map_file=file)
+    with rasterio.open(file) as dataset:
+        kinds = dataset.read(1)
+        assert dataset.nodata == 255 and dataset.transform == from_origin(LEFT, TOP, PIXEL, PIXEL)
+    found, truth = mask_of(*FOUND), mask_of(*TRUTH)
+    expected = np.select([(found == 1) & (truth == 1), truth == 1, found == 1], [1, 2, 3], 0)
+    assert np.array_equal(kinds, np.where(mask_of(*area) == 1, expected, 255))
+    counts = evaluation.whole.confusion
+    assert [(kinds == kind).sum() for kind in (0, 1, 2, 3)] == [
+        counts.rejections, counts.hits, counts.misses, counts.false_alarms,
+    ]  # fmt: skip
+
+
+def test_what_is_no_road_surface_is_an_error(evaluate, layer, make_raster):
+    chances, photo, classes = (
+        inspect_raster(str(make_raster(pixels, name)))
+        for pixels, name in (
+            (np.full((1, 9, 9), 0.7, np.float32), "p.tif"),
+            (np.zeros((3, 9, 9), np.uint8), "photo.tif"),
+            (np.full((1, 9, 9), 7, np.uint8), "c.tif"),
+        )
+    )
+    for raster, message in ((chances, r"p\.tif holds the value 0\.7"), (photo, "3 bands"), (classes, "value 7")):
+        with pytest.raises(RasterError, match=message):
+            evaluate(raster, [layer(TRUTH)])
+
+
+def test_a_surface_of_floating_point_numbers_will_do(evaluate, layer, make_raster):
+    mask = mask_of(*FOUND).astype(np.float32)
+    mask[:50] = np.nan
+    scores = exact(evaluate(inspect_raster(str(make_raster(mask[None]))), [layer(TRUTH)]))
+    assert scores.iou == pytest.approx(iou(mask_of(*FOUND)[50:] == 1, mask_of(*TRUTH)[50:] == 1))
+
+
+@pytest.mark.parametrize("buffer", [-1, math.inf, math.nan])
+def test_a_buffer_without_a_meaning_is_an_error(evaluate, layer, surface, buffer):
+    with pytest.raises(SettingError, match="buffer must be 0 metres or more"):
+        evaluate(surface(mask_of()), [layer(TRUTH)], buffer=buffer)
+
+
+def test_an_evaluation_can_be_stopped(layer, surface, stopping_reporter):
+    with pytest.raises(CancelledError):
+        evaluate_surface(surface(mask_of()), [layer(TRUTH)], [], 0, None, stopping_reporter(0.3))

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
 from qgis_sslkd.core.labels import IGNORE
-from qgis_sslkd.core.metrics import Confusion, confusion
+from qgis_sslkd.core.metrics import Confusion, Matches, confusion, matches
 
 SHAPES = st.tuples(st.integers(1, 8), st.integers(1, 8))
 
@@ -113,3 +113,19 @@ def test_scores_are_those_of_scikit_learn(seed):
             "macro_f1": metrics.f1_score(true, said, average="macro"),
         }
     )
+
+
+def test_scores_within_a_buffer_worked_out_by_hand():
+    found = np.array([[1, 1, 0, 1, 0, 1]], dtype=bool)
+    labels = np.array([[0, 1, 1, 0, 1, IGNORE]], dtype=np.uint8)
+    near_found, near_road = np.array([[1, 1, 1, 1, 0, 1]], dtype=bool), np.array([[1, 1, 1, 0, 1, 1]], dtype=bool)
+    counts = matches(found, near_found, near_road, labels)
+    assert counts == Matches(found=3, found_near_road=2, road=3, road_near_found=2)
+    assert asdict((counts + counts).scores()) == pytest.approx({"precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3})
+
+
+def test_scores_within_a_buffer_are_undefined_without_roads():
+    nothing_found, nothing_drawn = Matches(0, 0, 5, 3).scores(), Matches(5, 3, 0, 0).scores()
+    assert math.isnan(nothing_found.precision) and nothing_found.recall == 0.6 and math.isnan(nothing_found.f1)
+    assert math.isnan(nothing_drawn.recall) and nothing_drawn.precision == 0.6 and math.isnan(nothing_drawn.f1)
+    assert Matches(5, 0, 5, 0).scores().f1 == 0

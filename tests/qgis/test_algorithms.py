@@ -37,6 +37,16 @@ def detect(ortho, tmp_path):
 
 
 @pytest.fixture
+def vectorise(ortho, tmp_path):
+    return {"INPUT": ortho, "OUTLINES": str(tmp_path / "o.gpkg"), "CENTRE_LINES": str(tmp_path / "c.gpkg")}
+
+
+@pytest.fixture
+def evaluate(ortho):
+    return {"INPUT": ortho, "REFERENCE": memory_layer("Polygon", box(10, 0, 20, 64), name="roads")}
+
+
+@pytest.fixture
 def refusal(algorithm, context):
     """Return what is wrong with the parameters, as the dialog would show it."""
 
@@ -64,6 +74,13 @@ def job(algorithm, context, feedback, recorded_job):
     return run
 
 
+def made_by_default(algorithm):
+    """Return the outputs, each of which is a destination, and whether the dialog asks for them at first."""
+    by_default = {each.name(): each.createByDefault() for each in algorithm.destinationParameterDefinitions()}
+    assert {each.name() for each in algorithm.outputDefinitions()} == set(by_default)
+    return by_default
+
+
 def described(algorithm, flag):
     return {parameter.name() for parameter in algorithm.parameterDefinitions() if parameter.flags() & flag}
 
@@ -71,7 +88,13 @@ def described(algorithm, flag):
 def test_the_provider_holds_the_algorithms_with_icons_and_help():
     provider = QgsApplication.processingRegistry().providerById("sslkd")
     assert (provider.name(), provider.icon().isNull()) == ("SSLKD", False)
-    assert {each.id() for each in provider.algorithms()} == {"sslkd:trainsslkd", "sslkd:detectroads"}
+    assert {each.id() for each in provider.algorithms()} >= {
+        "sslkd:trainsslkd",
+        "sslkd:detectroads",
+        "sslkd:vectoriseroads",
+        "sslkd:evaluateroads",
+        "sslkd:trainanddetect",
+    }
     for each in provider.algorithms():
         assert not each.icon().pixmap(24, 24).isNull()
         assert each.shortHelpString() and each.tags() and each.group()
@@ -92,11 +115,45 @@ def test_train_asks_for_what_it_says(algorithm):
 
 def test_detect_asks_for_what_it_says(algorithm):
     detect = algorithm("detectroads")
-    assert described(detect, ADVANCED) == {"TILE", "OVERLAP", "BATCH", "DEVICE"}
-    assert {"EXTENT", "PROBABILITY", "OUTLINES"} <= described(detect, OPTIONAL)
-    assert {each.name() for each in detect.outputDefinitions()} == {"SURFACE", "PROBABILITY", "OUTLINES"}
-    by_default = {each.name(): each.createByDefault() for each in detect.destinationParameterDefinitions()}
-    assert by_default == {"SURFACE": True, "PROBABILITY": False, "OUTLINES": True}
+    assert described(detect, ADVANCED) == {
+        "BANDS", "NODATA", "RESAMPLE", "FLIPS", "TILE", "OVERLAP", "BATCH", "DEVICE", "PRECISION", "COG", "CRS",
+    }  # fmt: skip
+    bands = detect.parameterDefinition("BANDS")
+    assert bands.allowMultiple() and bands.parentLayerParameterName() == "INPUT"
+    assert {"EXTENT", "AREA", "BANDS", "NODATA", "CRS", "PROBABILITY", "OUTLINES", "CENTRE_LINES"} <= described(
+        detect, OPTIONAL
+    )
+    assert made_by_default(detect) == {"SURFACE": True, "PROBABILITY": False, "OUTLINES": True, "CENTRE_LINES": False}
+
+
+def test_vectorise_asks_for_what_it_says(algorithm):
+    vectorise = algorithm("vectoriseroads")
+    assert described(vectorise, ADVANCED) == set()
+    assert described(vectorise, OPTIONAL) == {"CRS", "OUTLINES", "CENTRE_LINES"}
+    assert made_by_default(vectorise) == {"OUTLINES": True, "CENTRE_LINES": True}
+
+
+def test_evaluate_asks_for_what_it_says(algorithm):
+    evaluate = algorithm("evaluateroads")
+    assert described(evaluate, ADVANCED) == set()
+    assert described(evaluate, OPTIONAL) == {"AREA", "MAP", "REPORT"}
+    scores = {"OA", "PRECISION", "RECALL", "IOU", "F1", "RELAXED_PRECISION", "RELAXED_RECALL", "RELAXED_F1"}
+    assert {each.name() for each in evaluate.outputDefinitions()} == {"MAP", "REPORT"} | scores
+
+
+def test_the_model_asks_for_what_it_says(algorithm, worker):
+    registered = QgsApplication.processingRegistry().algorithmById("sslkd:trainanddetect")
+    for model in (registered, algorithm("trainanddetect")):
+        assert described(model, ADVANCED) == {"STEPS", "BATCH", "TILE", "DEVICE"}
+        assert "AREA" in described(model, OPTIONAL)
+        assert made_by_default(model) == {
+            "train:MODEL": True,
+            "train:REPORT": True,
+            "detect:SURFACE": True,
+            "detect:OUTLINES": True,
+            "detect:CENTRE_LINES": False,
+        }
+        assert model.validate() == (True, [])
 
 
 def test_what_is_left_empty_is_left_to_the_worker(job, train, ortho, tmp_path):
@@ -165,15 +222,100 @@ def test_the_plainest_detection(job, detect):
         "surface": detect["SURFACE"],
         "probability": None,
         "outlines": None,
+        "centre_lines": None,
     }
 
 
 def test_what_is_chosen_for_detection_reaches_the_worker(job, detect, tmp_path):
     chosen = {"THRESHOLD": 0.25, "LEAST_AREA": 0, "SIMPLIFY": 0, "TILE": 64, "OVERLAP": 0, "BATCH": 1, "DEVICE": "cuda"}
-    files = {"PROBABILITY": str(tmp_path / "p.tif"), "OUTLINES": str(tmp_path / "o.gpkg")}
+    names = {"PROBABILITY": "p.tif", "OUTLINES": "o.gpkg", "CENTRE_LINES": "c.gpkg"}
+    files = {key: str(tmp_path / name) for key, name in names.items()}
     made = job("detectroads", {**detect, **chosen, **files})
     for key, value in {**chosen, **files}.items():
         assert made[key.lower()] == value, key
+
+
+def test_how_the_raster_is_looked_at_reaches_the_worker(job, detect):
+    chosen = {"BANDS": [3, 1, 2], "NODATA": 0, "RESAMPLE": False, "FLIPS": True, "COG": True, "PRECISION": "float32"}
+    made = job("detectroads", {**detect, **chosen, "CRS": "EPSG:25832"})
+    for key, value in {**chosen, "CRS": "EPSG:25832"}.items():
+        assert made[key.lower()] == value, key
+        assert type(made[key.lower()]) is type(value) or key == "NODATA", key
+
+
+def test_an_area_to_detect_in_reaches_the_worker_as_polygons(job, detect):
+    made = job("detectroads", {**detect, "AREA": memory_layer("Polygon", box(0, 0, 20, 64), box(40, 0, 64, 64))})
+    (area,) = made["area"]
+    assert QgsVectorLayer(area).featureCount() == 2
+
+
+def test_what_the_worker_does_anyway_is_not_told(job, detect):
+    plain = job("detectroads", detect)
+    usual = {"BANDS": [], "NODATA": None, "RESAMPLE": True, "FLIPS": False, "COG": False, "PRECISION": "auto"}
+    assert job("detectroads", {**detect, **usual, "CRS": None, "AREA": None}) == plain
+
+
+def test_the_plainest_vectorisation(job, vectorise):
+    del vectorise["CENTRE_LINES"]
+    assert job("vectoriseroads", vectorise) == {
+        "kind": "vectorise",
+        "raster": vectorise["INPUT"],
+        "threshold": 0.5,
+        "least_area": 20.0,
+        "fill_holes": 30.0,
+        "simplify": 0.5,
+        "smooth": 2.0,
+        "bridge": 15.0,
+        "crs": None,
+        "outlines": vectorise["OUTLINES"],
+        "centre_lines": None,
+    }
+
+
+def test_what_is_chosen_for_vectorisation_reaches_the_worker(job, vectorise):
+    chosen = {"THRESHOLD": 0.25, "LEAST_AREA": 0, "FILL_HOLES": 0, "SIMPLIFY": 1, "SMOOTH": 0, "BRIDGE": 3.5}
+    made = job("vectoriseroads", {**vectorise, **chosen, "CRS": "EPSG:25832"})
+    for key, value in {**chosen, "CRS": "EPSG:25832", "CENTRE_LINES": vectorise["CENTRE_LINES"]}.items():
+        assert made[key.lower()] == value, key
+
+
+def test_vectorising_into_nothing_is_refused(refusal, vectorise):
+    assert refusal("vectoriseroads", {"INPUT": vectorise["INPUT"]}).startswith("No output is asked for: choose")
+
+
+def test_the_plainest_evaluation(job, evaluate):
+    made = job("evaluateroads", evaluate)
+    assert QgsVectorLayer(made.pop("roads")[0]).featureCount() == 1
+    assert made == {
+        "kind": "evaluate",
+        "surface": evaluate["INPUT"],
+        "road_width": 6.0,
+        "area": [],
+        "buffer": 3.0,
+        "map": None,
+        "report": None,
+    }
+
+
+def test_what_is_chosen_for_an_evaluation_reaches_the_worker(job, evaluate, tmp_path):
+    area = memory_layer("Polygon", box(0, 0, 20, 64), box(40, 0, 64, 64))
+    files = {"MAP": str(tmp_path / "e.tif"), "REPORT": str(tmp_path / "r.html")}
+    made = job("evaluateroads", {**evaluate, **files, "ROAD_WIDTH": 4.5, "BUFFER": 0, "AREA": area})
+    assert QgsVectorLayer(made["area"][0]).featureCount() == 2
+    for key, value in {**files, "ROAD_WIDTH": 4.5, "BUFFER": 0}.items():
+        assert made[key.lower()] == value, key
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "missing"),
+    [
+        ("evaluateroads", "REFERENCE", "holds no road"),
+        ("evaluateroads", "AREA", "holds no polygon"),
+        ("detectroads", "AREA", "holds no polygon"),
+    ],
+)
+def test_an_empty_layer_is_refused(refusal, request, name, key, missing):
+    assert missing in refusal(name, {**request.getfixturevalue(name[: -len("roads")]), key: memory_layer("Polygon")})
 
 
 def test_temporary_outputs_are_files_that_the_worker_can_write(job, detect):
@@ -262,9 +404,32 @@ def test_an_overlap_as_large_as_the_tile_is_refused(refusal, detect):
         ("detectroads", "SIMPLIFY", "some"),
         ("detectroads", "OVERLAP", -1),
         ("detectroads", "DEVICE", "abacus"),
+        ("detectroads", "AREA", "gone.gpkg"),
+        ("detectroads", "BANDS", [1, 4]),
+        ("detectroads", "BANDS", ["red"]),
+        ("detectroads", "BATCH", "many"),
+        ("detectroads", "NODATA", "black"),
+        ("detectroads", "PRECISION", "float8"),
+        ("detectroads", "CRS", "EPSG:0"),
         ("detectroads", "SURFACE", "surface.img"),
         ("detectroads", "OUTLINES", "outlines.dxf"),
+        ("detectroads", "CENTRE_LINES", "lines.dxf"),
+        ("vectoriseroads", "INPUT", "gone.tif"),
+        ("vectoriseroads", "THRESHOLD", 0),
+        ("vectoriseroads", "LEAST_AREA", -1),
+        ("vectoriseroads", "FILL_HOLES", "some"),
+        ("vectoriseroads", "SIMPLIFY", -1),
+        ("vectoriseroads", "SMOOTH", -1),
+        ("vectoriseroads", "BRIDGE", -1),
+        ("vectoriseroads", "CRS", "EPSG:0"),
+        ("vectoriseroads", "CENTRE_LINES", "lines.dxf"),
+        ("evaluateroads", "INPUT", "gone.tif"),
+        ("evaluateroads", "REFERENCE", "gone.gpkg"),
+        ("evaluateroads", "ROAD_WIDTH", 0),
+        ("evaluateroads", "BUFFER", -1),
+        ("evaluateroads", "MAP", "map.img"),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_refused(refusal, train, detect, name, key, value):
-    assert refusal(name, {**(train if name == "trainsslkd" else detect), key: value})
+def test_a_value_of_the_wrong_kind_is_refused(refusal, request, name, key, value):
+    usual = request.getfixturevalue({"trainsslkd": "train", "detectroads": "detect"}.get(name, name[: -len("roads")]))
+    assert refusal(name, {**usual, key: value})

@@ -14,7 +14,7 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
-from qgis_sslkd.layers import LayerUnusable, raster_path, write_features
+from qgis_sslkd.layers import LayerUnusable, crs_text, raster_path, write_features
 
 ONE, TWO, THREE = box(0, 0, 10, 10), box(20, 0, 30, 10), box(40, 0, 50, 10)
 
@@ -155,3 +155,10 @@ def test_a_raster_in_the_memory_of_qgis_must_be_exported_first():
     with pytest.raises(LayerUnusable, match="export it"):
         raster_path(QgsRasterLayer("/vsimem/sslkd.tif", "memory"))
     gdal.Unlink("/vsimem/sslkd.tif")
+
+
+def test_a_known_reference_system_goes_by_its_name_and_another_by_its_definition():
+    assert crs_text(QgsCoordinateReferenceSystem(UTM)) == UTM
+    own = QgsCoordinateReferenceSystem.fromProj("+proj=laea +lat_0=47.5 +lon_0=9.5 +datum=WGS84 +units=m")
+    again = QgsCoordinateReferenceSystem.fromWkt(crs_text(own))
+    assert again.isValid() and "+lat_0=47.5 +lon_0=9.5" in again.toProj()

@@ -31,14 +31,7 @@ from qgis.core import (
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingException,
-    QgsProcessingModelAlgorithm,
-    QgsProcessingModelChildAlgorithm,
-    QgsProcessingModelChildParameterSource,
-    QgsProcessingModelOutput,
-    QgsProcessingModelParameter,
     QgsProcessingOutputLayerDefinition,
-    QgsProcessingParameterFeatureSource,
-    QgsProcessingParameterRasterLayer,
     QgsProject,
     QgsVectorLayer,
 )
@@ -226,10 +219,111 @@ def test_outlines_in_every_format_that_the_provider_offers(detection, tmp_path, 
     assert sum(feature["area"] for feature in layer.getFeatures()) > 0
 
 
+def test_detection_gives_centre_lines_where_they_are_wanted(detection, tmp_path):
+    results = processing.run(
+        "sslkd:detectroads", {**detection, "THRESHOLD": 0.001, "CENTRE_LINES": str(tmp_path / "c.gpkg")}
+    )
+    assert set(results) == {"SURFACE", "CENTRE_LINES"}
+    lines = QgsVectorLayer(results["CENTRE_LINES"], "lines")
+    assert lines.isValid() and [field.name() for field in lines.fields()] == ["fid", "width", "length"]
+
+
+def paint_street(pixels):
+    """Draw as a road surface a street of 8 by 70 metres."""
+    pixels[:] = 0
+    pixels[42:58, 10:150] = 1
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory):
+    return str(write_raster(tmp_path_factory.mktemp("street") / "street.tif", 160, 100, bands=1, paint=paint_street))
+
+
+def assert_one_street(outlines, lines):
+    (polygon,) = QgsVectorLayer(outlines, "outlines").getFeatures()
+    assert polygon["area"] == pytest.approx(8 * 70, rel=0.02)
+    (line,) = QgsVectorLayer(lines, "lines").getFeatures()
+    assert (line["width"], line["length"]) == (pytest.approx(8, rel=0.02), pytest.approx(70, rel=0.02))
+    assert line.geometry().length() == pytest.approx(70, rel=0.02)
+
+
+def test_a_surface_and_a_probability_become_outlines_and_centre_lines(street, tmp_path):
+    chances = str(tmp_path / "p.tif")
+    gdal.Translate(chances, street, outputType=gdal.GDT_Float32, scaleParams=[[0, 1, 0, 0.75]])
+    for raster in (street, chances):
+        wanted = {"INPUT": raster, "OUTLINES": "TEMPORARY_OUTPUT", "CENTRE_LINES": "TEMPORARY_OUTPUT"}
+        results = processing.run("sslkd:vectoriseroads", wanted)
+        assert set(results) == {"OUTLINES", "CENTRE_LINES"}
+        assert_one_street(results["OUTLINES"], results["CENTRE_LINES"])
+
+
+def test_vectors_come_in_a_reference_system_that_the_user_defined(street, tmp_path):
+    lines, own = str(tmp_path / "c.gpkg"), "PROJ4:+proj=laea +lat_0=47 +lon_0=9 +datum=WGS84 +units=m"
+    results = processing.run("sslkd:vectoriseroads", {"INPUT": street, "CENTRE_LINES": lines, "CRS": own})
+    assert results == {"CENTRE_LINES": lines}
+    layer = QgsVectorLayer(lines, "lines")
+    assert layer.crs().toProj().startswith("+proj=laea")
+    (line,) = layer.getFeatures()
+    assert line["length"] == pytest.approx(70, rel=0.02)
+
+
+def test_vectorising_a_photo_is_refused(scene, tmp_path):
+    outlines = str(tmp_path / "o.gpkg")
+    assert "has 3 bands; choose one" in refuse("vectoriseroads", {"INPUT": scene, "OUTLINES": outlines})
+
+
+@pytest.fixture
+def evaluation(street, tmp_path):
+    """The street was drawn two pixels above where it was found; it counts in two areas."""
+    return {
+        "INPUT": street,
+        "REFERENCE": memory_layer("Polygon", box(10, 40, 150, 56), name="roads"),
+        "AREA": memory_layer("Polygon", box(0, 0, 60, 100), box(100, 0, 160, 100)),
+        "BUFFER": 1,
+        "MAP": str(tmp_path / "e.tif"),
+        "REPORT": str(tmp_path / "r.html"),
+    }
+
+
+EXPECTED = {"PRECISION": 14 / 16, "RECALL": 14 / 16, "IOU": 14 / 18, "F1": 14 / 16}
+RELAXED = dict.fromkeys(("RELAXED_PRECISION", "RELAXED_RECALL", "RELAXED_F1"), 1)
+
+
+def test_an_evaluation_gives_scores_a_map_and_a_report(evaluation):
+    results = processing.run("sslkd:evaluateroads", evaluation)
+    files = {key: evaluation[key] for key in ("MAP", "REPORT")}
+    overall = {"OA": 1 - 2 * 2 * 100 / (2 * 60 * 100)}
+    assert results == {
+        **files,
+        **{key: pytest.approx(each) for key, each in {**EXPECTED, **RELAXED, **overall}.items()},
+    }
+    kinds = gdal.Open(evaluation["MAP"]).ReadAsArray()
+    assert [kinds[row, 20] for row in (30, 40, 50, 57)] == [0, 2, 1, 3] and kinds[50, 80] == 255
+    assert "Quality by area" in Path(evaluation["REPORT"]).read_text(encoding="utf-8")
+
+
+def test_an_evaluation_of_lines_gives_what_is_defined(evaluation, tmp_path):
+    empty = str(write_raster(tmp_path / "empty.tif", 160, 100, bands=1, paint=lambda pixels: pixels.fill(0)))
+    line = memory_layer("LineString", f"LineString({LEFT} {TOP - 25}, {LEFT + 80} {TOP - 25})")
+    wanted = {"INPUT": empty, "REFERENCE": line, "ROAD_WIDTH": 8, "MAP": "TEMPORARY_OUTPUT"}
+    results = processing.run("sslkd:evaluateroads", wanted)
+    assert set(results) == {"MAP", "OA", "RECALL", "IOU", "F1", "RELAXED_RECALL"}
+    assert results["OA"] == pytest.approx(1 - 16 / 100) and results["RECALL"] == 0
+
+
+def test_evaluating_a_photo_is_refused(evaluation, scene):
+    assert "has 3 bands; choose a road surface" in refuse("evaluateroads", {**evaluation, "INPUT": scene})
+
+
 def refuse(name, parameters):
     with pytest.raises(QgsProcessingException) as caught:
         processing.run(f"sslkd:{name}", parameters)
-    outputs = {"trainsslkd": ("MODEL", "REPORT"), "detectroads": ("SURFACE",)}[name]
+    outputs = {
+        "trainsslkd": ("MODEL", "REPORT"),
+        "detectroads": ("SURFACE",),
+        "vectoriseroads": ("OUTLINES",),
+        "evaluateroads": ("MAP", "REPORT"),
+    }[name]
     assert not [key for key in outputs if Path(parameters[key]).exists()]
     assert "Traceback" not in str(caught.value)
     return str(caught.value)
@@ -265,12 +359,12 @@ def test_rasters_with_other_bands_than_each_other(training, tmp_path):
 
 def test_outputs_are_loaded_with_their_styles(detection, qgis_new_project):
     project = QgsProject.instance()
-    for key in ("SURFACE", "PROBABILITY", "OUTLINES"):
+    for key in ("SURFACE", "PROBABILITY", "OUTLINES", "CENTRE_LINES"):
         detection[key] = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project)
     processing.runAndLoadResults("sslkd:detectroads", detection)
-    layers = {layer.name(): layer for layer in project.mapLayers().values()}
-    assert set(layers) == {"Road surface", "Road probability", "Road outlines"}
-    surface, probability, outlines = (layers[f"Road {kind}"] for kind in ("surface", "probability", "outlines"))
+    layers = {layer.name().removeprefix("Road "): layer for layer in project.mapLayers().values()}
+    assert set(layers) == {"surface", "probability", "outlines", "centre lines"}
+    surface, probability, outlines = layers["surface"], layers["probability"], layers["outlines"]
     classes = {each.value: each.color.alpha() for each in surface.renderer().classes()}
     assert classes[0] == 0 < classes[1]
     ramp = probability.renderer().shader().rasterShaderFunction()
@@ -279,52 +373,36 @@ def test_outputs_are_loaded_with_their_styles(detection, qgis_new_project):
     fill = outlines.renderer().symbol().symbolLayer(0)
     assert fill.color().alpha() == 0 or fill.properties()["style"] == "no"
     assert fill.properties()["outline_color"].startswith("255,221,0")
+    by_width = layers["centre lines"].renderer()
+    assert by_width.classAttribute() == "width"
+    drawn = [by_width.symbolForValue(metres).width() for metres in (2, 5, 8, 12, 20)]
+    assert drawn == sorted(set(drawn))
 
 
-def test_a_graphical_model_trains_and_detects(scene, roads, tmp_path, context, feedback):
-    model = _train_and_detect()
-    area = memory_layer("Polygon", box(0, 0, 256, 160))
-    path = str(tmp_path / "train_and_detect.model3")
-    assert model.toFile(path)
-    read = QgsProcessingModelAlgorithm()
-    assert read.fromFile(path)
-    surface = str(tmp_path / "s.tif")
-    parameters = {"raster": scene, "roads": roads, "area": area, "detect:SURFACE": surface}
-    results = processing.run(read, parameters, context=context, feedback=feedback)
-    assert Path(results["detect:SURFACE"]) == Path(surface)
-    assert_every_pixel_decided(surface, scene)
+def test_the_map_of_an_evaluation_is_loaded_with_its_style(evaluation, qgis_new_project):
+    evaluation["MAP"] = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance())
+    processing.runAndLoadResults("sslkd:evaluateroads", evaluation)
+    (layer,) = QgsProject.instance().mapLayers().values()
+    assert layer.name() == "Hits, misses and false alarms"
+    classes = {each.value: each.color for each in layer.renderer().classes()}
+    assert classes.pop(0).alpha() == 0
+    assert {value: colour.name() for value, colour in classes.items()} == {1: "#1f9e4f", 2: "#d7191c", 3: "#f28e1c"}
 
 
-def _train_and_detect():
-    """Build a model in which the file that Train SSLKD writes is the one that Detect roads reads."""
-    source = QgsProcessingModelChildParameterSource
-    model = QgsProcessingModelAlgorithm("Train and detect", "roads")
-    model.initAlgorithm()
-    for parameter in (
-        QgsProcessingParameterRasterLayer("raster", "Raster"),
-        QgsProcessingParameterFeatureSource("roads", "Roads"),
-        QgsProcessingParameterFeatureSource("area", "Area"),
-    ):
-        model.addModelParameter(parameter, QgsProcessingModelParameter(parameter.name()))
-    train = QgsProcessingModelChildAlgorithm("sslkd:trainsslkd")
-    train.setChildId("train")
-    train.addParameterSources("LABELLED", [source.fromModelParameter("raster")])
-    train.addParameterSources("ANNOTATIONS", [source.fromModelParameter("roads")])
-    train.addParameterSources("AREA", [source.fromModelParameter("area")])
-    for key, value in TINY.items():
-        train.addParameterSources(key, [source.fromStaticValue(value)])
-    model.addChildAlgorithm(train)
-    detect = QgsProcessingModelChildAlgorithm("sslkd:detectroads")
-    detect.setChildId("detect")
-    detect.addParameterSources("INPUT", [source.fromModelParameter("raster")])
-    detect.addParameterSources("MODEL", [source.fromChildOutput("train", "MODEL")])
-    detect.addParameterSources("DEVICE", [source.fromStaticValue("cpu")])
-    output = QgsProcessingModelOutput("SURFACE", "Surface")
-    output.setChildId("detect")
-    output.setChildOutputName("SURFACE")
-    detect.setModelOutputs({"SURFACE": output})
-    model.addChildAlgorithm(detect)
-    return model
+def test_the_model_that_comes_along_trains_and_detects(scene, roads, tmp_path, feedback):
+    parameters = {
+        "RASTER": scene,
+        "ANNOTATIONS": roads,
+        "AREA": memory_layer("Polygon", box(0, 0, 256, 160)),
+        "train:MODEL": str(tmp_path / "m.safetensors"),
+        "train:REPORT": "TEMPORARY_OUTPUT",
+        "detect:SURFACE": str(tmp_path / "s.tif"),
+        **TINY,
+    }
+    results = processing.run("sslkd:trainanddetect", parameters, feedback=feedback)
+    assert set(results) >= {"train:MODEL", "train:REPORT", "detect:SURFACE"}
+    assert Path(results["train:MODEL"]).is_file() and Path(results["train:REPORT"]).is_file()
+    assert_every_pixel_decided(results["detect:SURFACE"], scene)
 
 
 def test_a_batch_runs_one_algorithm_over_many_rasters(detection, algorithm, tmp_path, context, feedback):
@@ -371,6 +449,27 @@ def test_qgis_process_detects(detection, tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["results"] == {"SURFACE": detection["SURFACE"]}
     assert_every_pixel_decided(detection["SURFACE"], detection["INPUT"])
+
+
+def test_qgis_process_vectorises(street, tmp_path):
+    files = {"OUTLINES": str(tmp_path / "o.gpkg"), "CENTRE_LINES": str(tmp_path / "c.gpkg")}
+    arguments = [*as_arguments("vectoriseroads", {"INPUT": street, **files}), "--json"]
+    done = qgis_process(tmp_path / "profile", *arguments, SSLKD_PYTHON=str(WORKER))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["results"] == files
+    assert_one_street(*files.values())
+
+
+def test_qgis_process_evaluates(evaluation, tmp_path):
+    for key in ("REFERENCE", "AREA"):
+        save(evaluation[key], tmp_path / f"{key}.gpkg")
+        evaluation[key] = str(tmp_path / f"{key}.gpkg")
+    arguments = [*as_arguments("evaluateroads", evaluation), "--json"]
+    done = qgis_process(tmp_path / "profile", *arguments, SSLKD_PYTHON=str(WORKER))
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)["results"]
+    assert {key: results[key] for key in EXPECTED} == pytest.approx(EXPECTED)
+    assert (results["MAP"], results["REPORT"]) == (evaluation["MAP"], evaluation["REPORT"])
 
 
 def test_qgis_process_trains(saved_training, tmp_path):

@@ -38,7 +38,8 @@ def test_what_is_not_said_is_the_default():
     assert [detect.surface, detect.folder, detect.probability, detect.outlines] == [Path("s.tif"), None, None, None]
     assert (detect.bands, detect.area, detect.nodata, detect.crs) == ([], [], None, None)
     assert (detect.resample, detect.flips, detect.cog) == (True, False, False)
-    assert (evaluate.road_width, evaluate.area, evaluate.json_file) == (6, [], None)
+    assert (evaluate.road_width, evaluate.area, evaluate.buffer) == (6, [], 3)
+    assert [evaluate.json_file, evaluate.report, evaluate.map] == [None] * 3
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_what_is_not_said_is_the_default():
     [
         (TRAIN, TrainJob, {"steps": None, "batch": None, "tile": None, "learning_rate": None}),
         (DETECT, DetectJob, {"extent": None, "tile": None, "overlap": None, "probability": None, "outlines": None}),
-        (EVALUATE, EvaluateJob, {"json": None}),
+        (EVALUATE, EvaluateJob, {"json": None, "report": None, "map": None}),
     ],
 )
 def test_null_is_the_default_too(job, kind, changes):

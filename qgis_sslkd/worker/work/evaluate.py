@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ...core.annotations import read_polygons
-from ...core.evaluation import evaluate_surface
+from ...core.evaluation import Comparison, Evaluation, evaluate_surface
 from ...core.files import check_writable, written_whole
-from ...core.rasters import inspect_raster
+from ...core.rasters import RasterInfo, inspect_raster
 from ...core.reporting import Reporter
 from ..jobs import EvaluateJob
 from .common import Outputs, check_inputs_stay, number, read_area
@@ -18,14 +21,55 @@ __all__ = ["do_evaluate"]
 
 def do_evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
     """Scores a surface raster."""
-    if job.json_file is not None:
-        check_writable(job.json_file)
-        check_inputs_stay([job.surface, *job.roads, *job.area], job.json_file)
+    files = [path for path in (job.json_file, job.report, job.map) if path is not None]
+    check_writable(*files)
+    check_inputs_stay([job.surface, *job.roads, *job.area], *files)
     surface = inspect_raster(job.surface)
     roads = [read_polygons(path, job.road_width) for path in job.roads]
-    found = evaluate_surface(surface, roads, read_area(job.area), reporter)
-    scores = {name: number(score) for name, score in asdict(found).items()}
-    if job.json_file is not None:
-        with written_whole(job.json_file) as partial:
-            partial.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
-    return scores
+    area = read_area(job.area)
+    with ExitStack() as outputs:
+        json_file, report, map_file = (_begun(path, outputs) for path in (job.json_file, job.report, job.map))
+        if job.report is not None and map_file is None:
+            # The report shows the map, whether it is kept or not.
+            folder = outputs.enter_context(TemporaryDirectory(prefix=".map-", dir=job.report.parent))
+            map_file = Path(folder, "map.tif")
+        evaluation = evaluate_surface(surface, roads, area, job.buffer, map_file, reporter)
+        if report is not None and map_file is not None:
+            # matplotlib takes a second to import.
+            from ...training.evaluation_report import write_evaluation_report
+
+            write_evaluation_report(report, surface, evaluation, job.buffer, map_file, _facts(job, surface))
+        if json_file is not None:
+            json_file.write_text(json.dumps(_details(evaluation, job.buffer), indent=1) + "\n", encoding="utf-8")
+    made = {"report": job.report, "map": job.map}
+    return _scores(evaluation.whole) | {name: str(path) for name, path in made.items() if path is not None}
+
+
+def _begun(path: Path | None, outputs: ExitStack) -> Path | None:
+    return None if path is None else outputs.enter_context(written_whole(path))
+
+
+def _facts(job: EvaluateJob, surface: RasterInfo) -> dict[str, str]:
+    return {
+        "Road surface": job.surface,
+        "Pixels": f"{surface.width} x {surface.height} of {surface.gsd:.3f} m",
+        "Drawn roads": ", ".join(job.roads),
+        "Width of roads drawn as lines": f"{job.road_width:g} m",
+        "Area": ", ".join(job.area) or "all of the raster",
+    }
+
+
+def _details(evaluation: Evaluation, buffer: float) -> dict[str, object]:
+    """All that was counted and scored; within the buffer in metres where the names say relaxed."""
+    areas = [
+        {"x": part.place[0], "y": part.place[1], **_scores(part.comparison), **asdict(part.comparison.confusion)}
+        for part in evaluation.parts
+    ]
+    whole = evaluation.whole
+    return {**_scores(whole), "buffer": buffer, **asdict(whole.confusion), "areas": areas}
+
+
+def _scores(comparison: Comparison) -> Outputs:
+    relaxed = {f"relaxed_{name}": score for name, score in asdict(comparison.matches.scores()).items()}
+    scores = asdict(comparison.confusion.scores()) | relaxed
+    return {name: number(score) for name, score in scores.items()}

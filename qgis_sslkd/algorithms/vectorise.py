@@ -1,0 +1,111 @@
+"""Vectorise roads: a raster of roads, or of their probability, to outlines and centre lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingParameterCrs,
+    QgsProcessingParameterRasterLayer,
+)
+
+from ..client import run_job
+from ..errors import UnusableParameters
+from ..layers import raster_path
+from ..resources import tr
+from .base import Parameters, SslkdAlgorithm, number, threshold
+
+
+class VectoriseRoads(SslkdAlgorithm):
+    """Makes vectors for a map; no model is needed."""
+
+    INPUT = "INPUT"
+    THRESHOLD = "THRESHOLD"
+    LEAST_AREA = "LEAST_AREA"
+    FILL_HOLES = "FILL_HOLES"
+    SIMPLIFY = "SIMPLIFY"
+    SMOOTH = "SMOOTH"
+    BRIDGE = "BRIDGE"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._raster = ""
+
+    def name(self) -> str:
+        """Return the id; models and scripts depend on it."""
+        return "vectoriseroads"
+
+    def displayName(self) -> str:
+        """Return the name shown in the Toolbox."""
+        return tr("Vectorise roads")
+
+    def tags(self) -> list[str]:
+        """Return the words that find it in the Toolbox."""
+        return tr("roads,vectorise,vectorize,polygonize,outlines,centre lines,centerlines,skeleton,network").split(",")
+
+    def shortDescription(self) -> str:
+        """Return the tool tip."""
+        return tr("Makes outlines and centre lines for a map from a raster of roads")
+
+    def shortHelpString(self) -> str:
+        """Return the help beside the dialog."""
+        return tr(
+            "Makes outlines and centre lines for a map from a raster of roads, whatever made it.\n\n"
+            "<b>Raster</b>: a road surface (1 road, 0 background) or the probability of road (0 to 1), in one band.\n"
+            "<b>Threshold</b>: of a probability, a pixel is road from this value on.\n"
+            "<b>Least area</b>: smaller roads are left out.\n"
+            "<b>Holes to fill</b>: smaller holes are filled, as parked cars and trees leave them.\n"
+            "<b>Simplification</b>: how far a vector may leave the pixels' stairs; 0 keeps them.\n"
+            "<b>Smoothing</b>: as far from a corner, it is rounded off; 0 keeps the corners.\n"
+            "<b>Gaps to bridge</b>: interruptions of the centre lines up to this length are closed.\n"
+            "<b>Coordinate reference system</b>: of the vectors; without it, the raster's.\n\n"
+            "<b>Outlines</b> are valid polygons with their area and, from a probability, its mean. "
+            "<b>Centre lines</b> are a connected network with widths and lengths. "
+            "All measures are metres on the ground, whatever the coordinate reference system."
+        )
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Declare the parameters and outputs."""
+        self.addParameter(QgsProcessingParameterRasterLayer(self.INPUT, tr("Raster (road surface or probability)")))
+        self.addParameter(threshold(self.THRESHOLD))
+        self.addParameter(number(self.LEAST_AREA, tr("Least area (square metres)"), 20.0))
+        self.addParameter(number(self.FILL_HOLES, tr("Holes to fill (square metres)"), 30.0))
+        self.addParameter(number(self.SIMPLIFY, tr("Simplification (metres)"), 0.5))
+        self.addParameter(number(self.SMOOTH, tr("Smoothing (metres)"), 2.0))
+        self.addParameter(number(self.BRIDGE, tr("Gaps to bridge (metres)"), 15.0))
+        self.addParameter(
+            QgsProcessingParameterCrs(self.CRS, tr("Coordinate reference system of the vectors"), optional=True)
+        )
+        self.add_vector_outputs(centre_lines_by_default=True)
+
+    def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        """Raise an error if the parameters make no sense."""
+        super().check(parameters, context)
+        raster_path(self.input_raster(parameters, self.INPUT, context))
+        if not (parameters.get(self.OUTLINES) or parameters.get(self.CENTRE_LINES)):
+            raise UnusableParameters(tr("No output is asked for: choose outlines, centre lines or both."))
+
+    def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        """Ask the raster layer for its file."""
+        self._raster = raster_path(self.input_raster(parameters, self.INPUT, context))
+
+    def process(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Vectorise in the worker."""
+        job = self._job(parameters, context)
+        run_job(job, feedback)
+        return self.made_layers(job, (self.OUTLINES, self.CENTRE_LINES), context)
+
+    def _job(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
+        lengths = (self.THRESHOLD, self.LEAST_AREA, self.FILL_HOLES, self.SIMPLIFY, self.SMOOTH, self.BRIDGE)
+        return {
+            "kind": "vectorise",
+            "raster": self._raster,
+            **{key.lower(): self.parameterAsDouble(parameters, key, context) for key in lengths},
+            "crs": self.optional_crs(parameters, context),
+            "outlines": self.output_path(parameters, self.OUTLINES, context),
+            "centre_lines": self.output_path(parameters, self.CENTRE_LINES, context),
+        }

@@ -1,0 +1,193 @@
+"""The report of an evaluation: one self-contained HTML file."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from rasterio.windows import Window
+
+from ..core.evaluation import FALSE_ALARM, HIT, MISS, REJECTION, Comparison, Evaluation, Part
+from ..core.labels import IGNORE
+from ..core.metrics import Confusion
+from ..core.rasters import RasterInfo
+from .pages import embedded, facts_table, page
+
+__all__ = ["write_evaluation_report"]
+
+_SIDE = 1100
+_ROWS_OF_CELLS = 64
+_COLOURS = {
+    HIT: ("#1f9e4f", "road, found"),
+    MISS: ("#d7191c", "road, missed"),
+    FALSE_ALARM: ("#f28e1c", "called road by mistake"),
+    REJECTION: ("#f2f0eb", "no road, rightly"),
+    IGNORE: ("#b8b8b8", "not compared"),
+}
+_MAP = "The raster with roads that were found, roads that were missed and what was called road by mistake"
+_MEANINGS = (
+    ("precision", "Precision", "share of what is called road that is road"),
+    ("recall", "Recall", "share of the roads that is found"),
+    ("iou", "IoU", "what is both road and called road, over what is one of the two"),
+    ("f1", "F1", "harmonic mean of precision and recall"),
+    ("oa", "Overall accuracy", "share of all pixels that are right; high even if no road is found where roads are few"),
+    ("macro_iou", "IoU, mean of both classes", "mean of the IoU of roads and that of everything else"),
+    ("macro_f1", "F1, mean of both classes", "mean of the F1 of roads and that of everything else"),
+)
+_RELAXED = (
+    ("precision", "Relaxed precision", "share of what is called road that lies within {} m of a road"),
+    ("recall", "Relaxed recall", "share of the roads that lies within {} m of what is called road"),
+    ("f1", "Relaxed F1", "harmonic mean of both"),
+)
+
+Picture = npt.NDArray[np.uint8]
+
+
+def write_evaluation_report(
+    path: Path, surface: RasterInfo, evaluation: Evaluation, buffer: float, map_file: Path, facts: Mapping[str, str]
+) -> None:
+    """Writes how a road surface compares with drawn roads, for people who do not know the scores.
+
+    Args:
+        path: HTML file to write.
+        surface: what was compared.
+        evaluation: what came out.
+        buffer: in metres, of the relaxed scores.
+        map_file: raster of hits, misses and false alarms.
+        facts: what else to tell, by name.
+    """
+    whole = evaluation.whole
+    parts = [
+        _introduction(surface, whole.confusion),
+        "<h2>Scores</h2><p>From 0 to 1, higher is better; of the road class unless said otherwise.</p>",
+        _score_table(whole, buffer),
+        "<h2>Hits, misses and false alarms</h2>",
+        embedded(_map_figure(map_file), _MAP),
+        _confusion_table(whole.confusion, _hectares(surface)),
+        *([_part_table(evaluation.parts, _hectares(surface))] if evaluation.parts else []),
+        "<h2>What was compared</h2>",
+        facts_table(facts),
+    ]
+    path.write_text(page("SSLKD evaluation report", parts, "td.number { white-space: nowrap }"), encoding="utf-8")
+
+
+def _introduction(surface: RasterInfo, counts: Confusion) -> str:
+    scores = counts.scores()
+    return (
+        f"<p>The roads of <b>{html.escape(surface.name)}</b> were compared with drawn roads on "
+        f"{counts.pixels * _hectares(surface):,.2f} ha. It finds {_percent(scores.recall)} of the road surface, and "
+        f"{_percent(scores.precision)} of what it calls road is road.</p>"
+    )
+
+
+def _score_table(whole: Comparison, buffer: float) -> str:
+    exact, relaxed = whole.confusion.scores(), whole.matches.scores()
+    rows = [(title, getattr(exact, key), meaning) for key, title, meaning in _MEANINGS]
+    rows += [(title, getattr(relaxed, key), meaning.format(f"{buffer:g}")) for key, title, meaning in _RELAXED]
+    return _table(
+        ("Score", "", "What it says"), [(f"<th>{title}</th>", _cell(value), text) for title, value, text in rows]
+    )
+
+
+def _confusion_table(counts: Confusion, hectares: float) -> str:
+    def area(pixels: int) -> str:
+        return f"<td class='number'>{pixels * hectares:,.2f} ha</td>"
+
+    return _table(
+        ("", "drawn as road", "not drawn as road"),
+        [
+            ("<th>called road</th>", area(counts.hits), area(counts.false_alarms)),
+            ("<th>not called road</th>", area(counts.misses), area(counts.rejections)),
+        ],
+    )
+
+
+def _part_table(parts: Sequence[Part], hectares: float) -> str:
+    """Scores of each polygon of the area, with a place to find it by."""
+    titles = (
+        "Polygon",
+        "Place in it (x, y)",
+        "ha",
+        "Precision",
+        "Recall",
+        "IoU",
+        "F1",
+        "Relaxed precision",
+        "Relaxed recall",
+    )
+    rows = [
+        (
+            f"<th>{number}</th>",
+            f"{part.place[0]:.10g}, {part.place[1]:.10g}",
+            f"<td class='number'>{part.comparison.confusion.pixels * hectares:,.2f}</td>",
+            *(_cell(getattr(part.comparison.confusion.scores(), key)) for key in ("precision", "recall", "iou", "f1")),
+            *(_cell(getattr(part.comparison.matches.scores(), key)) for key in ("precision", "recall")),
+        )
+        for number, part in enumerate(parts, 1)
+    ]
+    return f"<h2>Quality by area</h2>{_table((*titles, 'Relaxed precision', 'Relaxed recall'), rows)}"
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; text that is no cell yet becomes one."""
+    head = "".join(f"<th>{title}</th>" for title in titles)
+    body = "".join(
+        "<tr>" + "".join(cell if cell.startswith("<t") else f"<td>{cell}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _cell(score: float) -> str:
+    return f"<td class='number'>{'undefined' if math.isnan(score) else f'{score:.3f}'}</td>"
+
+
+def _percent(share: float) -> str:
+    return "an unknown part" if math.isnan(share) else f"{share:.0%}"
+
+
+def _hectares(surface: RasterInfo) -> float:
+    """Of a pixel."""
+    return surface.gsd**2 / 1e4
+
+
+def _map_figure(map_file: Path) -> Figure:
+    picture = _thumbnail(map_file)
+    height, width = picture.shape[:2]
+    figure = Figure(figsize=(10, min(14, max(2, 10 * height / width)) + 0.5), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(picture)
+    axes.set(xticks=[], yticks=[])
+    patches = [Patch(facecolor=colour, edgecolor="grey", label=label) for colour, label in _COLOURS.values()]
+    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), frameon=False)
+    return figure
+
+
+def _thumbnail(map_file: Path) -> Picture:
+    """The map in colour `(h, w, 3)`, small: each cell has the mean colour of its pixels, so that thin roads stay."""
+    palette = np.zeros((256, 3), dtype=np.float32)
+    for value, (colour, _) in _COLOURS.items():
+        palette[value] = [int(colour[start : start + 2], 16) for start in (1, 3, 5)]
+    with rasterio.open(map_file) as dataset:
+        factor = math.ceil(max(dataset.width, dataset.height) / _SIDE)
+        rows = factor * _ROWS_OF_CELLS
+        windows = [
+            Window(0, top, dataset.width, min(rows, dataset.height - top)) for top in range(0, dataset.height, rows)
+        ]
+        return np.concatenate([_means(palette[dataset.read(1, window=window)], factor) for window in windows])
+
+
+def _means(colours: npt.NDArray[np.float32], factor: int) -> Picture:
+    """Mean colours of cells of so many pixels a side; cells at the edges may hold fewer."""
+    starts = [np.arange(0, size, factor) for size in colours.shape[:2]]
+    sums = np.add.reduceat(np.add.reduceat(colours, starts[0], axis=0), starts[1], axis=1)
+    rows, columns = (np.diff(start, append=size) for start, size in zip(starts, colours.shape[:2], strict=True))
+    means: Picture = (sums / (rows[:, None] * columns)[..., None]).round().astype(np.uint8)
+    return means
