@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from .detect import DetectRoads
+from .diagnose import Diagnose
+from .setup import SetUp
 from .train import TrainSslkd
 
-__all__ = ["ALGORITHMS", "DetectRoads", "TrainSslkd"]
+__all__ = ["ALGORITHMS", "DetectRoads", "Diagnose", "SetUp", "TrainSslkd"]
 
-ALGORITHMS = (TrainSslkd, DetectRoads)
+ALGORITHMS = (TrainSslkd, DetectRoads, SetUp, Diagnose)

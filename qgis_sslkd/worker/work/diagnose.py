@@ -32,12 +32,11 @@ _SIDE = 512
 
 
 def do_diagnose(job: DiagnoseJob, reporter: Reporter) -> Outputs:
-    """Names versions, device and memory, runs the student of the preset `quick`, and warns of what is wrong."""
+    """Names versions, device and memory, times the student of the preset `quick`, and names problems if any."""
     device = choose_device(job.device)
-    for problem in _problems():
-        reporter.warning(problem)
     reporter.progress(0.2, "running a network")
     seconds = _seconds_of_a_pass(device)
+    problems = list(_problems())
     return {
         "python": f"{platform.python_version()}, {sys.executable}",
         **{name: version(name) for name in _PACKAGES},
@@ -47,6 +46,7 @@ def do_diagnose(job: DiagnoseJob, reporter: Reporter) -> Outputs:
         "device": describe_device(device),
         "memory": _gigabytes(_memory()),
         "forward_pass": f"{seconds:.3f} s for {_SIDE} x {_SIDE} pixels in {_STUDENT.architecture}/{_STUDENT.encoder}",
+        **({"problems": problems} if problems else {}),
     }
 
 
