@@ -170,18 +170,17 @@ def _install_for_driver(uv: _Uv, part: Path) -> None:
     _check_space(part.parent, _SPACE_WITH_CUDA if has_nvidia_gpu() else _SPACE)
     pins = _pins(uv.plan.lock.read_text(encoding="utf-8"))
     others = Path(QgsProcessingUtils.generateTempFilename("without-pytorch.txt"))
-    others.write_text("\n".join(text for name, text in pins.items() if not name.startswith(_OF_PYTORCH)), "utf-8")
+    others.write_text("\n".join(pin for pin in pins if not pin.startswith(_OF_PYTORCH)), encoding="utf-8")
     uv.feedback.setProgressText(tr("Installing PyTorch for this machine's graphics driver"))
-    torch = [text.split()[0] for name, text in pins.items() if name.startswith("torch")]
+    torch = [pin.split()[0] for pin in pins if pin.startswith("torch")]
     uv.install(part, "install", "--torch-backend", "auto", *torch)
     uv.feedback.setProgressText(tr("Installing the other packages of the lock file"))
     uv.install(part, "install", "--require-hashes", "--no-deps", "--requirements", str(others))
 
 
-def _pins(lock: str) -> dict[str, str]:
-    """Return the entries of a lock file by the package's name, without comments."""
-    entries = re.split(r"\n(?=[a-z0-9])", re.sub(r"(?m)^ *#.*\n?", "", lock).strip())
-    return {entry.partition("==")[0]: entry for entry in entries if "==" in entry}
+def _pins(lock: str) -> list[str]:
+    """Return the entries of a lock file, of which several may name one package, without comments."""
+    return re.split(r"\n(?=[a-z0-9])", re.sub(r"(?m)^ *#.*\n?", "", lock).strip())
 
 
 def _python_preference(plan: Plan) -> list[str]:

@@ -24,7 +24,7 @@ from ..resources import tr
 from .base import Parameters, SslkdAlgorithm, named_choice
 
 INSTALL, REPAIR, USE, REMOVE = ACTIONS = ["install", "repair", "use", "remove"]
-_CHECK_IS_THE_LAST_OF = 10
+_STEPS = 10
 
 
 class SetUp(SslkdAlgorithm):
@@ -91,7 +91,9 @@ class SetUp(SslkdAlgorithm):
         self.add_advanced(
             QgsProcessingParameterFile(self.WHEELS, tr("Folder of wheels"), behavior=folder, optional=True)
         )
-        self.add_advanced(QgsProcessingParameterFile(self.PYTHON, tr("Python to use"), optional=True))
+        # QGIS's own filter, *.*, refuses names without a dot.
+        every = tr("All files") + " (*)"
+        self.add_advanced(QgsProcessingParameterFile(self.PYTHON, tr("Python to use"), optional=True, fileFilter=every))
         self.addOutput(QgsProcessingOutputString(self.WORKER, tr("The worker's Python")))
 
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
@@ -142,15 +144,13 @@ def _use(python: str, feedback: QgsProcessingFeedback) -> None:
 
 def _install(plan: Plan, anew: bool, feedback: QgsProcessingFeedback) -> None:
     """Make the environment unless it is there, and have it used."""
-    last = QgsProcessingMultiStepFeedback(_CHECK_IS_THE_LAST_OF, feedback)
-    last.setCurrentStep(_CHECK_IS_THE_LAST_OF - 1)
     if anew:
         forget_fetched(plan.home)
     if anew or not is_current(plan):
-        install(plan, lambda python: _check(python, last), feedback)
+        install(plan, lambda python: _check(python, _last_step(feedback)), feedback)
     else:
         feedback.pushInfo(tr("The environment is there already; “repair” makes it anew."))
-        _check(str(python_of(plan.home.environment)), last)
+        _check(str(python_of(plan.home.environment)), feedback)
     QgsSettings().remove(SETTING)
 
 
@@ -159,3 +159,10 @@ def _check(python: str, feedback: QgsProcessingFeedback) -> None:
     feedback.setProgressText(tr("Checking that the environment works"))
     facts = run_job({"kind": "diagnose"}, feedback, python)
     feedback.pushInfo(tr("It works: {device}, {forward_pass}.").format(**facts))
+
+
+def _last_step(feedback: QgsProcessingFeedback) -> QgsProcessingFeedback:
+    """Return what shows progress from 0 to 100 as the last tenth."""
+    last = QgsProcessingMultiStepFeedback(_STEPS, feedback)
+    last.setCurrentStep(_STEPS - 1)
+    return last

@@ -34,11 +34,11 @@ class Shelf:
         for other in ("win_amd64", "macosx_11_0_arm64", "musllinux_1_1_x86_64"):
             (self.wheels / f"uv-{UV_VERSION}-py3-none-{other}.whl").write_bytes(b"for another system")
 
-    def put_package(self, name, version="1.0"):
+    def put_package(self, name, version="1.0", code=""):
         """A package with one module, which holds its version."""
         info = f"{name}-{version}.dist-info"
         files = {
-            f"{name}.py": f"VERSION = {version!r}\n",
+            f"{name}.py": f"VERSION = {version!r}\n{code}",
             f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
             f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         }
@@ -91,7 +91,9 @@ class _Handler(BaseHTTPRequestHandler):
         if path.suffix == ".whl":
             self._answer(200, (wheels / path.name).read_bytes())
         else:
-            links = [f'<a href="../../files/{wheel.name}#x">{wheel.name}</a>' for wheel in wheels.glob(f"{path.name}-*")]
+            links = [
+                f'<a href="../../files/{wheel.name}#x">{wheel.name}</a>' for wheel in wheels.glob(f"{path.name}-*")
+            ]
             self._answer(200 if links else 404, "\n".join(links).encode())
 
     def _answer(self, status, body, **headers):

@@ -1,5 +1,6 @@
 """Making the worker's environment with the real uv, from a shelf of small wheels."""
 
+import re
 import shutil
 import subprocess
 import threading
@@ -17,7 +18,7 @@ from shelf import Index, Shelf
 from qgis_sslkd import installer
 from qgis_sslkd.errors import Cancelled
 from qgis_sslkd.installer import Plan, SetUpFailed, forget_fetched, install, is_current, remove
-from qgis_sslkd.managed import Home, plugin_version, python_of, read_marker
+from qgis_sslkd.managed import LOCK, Home, plugin_version, python_of, read_marker
 from qgis_sslkd.uv import UvMissing
 
 
@@ -257,6 +258,17 @@ def test_where_there_is_a_gpu_the_locked_pytorch_is_taken_at_once(plan, index, f
     index()
     install(replace(plan, wheels=None, torch="auto"), works, feedback)
     assert feedback.warnings == []
+
+
+def test_of_the_real_lock_all_but_pytorch_and_cuda_stays_for_another_pytorch():
+    pins = installer._pins(LOCK.read_text())
+    # Some packages are there more than once, for older and newer Pythons.
+    assert sum(pin.startswith("scipy==") for pin in pins) > 1
+    assert all("--hash=sha256:" in pin and "#" not in pin for pin in pins)
+    assert len(pins) == len(re.findall(r"(?m)^\S+==", LOCK.read_text()))
+    left = {pin.partition("==")[0] for pin in pins if not pin.startswith(installer._OF_PYTORCH)}
+    assert {"numpy", "rasterio", "segmentation-models-pytorch"} <= left
+    assert not [name for name in left if "nvidia" in name or "cuda" in name or name.startswith("tor")]
 
 
 def test_too_little_space_is_told_before_anything_is_fetched(plan, feedback, monkeypatch):
