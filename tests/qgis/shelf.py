@@ -26,7 +26,7 @@ class Shelf:
         self.write_locks("pebble")
 
     def put_uv(self):
-        """uv as on the package index: a wheel with the program inside, which here starts the real one."""
+        """Puts uv as on the package index: a wheel with the program inside, which here starts the real one."""
         machine = platform.machine()
         wheel = self.wheels / f"uv-{UV_VERSION}-py3-none-manylinux_2_17_{machine}.manylinux2014_{machine}.whl"
         with zipfile.ZipFile(wheel, "w") as archive:
@@ -35,7 +35,7 @@ class Shelf:
             (self.wheels / f"uv-{UV_VERSION}-py3-none-{other}.whl").write_bytes(b"for another system")
 
     def put_package(self, name, version="1.0", code=""):
-        """A package with one module, which holds its version."""
+        """Puts a package with one module, which holds its version."""
         info = f"{name}-{version}.dist-info"
         files = {
             f"{name}.py": f"VERSION = {version!r}\n{code}",
@@ -48,7 +48,7 @@ class Shelf:
                 archive.writestr(path, text)
 
     def write_locks(self, *names, version="1.0"):
-        """Lock files as uv writes them."""
+        """Writes lock files as uv writes them."""
         (uv,) = self.wheels.glob("uv-*manylinux*")
         self.tools.write_text(_pin("uv", UV_VERSION, uv))
         wheels = {name: self.wheels / f"{name}-{version}-py3-none-any.whl" for name in names}
@@ -74,7 +74,7 @@ class Index(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self):  # noqa: N802
+    def do_GET(self):
         self.server.asked.append(self.path)
         if self.server.user and self.headers.get("Proxy-Authorization") != f"Basic {_base64(self.server.user)}":
             self._answer(407, b"", **{"Proxy-Authenticate": 'Basic realm="test"'})

@@ -137,7 +137,7 @@ def test_from_the_package_index(plan, index, feedback):
     server = index()
     install(replace(plan, wheels=None), works, feedback)
     assert version_of(python_of(plan.home.environment)) == "1.0"
-    assert [path for path in server.asked if path.endswith(".whl")][0].startswith("/files/uv-9.9.9")
+    assert next(path for path in server.asked if path.endswith(".whl")).startswith("/files/uv-9.9.9")
 
 
 def test_uv_is_fetched_once(plan, index, feedback):
@@ -213,7 +213,7 @@ def test_without_a_network_the_way_out_is_told(plan, index, feedback):
     server = index()
     server.shutdown()
     server.server_close()
-    with pytest.raises(UvMissing, match="cannot be fetched.*folder of wheels, or install uv"):
+    with pytest.raises(UvMissing, match=r"cannot be fetched.*folder of wheels, or install uv"):
         install(replace(plan, wheels=None), works, feedback)
     assert left_over(plan.home) == set()
 
@@ -231,7 +231,7 @@ def test_a_uv_that_is_not_the_locked_one_is_never_started(plan, shelf, feedback)
     (wheel,) = shelf.wheels.glob("uv-*manylinux*")
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr("more", "")
-    with pytest.raises(UvMissing, match="is not the uv 9.9.9 that SSLKD was made with"):
+    with pytest.raises(UvMissing, match=r"is not the uv 9\.9\.9 that SSLKD was made with"):
         install(plan, works, feedback)
     assert left_over(plan.home) == set() and not (plan.home.folder / "uv-9.9.9").exists()
 

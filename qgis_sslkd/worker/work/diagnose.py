@@ -57,8 +57,8 @@ def _problems() -> Iterator[str]:
             yield "This PyTorch is made for the processor alone: run Set up SSLKD with PyTorch “driver” to use the GPU."
         else:
             yield (
-                f"PyTorch cannot use the GPU with its CUDA {torch.version.cuda}: update the GPU's driver, "
-                "or run Set up SSLKD with PyTorch “driver” for what suits the driver."
+                f"PyTorch cannot use the GPU with its CUDA {torch.version.cuda}: install a newer graphics driver, "
+                "or run Set up SSLKD with PyTorch “driver” for what suits the present one."
             )
     if (memory := _memory()) is not None and memory < _LEAST_MEMORY:
         yield f"There is little memory, {_gigabytes(memory)}: choose small tiles and few at a time."
