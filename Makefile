@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test test-core test-qgis lint typecheck format lock package install demo bench-train bench-vectorise clean
+.PHONY: help setup test test-core test-qgis lint typecheck format lock package check-package install demo bench-train bench-vectorise clean
 
 # The system's Python, which QGIS runs in; a version manager's would not see PyQGIS.
 PYTHON := $(or $(wildcard /usr/bin/python3),python3)
@@ -64,6 +64,9 @@ lock: setup ## Write requirements/*.txt anew; with ARGS=--upgrade, from the newe
 
 package: ## Assemble the plugin under build/plugins, and its zip file
 	@$(PYTHON) -Es tools/package.py
+
+check-package: setup package ## Check the plugin's zip file as plugins.qgis.org does
+	@$(WORKER)/python tools/check_package.py
 
 install: ## Install the plugin and its worker into the QGIS profile QGIS_PROFILE
 	@$(PYTHON) -Es tools/install.py "$(QGIS_PROFILE)"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsProcessingFeedback, QgsProcessingUtils
-from qgis.PyQt.QtCore import QProcess, QProcessEnvironment
+from qgis.PyQt.QtCore import QProcess
 
 from .environment import how_to_mend, worker_python
 from .errors import PluginError
+from .processes import PATIENCE_MS, POLL_MS, Lines, NotStarted, running
 from .resources import tr
 
 # This package is imported from the plugins' folder; put last, that hides no library of the worker's.
@@ -22,10 +21,6 @@ _BOOT = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); import qgis_sslkd; sys.path.append(sys.path.pop(0)); "
     "from qgis_sslkd.worker.__main__ import main; main()"
 )
-# QGIS's own settings of these would break another Python with a GDAL and a PROJ of its own.
-_FOREIGN_VARIABLES = ("PYTHON", "PROJ", "GDAL", "LD_", "DYLD_")
-_POLL_MS = 100
-_PATIENCE_MS = 3000
 _LOG_TAIL_BYTES = 8192
 
 
@@ -49,11 +44,11 @@ class WorkerDied(WorkerError):
     """Raised when the worker ends without saying how the job went."""
 
 
-def run_job(job: Mapping[str, Any], feedback: QgsProcessingFeedback) -> dict[str, Any]:
-    """Have the worker do the job; return the outputs that it names."""
+def run_job(job: Mapping[str, Any], feedback: QgsProcessingFeedback, python: str | None = None) -> dict[str, Any]:
+    """Have the worker, or another Python in its place, do the job; return the outputs that it names."""
     job_file = QgsProcessingUtils.generateTempFilename("job.json")
     Path(job_file).write_text(json.dumps(job), encoding="utf-8")
-    return run_worker(worker_command(worker_python(), job_file), feedback)
+    return run_worker(worker_command(python or worker_python(), job_file), feedback)
 
 
 def worker_command(python: str, job_file: str) -> list[str]:
@@ -63,21 +58,17 @@ def worker_command(python: str, job_file: str) -> list[str]:
     return [python, "-I", "-c", _BOOT, plugins_folder, "job", job_file]
 
 
-def worker_environment(variables: QProcessEnvironment) -> QProcessEnvironment:
-    """Return the variables without those that QGIS sets for its own libraries."""
-    cleaned = QProcessEnvironment(variables)
-    for name in variables.keys():  # noqa: SIM118 -- it is no dictionary
-        if name.upper().startswith(_FOREIGN_VARIABLES):
-            cleaned.remove(name)
-    return cleaned
-
-
 def run_worker(command: Sequence[str], feedback: QgsProcessingFeedback) -> dict[str, Any]:
     """Run the worker to its end, or to the user's cancel; return the outputs that it names."""
     answer = _Answer(feedback)
     log = QgsProcessingUtils.generateTempFilename("worker.log")
-    with _running(command, log) as process:
-        asked_to_stop = _converse(process, answer, feedback)
+    try:
+        with running(command, errors_to=log) as process:
+            asked_to_stop = _converse(process, answer, feedback)
+    except NotStarted as reason:
+        raise WorkerNotStarted(
+            tr("The worker's Python {} cannot be started ({}). {}").format(command[0], reason, how_to_mend())
+        ) from reason
     if answer.outputs is not None:
         return answer.outputs
     if answer.error is not None:
@@ -96,7 +87,7 @@ class _Answer:
         self.cancelled = False
         self.begun = False
         self._feedback = feedback
-        self._rest = b""
+        self._lines = Lines(self._hear_line)
         self._text = ""
 
     @property
@@ -105,15 +96,13 @@ class _Answer:
         return self.outputs is not None or self.error is not None or self.cancelled
 
     def hear(self, data: bytes) -> None:
-        """Take more of the worker's output, whose lines may come in pieces."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._hear_line(line)
+        """Take more of the worker's output."""
+        self._lines.take(data)
 
-    def _hear_line(self, line: bytes) -> None:
+    def _hear_line(self, line: str) -> None:
         """Take one line: an event, or something that a library printed."""
         try:
-            event = json.loads(line.decode("utf-8", errors="replace"))
+            event = json.loads(line)
         except ValueError:
             return
         if isinstance(event, dict):
@@ -145,27 +134,6 @@ class _Answer:
             self._text = text
 
 
-@contextmanager
-def _running(command: Sequence[str], log: str) -> Iterator[QProcess]:
-    """Start the worker; leave nothing of it behind."""
-    process = QProcess()
-    process.setProcessEnvironment(worker_environment(QProcessEnvironment.systemEnvironment()))
-    # A file cannot fill up and stop the worker, as a pipe that nobody empties would.
-    process.setStandardErrorFile(log)
-    process.start(command[0], list(command[1:]))
-    if not process.waitForStarted():
-        raise WorkerNotStarted(
-            tr("The worker's Python {} cannot be started ({}). {}").format(
-                command[0], process.errorString(), how_to_mend()
-            )
-        )
-    group = int(process.processId())
-    try:
-        yield process
-    finally:
-        _end(process, group)
-
-
 def _converse(process: QProcess, answer: _Answer, feedback: QgsProcessingFeedback) -> bool:
     """Listen until the worker has answered or ended; return whether it was asked to stop."""
     asked_to_stop = False
@@ -175,22 +143,11 @@ def _converse(process: QProcess, answer: _Answer, feedback: QgsProcessingFeedbac
             process.write(b"cancel\n")
             asked_to_stop = True
             break
-        process.waitForReadyRead(_POLL_MS)
+        process.waitForReadyRead(POLL_MS)
         answer.hear(process.readAllStandardOutput().data())
-    process.waitForFinished(_PATIENCE_MS)
+    process.waitForFinished(PATIENCE_MS)
     answer.hear(process.readAllStandardOutput().data())
     return asked_to_stop
-
-
-def _end(process: QProcess, group: int) -> None:
-    """End the worker if it still runs, and on POSIX the processes that it started."""
-    if group > 0 and os.name == "posix":
-        # No such group: the worker has not made one yet, or all of it has ended.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
-    if process.state() != QProcess.ProcessState.NotRunning:
-        process.kill()
-        process.waitForFinished(_PATIENCE_MS)
 
 
 def _how_it_died(process: QProcess, answer: _Answer, log: str, feedback: QgsProcessingFeedback) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from qgis.core import QgsApplication, QgsSettings
 
 from .errors import PluginError
+from .managed import LOCK, Home, digest, home_of_profile, python_of, read_marker
 from .resources import tr
 
 VARIABLE = "SSLKD_PYTHON"
@@ -30,27 +31,38 @@ def worker_python() -> str:
                 )
             )
         return python
-    managed = managed_python()
-    if not managed.is_file():
-        raise EnvironmentMissing(tr("SSLKD has no Python environment for its worker yet. {}").format(how_to_mend()))
-    return str(managed)
+    return _managed_python(home().environment)
 
 
-def managed_python() -> Path:
-    """Return where the Python of the environment in the QGIS profile belongs."""
-    environment = Path(QgsApplication.qgisSettingsDirPath()) / "sslkd" / "environment"
-    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+def home() -> Home:
+    """Return what set-up keeps in the QGIS profile."""
+    return home_of_profile(Path(QgsApplication.qgisSettingsDirPath()))
 
 
 def how_to_mend() -> str:
     """Return the sentence that says how to get a working environment."""
     return tr(
-        "Run `make install` from the source tree, or point the setting {setting} or the variable {variable} "
-        "at a Python that has the packages of requirements/worker.txt."
-    ).format(setting=SETTING, variable=VARIABLE)
+        "Run “Set up SSLKD” in the Processing Toolbox (sslkd:setup); it can also use a Python of yours "
+        "that has the packages of requirements/worker.txt."
+    )
+
+
+def _managed_python(environment: Path) -> str:
+    python = python_of(environment)
+    if not python.is_file():
+        raise EnvironmentMissing(tr("SSLKD has no Python environment for its worker yet. {}").format(how_to_mend()))
+    marker = read_marker(environment)
+    if marker is None or marker.lock != digest(LOCK):
+        raise EnvironmentMissing(
+            tr("The Python environment of SSLKD's worker was made for another version ({version}). {mend}").format(
+                version=marker.version if marker else tr("unknown"), mend=how_to_mend()
+            )
+        )
+    return str(python)
 
 
 def _named_by_user() -> Iterator[tuple[str, str]]:
+    """Yield what points at a Python, and the Python; the first one is used."""
     variable = os.environ.get(VARIABLE, "").strip()
     if variable:
         yield tr("The variable {}").format(VARIABLE), variable

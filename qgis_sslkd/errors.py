@@ -16,6 +16,10 @@ class UnusableParameters(PluginError):
     """Raised when parameters make no sense together."""
 
 
+class Cancelled(PluginError):
+    """Raised when the user cancelled; nothing is left running or half written."""
+
+
 @contextmanager
 def shown_by_qgis() -> Iterator[None]:
     """Hand errors to QGIS, which shows the text of this very class of its own, and a traceback of any other."""

@@ -6,11 +6,15 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "tools"))
+
+import check_package  # noqa: E402
+
 SHIPPED = {"core": "qgis_sslkd/core", "training": "qgis_sslkd/training", "qgis_sslkd": "qgis_sslkd"}
 
 
@@ -37,17 +41,100 @@ def archive(checkout):
 def test_zip_holds_exactly_the_shipped_files(archive):
     with zipfile.ZipFile(archive) as packed:
         names = set(packed.namelist())
-    single = {"metadata.txt", "LICENSE", "README.md", "requirements/worker.txt"}
+    single = {"metadata.txt", "LICENSE", "README.md", "requirements/worker.txt", "requirements/tools.txt"}
     assert names == _shipped_files() | {f"qgis_sslkd/{name}" for name in single}
 
 
 def test_zip_passes_the_upload_gate(archive):
-    assert archive.stat().st_size < 25 * 2**20
-    with zipfile.ZipFile(archive) as packed:
-        paths = [PurePosixPath(name) for name in packed.namelist()]
-    assert {path.parts[0] for path in paths} == {"qgis_sslkd"}
-    assert not {".pyc", ".pyo", ".so", ".dll", ".exe", ".safetensors"} & {path.suffix for path in paths}
-    assert not [path for path in paths if any(part.startswith((".", "__MACOSX")) for part in path.parts)]
+    assert check_package.problems(archive) == []
+
+
+METADATA = """[general]
+name=Roads
+description=Finds roads
+about=Finds roads in pictures
+version=1.0
+qgisMinimumVersion=3.22
+author=Somebody
+email=somebody@example.org
+tracker=https://example.org/tracker
+repository=https://example.org
+icon=icon.svg
+"""
+GOOD = {
+    "roads/__init__.py": "def classFactory(iface): ...\n",
+    "roads/metadata.txt": METADATA,
+    "roads/LICENSE": "GPL",
+    "roads/icon.svg": "<svg/>",
+}
+
+
+@pytest.fixture
+def pack(tmp_path):
+    """Writes files, by name, to a zip file."""
+
+    def pack(files):
+        archive = tmp_path / "roads.zip"
+        with zipfile.ZipFile(archive, "w") as packed:
+            for name, text in files.items():
+                packed.writestr(zipfile.ZipInfo(name), text)
+        return archive
+
+    return pack
+
+
+def test_a_good_plugin_is_not_complained_of(pack):
+    assert check_package.problems(pack(GOOD)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"roads/__init__.py": None}, "__init__.py is missing"),
+        ({"roads/LICENSE": None}, "LICENSE is missing"),
+        ({"roads/metadata.txt": None}, "metadata.txt is missing"),
+        ({"roads/icon.svg": None}, "icon.svg is missing"),
+        ({"other/file.txt": ""}, "not one folder"),
+        ({"roads/../../etc/file": ""}, "leads out"),
+        ({"roads/.git/config": ""}, "hidden"),
+        ({"roads/__pycache__/a.txt": ""}, "left over"),
+        ({"roads/a.pyc": ""}, "compiled"),
+        ({"roads/run.SH": ""}, "program"),
+        ({"roads/bad.py": "def ("}, "bad.py:1: "),
+        ({"roads/long.py": "a = '" + "x" * 500 + "'"}, "long.py:1: "),
+        ({"roads/metadata.txt": METADATA.replace("email", "mail")}, "has no email"),
+        ({"roads/metadata.txt": METADATA.replace("Finds roads in pictures", "")}, "has no about"),
+        ({"roads/metadata.txt": METADATA.replace("in pictures", "in 90 % of pictures")}, "cannot be read"),
+        ({"roads/metadata.txt": METADATA.replace("https://example.org/tracker", "tracker")}, "tracker in metadata.txt"),
+        ({"roads/metadata.txt": METADATA.replace("=3.22", "=three")}, "qgisMinimumVersion"),
+        ({"roads/metadata.txt": METADATA.replace("Somebody", "Some/body")}, "slash"),
+        ({"roads/metadata.txt": METADATA + "experimental=perhaps"}, "neither True nor False"),
+        ({"roads/metadata.txt": "name=Roads"}, "cannot be read"),
+    ],
+)
+def test_what_the_site_refuses_is_named(pack, changes, named):
+    files = {name: text for name, text in {**GOOD, **changes}.items() if text is not None}
+    assert any(named in problem for problem in check_package.problems(pack(files)))
+
+
+def test_other_defects_of_a_zip_file_are_named(pack, tmp_path):
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(b"no zip")
+    assert "no zip file" in check_package.problems(broken)[0]
+    whole = pack(GOOD)
+    whole.write_bytes(whole.read_bytes().replace(b"<svg/>", b"<SVG/>"))
+    assert check_package.problems(whole) == ["roads/icon.svg is damaged"]
+    with zipfile.ZipFile(whole, "w") as packed:
+        program = zipfile.ZipInfo("roads/__init__.py")
+        program.external_attr = 0o755 << 16
+        packed.writestr(program, "")
+    assert "roads/__init__.py is marked as a program" in check_package.problems(whole)
+
+
+def test_insecure_code_is_named(pack):
+    assert check_package.insecurities(pack(GOOD)) == []
+    (found,) = check_package.insecurities(pack({**GOOD, "roads/sly.py": "\n\nassert eval\n"}))
+    assert found.startswith("roads/sly.py:3: ")
 
 
 def test_staged_plugin_is_the_zip_and_replaces_what_was_there(checkout, archive):

@@ -1,20 +1,18 @@
-"""Install the plugin into a QGIS profile, with the worker's Python environment beside it."""
+"""Install the plugin into a QGIS profile, with the worker's Python environment that “Set up SSLKD” would make."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from environments import (
-    REQUIREMENTS,
-    SetupError,
-    is_current,
-    make_environment,
-    mark_current,
-    supported_python,
-)
-from package import stage
+from environments import REQUIREMENTS, ROOT, SetupError, make_environment, supported_python
+from package import stage, version
 from setup import UV, set_up_tools
+
+# Last, so that nothing else that is named like a folder here is hidden.
+sys.path.append(str(ROOT))
+
+from qgis_sslkd.managed import Marker, digest, home_of_profile, python_of, read_marker, write_marker
 
 
 def main() -> None:
@@ -24,21 +22,22 @@ def main() -> None:
     profile = Path(sys.argv[1]).expanduser().absolute()
     try:
         print(f"installed {stage(profile / 'python' / 'plugins')}")
-        make_managed_environment(profile / "sslkd" / "environment")
+        make_managed_environment(home_of_profile(profile).environment, REQUIREMENTS / "worker.txt")
     except (SetupError, OSError) as error:
         sys.exit(f"install: {error}")
     print("Start QGIS again and tick SSLKD under Plugins > Manage and Install Plugins.")
 
 
-def make_managed_environment(environment: Path) -> None:
+def make_managed_environment(environment: Path, lock: Path) -> None:
     """The environment in which the plugin looks for its worker, remade when the lock has changed."""
-    lock = REQUIREMENTS / "worker.txt"
-    if is_current(environment, "made", lock):
+    wanted = Marker(version(), digest(lock), "lock")
+    found = read_marker(environment)
+    if found is not None and found.lock == wanted.lock and python_of(environment).exists():
         return
     set_up_tools()
     print(f"making {environment} (several GB)", flush=True)
-    make_environment(UV, environment, lock, supported_python())
-    mark_current(environment, "made", lock)
+    make_environment(UV, environment, lock, supported_python(), "--relocatable")
+    write_marker(environment, wanted)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ PLACES = {
     "core": "core",
     "training": "training",
     "requirements/worker.txt": "requirements/worker.txt",
+    "requirements/tools.txt": "requirements/tools.txt",
     "metadata.txt": "metadata.txt",
     "LICENSE": "LICENSE",
     "README.md": "README.md",

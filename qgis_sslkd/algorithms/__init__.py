@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from .detect import DetectRoads
+from .diagnose import Diagnose
 from .evaluate import EvaluateRoads
+from .setup import SetUp
 from .train import TrainSslkd
 from .vectorise import VectoriseRoads
 
-__all__ = ["ALGORITHMS", "DetectRoads", "EvaluateRoads", "TrainSslkd", "VectoriseRoads"]
+__all__ = ["ALGORITHMS", "DetectRoads", "Diagnose", "EvaluateRoads", "SetUp", "TrainSslkd", "VectoriseRoads"]
 
-ALGORITHMS = (TrainSslkd, DetectRoads, VectoriseRoads, EvaluateRoads)
+ALGORITHMS = (TrainSslkd, DetectRoads, VectoriseRoads, EvaluateRoads, SetUp, Diagnose)

@@ -14,7 +14,7 @@ from rich.console import Console
 from ..core.errors import CancelledError, SettingError, SslkdError
 from ..core.reporting import Reporter
 from ..core.validation import explain
-from .jobs import AnyJob, CompareJob, DetectJob, EvaluateJob, TrainJob, VectoriseJob, parse_job
+from .jobs import AnyJob, CompareJob, DetectJob, DiagnoseJob, EvaluateJob, TrainJob, VectoriseJob, parse_job
 from .protocol import JsonReporter, claim_stdout, listen_for_cancel
 from .terminal import TerminalReporter
 
@@ -214,6 +214,12 @@ def compare(
     Under torchrun, several GPUs or machines train each row together.
     """
     _run(CompareJob, locals())
+
+
+@app.command()
+def diagnose(device: Device = "auto") -> None:
+    """Tell what SSLKD runs on, whether it works, how fast, and what mends it if not."""
+    _run(DiagnoseJob, locals())
 
 
 @app.command(hidden=True)

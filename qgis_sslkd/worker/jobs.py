@@ -14,6 +14,7 @@ __all__ = [
     "AnyJob",
     "CompareJob",
     "DetectJob",
+    "DiagnoseJob",
     "EvaluateJob",
     "Job",
     "Product",
@@ -216,7 +217,18 @@ class CompareJob(_Job):
     device: str = "auto"
 
 
-AnyJob = TrainJob | DetectJob | VectoriseJob | EvaluateJob | CompareJob
+class DiagnoseJob(_Job):
+    """Tell what the worker runs on, whether it works and how fast.
+
+    Attributes:
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+    """
+
+    kind: Literal["diagnose"] = "diagnose"
+    device: str = "auto"
+
+
+AnyJob = TrainJob | DetectJob | VectoriseJob | EvaluateJob | CompareJob | DiagnoseJob
 Job = Annotated[AnyJob, Field(discriminator="kind")]
 _JOB: TypeAdapter[AnyJob] = TypeAdapter(Job)
 

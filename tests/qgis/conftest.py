@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -24,6 +25,7 @@ from qgis.core import (
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = Path(os.environ.get("QGIS_PLUGINPATH", ROOT / "build" / "plugins")).absolute()
+UV = ROOT / "build" / "tools" / "bin" / "uv"
 WORKER = Path(os.environ.get("SSLKD_PYTHON", ROOT / "build" / "worker" / "bin" / "python")).absolute()
 
 gdal.UseExceptions()
@@ -98,6 +100,16 @@ def no_worker(monkeypatch):
     QgsSettings().remove("sslkd/python")
     yield
     QgsSettings().remove("sslkd/python")
+
+
+@pytest.fixture
+def profile_home():
+    """The folder of set-up in the profile, which must not be there yet, and goes."""
+    from qgis_sslkd.environment import home
+
+    assert not home().folder.exists(), "these tests need a QGIS profile without a worker"
+    yield home()
+    shutil.rmtree(home().folder, ignore_errors=True)
 
 
 @pytest.fixture

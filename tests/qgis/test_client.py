@@ -91,7 +91,7 @@ def test_death_before_the_first_word_names_the_cause_and_what_mends_it(feedback)
     with pytest.raises(WorkerDied) as caught:
         run_worker(program(code), feedback)
     assert "exit code 3): ModuleNotFoundError: No module named 'torch'" in str(caught.value)
-    assert "make install" in str(caught.value)
+    assert "sslkd:setup" in str(caught.value)
     assert "Traceback" in feedback.details[0]
 
 
@@ -104,7 +104,7 @@ def test_death_by_a_signal_in_the_middle_of_the_work(feedback):
     with pytest.raises(WorkerDied) as caught:
         run_worker(program(code), feedback)
     assert f"(exit code {signal.SIGKILL.value})" in str(caught.value)
-    assert "make install" not in str(caught.value)
+    assert "sslkd:setup" not in str(caught.value)
 
 
 def test_a_clean_exit_without_an_answer_is_a_failure(feedback):
@@ -113,7 +113,7 @@ def test_a_clean_exit_without_an_answer_is_a_failure(feedback):
 
 
 def test_a_python_that_cannot_be_started(feedback, tmp_path):
-    with pytest.raises(WorkerNotStarted, match="make install"):
+    with pytest.raises(WorkerNotStarted, match="sslkd:setup"):
         run_worker([str(tmp_path / "python")], feedback)
 
 

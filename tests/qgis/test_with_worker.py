@@ -37,6 +37,8 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
+from qgis_sslkd.managed import LOCK, Marker, digest, home_of_profile, write_marker
+
 TINY = {"PRESET": "quick", "STEPS": 2, "BATCH": 2, "TILE": 64, "DEVICE": "cpu"}
 ENDLESS = {**TINY, "STEPS": 100000}
 SIZES = [(256, 256), (300, 300), (1500, 700), (40, 30)]
@@ -497,7 +499,7 @@ def test_the_worker_does_not_outlive_qgis(saved_training, tmp_path):
 def test_qgis_process_without_an_environment_says_how_to_mend_it(detection, tmp_path):
     done = qgis_process(tmp_path / "profile", *as_arguments("detectroads", detection))
     assert done.returncode != 0
-    assert "make install" in done.stderr
+    assert "sslkd:setup" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert not Path(detection["SURFACE"]).exists()
 
@@ -506,13 +508,15 @@ def test_qgis_process_with_a_broken_environment_says_how_to_mend_it(detection, t
     done = qgis_process(tmp_path / "profile", *as_arguments("detectroads", detection), SSLKD_PYTHON=sys.executable)
     assert done.returncode != 0
     assert "The worker ended unexpectedly (exit code 1): ModuleNotFoundError" in done.stderr
-    assert "make install" in done.stderr
+    assert "sslkd:setup" in done.stderr
 
 
 def test_qgis_process_finds_the_environment_in_the_profile(detection, tmp_path):
-    managed = tmp_path / "profile" / "profiles" / "default" / "sslkd"
-    managed.mkdir(parents=True)
-    (managed / "environment").symlink_to(WORKER.parent.parent)
+    environment = home_of_profile(tmp_path / "profile" / "profiles" / "default").environment
+    environment.mkdir(parents=True)
+    for part in WORKER.parent.parent.iterdir():
+        (environment / part.name).symlink_to(part)
+    write_marker(environment, Marker("0.1.0", digest(LOCK), "auto"))
     done = qgis_process(tmp_path / "profile", *as_arguments("detectroads", detection))
     assert done.returncode == 0, done.stderr
     assert_every_pixel_decided(detection["SURFACE"], detection["INPUT"])

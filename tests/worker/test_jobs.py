@@ -11,7 +11,7 @@ from qgis_sslkd.core.errors import SettingError
 from qgis_sslkd.core.validation import explain
 from qgis_sslkd.training.methods import METHODS
 from qgis_sslkd.worker import cli
-from qgis_sslkd.worker.jobs import CompareJob, DetectJob, EvaluateJob, TrainJob, parse_job
+from qgis_sslkd.worker.jobs import CompareJob, DetectJob, DiagnoseJob, EvaluateJob, TrainJob, parse_job
 
 TRAIN = {"kind": "train", "labelled": ["a.tif"], "roads": ["r.gpkg"], "model": "m.safetensors", "report": "r.html"}
 DETECT = {"kind": "detect", "raster": "a.tif", "model": "m.safetensors", "surface": "s.tif"}
@@ -119,7 +119,13 @@ def test_every_field_is_explained():
 
 @pytest.mark.parametrize(
     ("command", "kind"),
-    [(cli.train, TrainJob), (cli.detect, DetectJob), (cli.evaluate, EvaluateJob), (cli.compare, CompareJob)],
+    [
+        (cli.train, TrainJob),
+        (cli.detect, DetectJob),
+        (cli.evaluate, EvaluateJob),
+        (cli.compare, CompareJob),
+        (cli.diagnose, DiagnoseJob),
+    ],
 )
 def test_the_command_line_asks_for_the_same_with_the_same_defaults(command, kind):
     options = {name: parameter.default for name, parameter in inspect.signature(command).parameters.items()}

@@ -1,0 +1,322 @@
+"""Making the worker's environment with the real uv, from a shelf of small wheels."""
+
+import re
+import shutil
+import subprocess
+import threading
+import time
+import zipfile
+from collections import namedtuple
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import UV, alive
+from qgis.core import QgsNetworkAccessManager, QgsSettings
+from shelf import Index, Shelf
+
+from qgis_sslkd import installer
+from qgis_sslkd.errors import Cancelled
+from qgis_sslkd.installer import Plan, SetUpFailed, forget_fetched, install, is_current, remove
+from qgis_sslkd.managed import LOCK, Home, plugin_version, python_of, read_marker
+from qgis_sslkd.uv import UvMissing
+
+
+@pytest.fixture(autouse=True)
+def without_gpu_or_mirror(monkeypatch, tmp_path):
+    """Nothing of this machine decides: no driver, no index or uv of its own, and Python's folder alone on the path."""
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs" / "python3").symlink_to("/usr/bin/python3")
+    monkeypatch.setenv("PATH", str(tmp_path / "programs"))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    for name in ("UV_DEFAULT_INDEX", "UV_CACHE_DIR", "HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    return Shelf(tmp_path / "shelf")
+
+
+@pytest.fixture
+def plan(shelf, tmp_path):
+    """An installation from the shelf, to a place that a careless program would stumble over."""
+    return Plan(Home(tmp_path / "Weiße Straße ☂" / "sslkd"), shelf.lock, shelf.tools, "lock", shelf.wheels)
+
+
+@pytest.fixture
+def index(shelf, monkeypatch):
+    """Starts a package index of the shelf and points at it."""
+    servers = []
+
+    def start(**options):
+        servers.append(Index(shelf, **options))
+        monkeypatch.setenv("UV_DEFAULT_INDEX", servers[-1].address)
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def version_of(python, name="pebble"):
+    code = f"import {name}; print({name}.VERSION)"
+    return subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def works(python):
+    """The check of these tests: what a set-up puts in place can import what the lock names."""
+    assert version_of(python)
+
+
+def left_over(home):
+    """What lies about beside an environment, uv and what was fetched."""
+    return {path.name for path in home.folder.iterdir()} - {"environment", "uv-9.9.9", "cache"}
+
+
+def test_an_environment_from_a_folder_of_wheels_in_a_path_with_spaces_and_letters(plan, feedback):
+    checked = []
+    install(plan, lambda python: (works(python), checked.append(python)), feedback)
+    python = python_of(plan.home.environment)
+    assert version_of(python) == "1.0"
+    assert checked and not Path(checked[0]).exists(), "it is checked before it is in place"
+    marker = read_marker(plan.home.environment)
+    assert (marker.version, marker.torch) == (plugin_version(), "lock")
+    assert is_current(plan)
+    assert left_over(plan.home) == set()
+    assert feedback.fractions == sorted(feedback.fractions) and feedback.fractions[-1] == 90
+    assert any("pebble==1.0" in line for line in feedback.infos)
+
+
+def test_an_environment_of_another_lock_is_renewed(plan, shelf, feedback):
+    install(plan, works, feedback)
+    shelf.put_package("pebble", "2.0")
+    shelf.write_locks("pebble", version="2.0")
+    assert not is_current(plan)
+    install(plan, works, feedback)
+    assert version_of(python_of(plan.home.environment)) == "2.0"
+    assert is_current(plan)
+    assert left_over(plan.home) == set()
+
+
+def test_another_choice_of_pytorch_is_another_environment(plan, feedback):
+    install(plan, works, feedback)
+    assert not is_current(replace(plan, torch="auto"))
+
+
+def test_a_wheel_that_is_not_the_locked_one_is_refused_and_the_old_environment_stays(plan, shelf, feedback):
+    install(plan, works, feedback)
+    forget_fetched(plan.home)
+    with zipfile.ZipFile(shelf.wheels / "pebble-1.0-py3-none-any.whl", "a") as wheel:
+        wheel.writestr("more.py", "")
+    with pytest.raises(SetUpFailed, match="not the one that SSLKD was made with"):
+        install(plan, works, feedback)
+    assert is_current(plan) and version_of(python_of(plan.home.environment)) == "1.0"
+    assert left_over(plan.home) == set()
+
+
+def test_an_environment_that_does_not_work_is_not_put_in_place(plan, shelf, feedback):
+    install(plan, works, feedback)
+    shelf.put_package("gravel", "2.0")
+    shelf.write_locks("gravel", version="2.0")
+    with pytest.raises(subprocess.CalledProcessError):
+        install(plan, works, feedback)
+    assert version_of(python_of(plan.home.environment)) == "1.0"
+    assert left_over(plan.home) == set()
+
+
+def test_a_folder_without_the_wheels_says_so(plan, shelf, feedback):
+    (shelf.wheels / "pebble-1.0-py3-none-any.whl").unlink()
+    with pytest.raises(SetUpFailed, match=r"(?s)missing in the folder of wheels.*pebble"):
+        install(plan, works, feedback)
+    assert not plan.home.environment.exists()
+
+
+def test_from_the_package_index(plan, index, feedback):
+    server = index()
+    install(replace(plan, wheels=None), works, feedback)
+    assert version_of(python_of(plan.home.environment)) == "1.0"
+    assert next(path for path in server.asked if path.endswith(".whl")).startswith("/files/uv-9.9.9")
+
+
+def test_uv_is_fetched_once(plan, index, feedback):
+    server = index()
+    online = replace(plan, wheels=None)
+    install(online, works, feedback)
+    install(online, works, feedback)
+    assert len([path for path in server.asked if path.startswith("/files/uv-")]) == 1
+    forget_fetched(plan.home)
+    install(online, works, feedback)
+    assert len([path for path in server.asked if path.startswith("/files/uv-")]) == 2
+
+
+@pytest.fixture
+def proxy_of_qgis():
+    """Sets QGIS's proxy, and takes it back."""
+
+    def use(port, **more):
+        values = {"Enabled": True, "Type": "HttpProxy", "Host": "127.0.0.1", "Port": str(port), **more}
+        for key, value in values.items():
+            QgsSettings().setValue(f"proxy/proxy{key}", value)
+        QgsNetworkAccessManager.instance().setupDefaultProxyAndCache()
+
+    yield use
+    QgsSettings().remove("proxy")
+    QgsNetworkAccessManager.instance().setupDefaultProxyAndCache()
+
+
+def test_everything_goes_through_the_proxy_of_qgis(plan, index, proxy_of_qgis, feedback, monkeypatch):
+    server = index(user="dom jo:p@ss/w:rd")
+    # Nobody knows this name: only the proxy can answer.
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://packages.invalid/simple")
+    proxy_of_qgis(server.server_port, User="dom jo", Password="p@ss/w:rd")
+    install(replace(plan, wheels=None), works, feedback)
+    assert version_of(python_of(plan.home.environment)) == "1.0"
+    assert all(path.startswith("http://packages.invalid/") for path in server.asked)
+    assert not [line for line in feedback.infos if "ss/w" in line]
+
+
+@pytest.mark.parametrize("hangs_at", ["/simple/uv/", ".whl", "/simple/pebble/"])
+def test_cancel_ends_set_up_within_seconds_and_leaves_what_was_there(plan, index, feedback, hangs_at):
+    install(plan, works, feedback)
+    forget_fetched(plan.home)
+    server = index(hangs_at=hangs_at)
+    cancelled = []
+
+    def cancel():
+        server.hung.wait(20)
+        cancelled.append(time.monotonic())
+        feedback.cancel()
+
+    threading.Thread(target=cancel).start()
+    with pytest.raises(Cancelled):
+        install(replace(plan, wheels=None), works, feedback)
+    assert time.monotonic() - cancelled[0] < 5
+    assert is_current(plan) and version_of(python_of(plan.home.environment)) == "1.0"
+    assert left_over(plan.home) == set()
+    assert running_below(plan.home.folder) == []
+
+
+def running_below(folder):
+    """The ids of processes that were started with something in a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and alive(entry.name):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if any(str(folder).encode() in word for word in words):
+                found.append(int(entry.name))
+    return found
+
+
+def test_without_a_network_the_way_out_is_told(plan, index, feedback):
+    server = index()
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(UvMissing, match=r"cannot be fetched.*folder of wheels, or install uv"):
+        install(replace(plan, wheels=None), works, feedback)
+    assert left_over(plan.home) == set()
+
+
+def test_the_uv_of_the_system_helps_where_none_can_be_fetched(plan, shelf, feedback, tmp_path):
+    for wheel in shelf.wheels.glob("uv-*manylinux*"):
+        wheel.unlink()
+    (tmp_path / "programs" / "uv").symlink_to(UV)
+    install(plan, works, feedback)
+    assert version_of(python_of(plan.home.environment)) == "1.0"
+    assert "has no wheel of uv 9.9.9 for this system" in feedback.warnings[0]
+
+
+def test_a_uv_that_is_not_the_locked_one_is_never_started(plan, shelf, feedback):
+    (wheel,) = shelf.wheels.glob("uv-*manylinux*")
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("more", "")
+    with pytest.raises(UvMissing, match=r"is not the uv 9\.9\.9 that SSLKD was made with"):
+        install(plan, works, feedback)
+    assert left_over(plan.home) == set() and not (plan.home.folder / "uv-9.9.9").exists()
+
+
+def test_a_machine_without_a_gpu_asks_for_the_processor_s_pytorch_and_takes_the_locked_one_otherwise(
+    plan, shelf, index, feedback, monkeypatch
+):
+    for name in ("torch", "torchvision"):
+        shelf.put_package(name)
+    shelf.write_locks("pebble", "torch", "torchvision")
+    index()
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # which nobody answers
+    install(replace(plan, wheels=None, torch="auto"), works, feedback)
+    assert version_of(python_of(plan.home.environment), "torch") == "1.0"
+    assert any("download.pytorch.org" in line for line in feedback.infos)
+    (warning,) = feedback.warnings
+    assert "cannot be reached" in warning and warning.endswith("Taking PyTorch as the lock file has it.")
+    with pytest.raises(SetUpFailed, match="index cannot be reached"):
+        install(replace(plan, wheels=None, torch="driver"), works, feedback)
+
+
+def test_where_there_is_a_gpu_the_locked_pytorch_is_taken_at_once(plan, index, feedback, tmp_path):
+    (tmp_path / "programs" / "nvidia-smi").symlink_to("/bin/true")
+    index()
+    install(replace(plan, wheels=None, torch="auto"), works, feedback)
+    assert feedback.warnings == []
+
+
+def test_of_the_real_lock_all_but_pytorch_and_cuda_stays_for_another_pytorch():
+    pins = installer._pins(LOCK.read_text())
+    # Some packages are there more than once, for older and newer Pythons.
+    assert sum(pin.startswith("scipy==") for pin in pins) > 1
+    assert all("--hash=sha256:" in pin and "#" not in pin for pin in pins)
+    assert len(pins) == len(re.findall(r"(?m)^\S+==", LOCK.read_text()))
+    left = {pin.partition("==")[0] for pin in pins if not pin.startswith(installer._OF_PYTORCH)}
+    assert {"numpy", "rasterio", "segmentation-models-pytorch"} <= left
+    assert not [name for name in left if "nvidia" in name or "cuda" in name or name.startswith("tor")]
+
+
+def test_too_little_space_is_told_before_anything_is_fetched(plan, feedback, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(installer.shutil, "disk_usage", lambda folder: usage(10, 10, 2**30))
+    with pytest.raises(SetUpFailed, match=r"needs 3 GiB in .*, and 1\.0 GiB are free"):
+        install(plan, works, feedback)
+    assert list(plan.home.folder.iterdir()) == []
+
+
+def test_no_second_set_up_at_the_same_time(plan, feedback):
+    def second(python):
+        with pytest.raises(SetUpFailed, match="Another set-up"):
+            install(plan, works, feedback)
+        with pytest.raises(SetUpFailed, match="Another set-up"):
+            remove(plan.home)
+        works(python)
+
+    install(plan, second, feedback)
+    assert is_current(plan)
+
+
+def test_removal_leaves_nothing(plan, feedback):
+    install(plan, works, feedback)
+    remove(plan.home)
+    assert list(plan.home.folder.parent.iterdir()) == []
+
+
+def test_removal_of_a_linked_environment_takes_the_link_alone(plan, tmp_path):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    plan.home.folder.mkdir(parents=True)
+    plan.home.environment.symlink_to(theirs)
+    remove(plan.home)
+    assert theirs.is_dir() and not plan.home.folder.exists()
+
+
+def test_an_environment_in_use_stays(plan, feedback, monkeypatch):
+    install(plan, works, feedback)
+    rename = Path.rename
+
+    def refuse(path, target):
+        if path.name == "environment.part":
+            raise PermissionError(13, "in use")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(SetUpFailed, match="is in use"):
+        install(plan, works, feedback)
+    monkeypatch.undo()
+    assert is_current(plan) and shutil.which(str(python_of(plan.home.environment)))
