@@ -18,7 +18,7 @@ from .centre_lines import write_centre_lines
 from .detection import Predictor, slide
 from .errors import RasterError, SettingError
 from .files import check_writable, written_whole
-from .model_file import ModelCard
+from .model_card import ModelCard
 from .outputs import PROBABILITY_NODATA, SURFACE_NODATA, StripWriter, check_vector_output
 from .rasters import RasterInfo
 from .reporting import PartOfJob, Reporter

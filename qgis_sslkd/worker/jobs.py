@@ -87,6 +87,7 @@ class DetectJob(_Job):
         overlap: pixels that neighbouring tiles share at least; None for a quarter of the tile.
         batch: tiles in one forward pass; None for 1 on the CPU and 8 on a GPU.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        precision: of the computation; `auto` is bfloat16 on a GPU and float32 on the CPU.
         surface: raster of roads to write.
         probability: raster of probabilities to write, if any.
         outlines: vector file of outlines to write, if any.
@@ -104,6 +105,7 @@ class DetectJob(_Job):
     overlap: int | None = None
     batch: int | None = None
     device: str = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     surface: Path
     probability: Path | None = None
     outlines: Path | None = None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
+from dataclasses import replace
+
 from rasterio.windows import Window
 
-from ...core.devices import choose_device, describe_device
-from ...core.inference import predictor
-from ...core.model_file import load_card, load_network
+from ...core.model_card import load_card
 from ...core.rasters import inspect_raster
 from ...core.reporting import Reporter
 from ...core.road_map import (
@@ -18,6 +17,7 @@ from ...core.road_map import (
     make_road_map,
     window_of_extent,
 )
+from ...core.runtime import load_runtime
 from ...core.vectors import VectorSettings
 from ...core.windows import Tiling
 from ..jobs import DetectJob
@@ -26,7 +26,6 @@ from .common import Outputs, check_inputs_stay, text
 __all__ = ["do_detect"]
 
 _TILE = 512
-_CPU_BATCH, _GPU_BATCH = 1, 8
 
 
 def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
@@ -34,25 +33,26 @@ def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
     files = RoadMapFiles(job.surface, job.probability, VectorFiles(job.outlines, job.centre_lines))
     check_inputs_stay([job.raster, str(job.model)], job.surface, job.probability, job.outlines, job.centre_lines)
     settings = RoadMapSettings(job.threshold, VectorSettings(job.least_area, tolerance=job.simplify))
-    device = choose_device(job.device)
-    tiling = _tiling(job, device)
+    tiling = _tiling(job)
     card = load_card(job.model)
     raster = inspect_raster(job.raster)
-    for warning in check_model_fits(card, raster):
+    warnings = check_model_fits(card, raster)
+    runtime = load_runtime(job.model, card, job.device, job.precision)
+    if job.batch is None:
+        tiling = replace(tiling, batch=runtime.batch)
+    for warning in (*warnings, *runtime.warnings):
         reporter.warning(warning)
     window = window_of_extent(raster, job.extent) if job.extent else Window(0, 0, raster.width, raster.height)
     reporter.info(
         f"Detecting roads in {raster.name}, {window.width} x {window.height} pixels of {raster.gsd:.2f} m, "
-        f"with {card.network.architecture} / {card.network.encoder} on {describe_device(device)}."
+        f"with {card.network.architecture} / {card.network.encoder} on {runtime.description}."
     )
-    predict = predictor(load_network(job.model, card), device)
-    make_road_map(raster, window, card, predict, tiling, settings, files, reporter)
+    make_road_map(raster, window, card, runtime.predict, tiling, settings, files, reporter)
     outputs = {"surface": str(job.surface), "probability": text(job.probability), "outlines": text(job.outlines)}
     return outputs if job.centre_lines is None else {**outputs, "centre_lines": str(job.centre_lines)}
 
 
-def _tiling(job: DetectJob, device: torch.device) -> Tiling:
+def _tiling(job: DetectJob) -> Tiling:
     tile = _TILE if job.tile is None else job.tile
     overlap = tile // 4 if job.overlap is None else job.overlap
-    usual_batch = _GPU_BATCH if device.type == "cuda" else _CPU_BATCH
-    return Tiling(tile, overlap, usual_batch if job.batch is None else job.batch)
+    return Tiling(tile, overlap, 1 if job.batch is None else job.batch)
