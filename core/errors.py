@@ -4,6 +4,7 @@ __all__ = [
     "AnnotationError",
     "CancelledError",
     "DeviceError",
+    "GraphError",
     "ModelFileError",
     "RasterError",
     "SettingError",
@@ -26,6 +27,10 @@ class AnnotationError(SslkdError, ValueError):
 
 class ModelFileError(SslkdError, ValueError):
     """Raised when a file is no model that this version can load."""
+
+
+class GraphError(SslkdError, RuntimeError):
+    """Raised when a network cannot be written as a graph."""
 
 
 class SettingError(SslkdError, ValueError):

@@ -20,7 +20,7 @@ from .detection import Predictor, slide
 from .errors import RasterError, SettingError
 from .files import check_writable, written_whole
 from .grids import Grid, Scene, Strip
-from .model_file import ModelCard
+from .model_card import ModelCard
 from .outputs import PROBABILITY_NODATA, SURFACE_NODATA, StripWriter, check_vector_output, optimise_for_cloud
 from .rasters import RasterInfo
 from .reporting import PartOfJob, Reporter

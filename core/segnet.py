@@ -75,7 +75,7 @@ class SegNet(nn.Module):
         x = features[-1]
         sizes = [size, *(feature.shape[-2:] for feature in features[:-1])]
         for stage, positions, output in zip(self.decoder, reversed(indices), reversed(sizes), strict=True):
-            x = stage(nn.functional.max_unpool2d(x, positions, kernel_size=[2, 2], output_size=list(output)))
+            x = stage(_unpool(x, positions, output))
         return x
 
     def forward(self, images: Tensor) -> Tensor:
@@ -98,6 +98,14 @@ class SegNet(nn.Module):
         theirs[0].weight = nn.Parameter(_spread_bands(theirs[0].weight.data, ours[0].weight.shape[1]))
         for target, module in zip(ours, theirs, strict=True):
             target.load_state_dict(module.state_dict())
+
+
+def _unpool(pooled: Tensor, indices: Tensor, size: torch.Size) -> Tensor:
+    """Each value back where it was pooled from, 0 elsewhere: `(B, C, *size)`."""
+    # Not nn.functional.max_unpool2d, which does the same but cannot be traced.
+    height, width = size
+    flat = pooled.new_zeros((*pooled.shape[:2], height * width))
+    return flat.scatter(2, indices.flatten(2), pooled.flatten(2)).unflatten(2, (height, width))
 
 
 def _spread_bands(weight: Tensor, bands: int) -> Tensor:

@@ -17,7 +17,8 @@ from ..core.distributed import broadcast, is_first
 from ..core.files import written_whole
 from ..core.inference import predictor
 from ..core.metrics import Scores
-from ..core.model_file import load_card, load_network, save_model
+from ..core.model_card import load_card
+from ..core.model_file import load_network, save_model
 from ..core.network_spec import NetworkSpec
 from ..core.rasters import Mask, RasterReader
 from ..core.reporting import PartOfJob, Reporter

@@ -14,7 +14,7 @@ from ..core.detection import Predictor
 from ..core.devices import describe_device
 from ..core.inference import predictor
 from ..core.metrics import Scores
-from ..core.model_file import ModelCard
+from ..core.model_card import ModelCard
 from ..core.networks import count_parameters
 from .data import LabelledWindow, read_window
 from .figures import Picture, overlay, picture, show_pictures

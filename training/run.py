@@ -13,7 +13,8 @@ from ..core.devices import describe_device
 from ..core.distributed import is_first
 from ..core.files import written_whole
 from ..core.metrics import Scores
-from ..core.model_file import ModelCard, save_model
+from ..core.model_card import ModelCard
+from ..core.model_file import save_model
 from ..core.rasters import RasterInfo, RasterReader
 from ..core.reporting import Reporter
 from .checkpoints import Checkpoints, identify

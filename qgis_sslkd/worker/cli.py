@@ -152,6 +152,9 @@ def detect(
     ] = None,
     batch: Annotated[int | None, typer.Option(help="Tiles in one forward pass; usually 1, on a GPU 8.")] = None,
     device: Device = "auto",
+    precision: Annotated[
+        str, typer.Option(help="auto, float32 or bfloat16; auto is bfloat16 on a GPU and float32 on the CPU.")
+    ] = "auto",
 ) -> None:
     """Find the roads in a raster, or in several, with a trained student."""
     _run(DetectJob, locals())
@@ -277,14 +280,18 @@ def _parsed(kind: type[AnyJob], options: dict[str, Any]) -> AnyJob:
 def _outputs(wanted: AnyJob, reporter: Reporter) -> dict[str, Any]:
     """Does the job; what goes wrong beyond the user's inputs is told in a sentence, too."""
     reporter.progress(0, "starting")
-    # PyTorch takes seconds to import, which `--help` and a wrong option need not wait for.
-    from torch import OutOfMemoryError
-
+    # `--help` and a wrong option need not wait for what the work imports.
     from .work import do
 
     try:
         return do(wanted, reporter)
-    except (MemoryError, OutOfMemoryError) as error:
+    except _out_of_memory() as error:
         raise SettingError("There is too little memory for this; choose a smaller batch or tile.") from error
     except OSError as error:
         raise SettingError(f"A file could not be read or written: {error}.") from error
+
+
+def _out_of_memory() -> tuple[type[Exception], ...]:
+    """What tells that there is too little memory; PyTorch's own error only where PyTorch is at work."""
+    torch = sys.modules.get("torch")
+    return (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)

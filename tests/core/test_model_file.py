@@ -11,7 +11,8 @@ import safetensors.torch
 import torch
 
 from qgis_sslkd.core.errors import ModelFileError, SslkdError
-from qgis_sslkd.core.model_file import FORMAT_VERSION, ModelCard, load_card, load_network, save_model
+from qgis_sslkd.core.model_card import FORMAT_VERSION, ModelCard, load_card
+from qgis_sslkd.core.model_file import load_network, save_model
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.networks import build_network
 from qgis_sslkd.core.rasters import Normalisation

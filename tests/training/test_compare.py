@@ -11,7 +11,7 @@ from listening import Listener
 
 from qgis_sslkd.core.errors import CancelledError, SettingError
 from qgis_sslkd.core.labels import IGNORE
-from qgis_sslkd.core.model_file import load_card
+from qgis_sslkd.core.model_card import load_card
 from qgis_sslkd.core.rasters import RasterReader
 from qgis_sslkd.training.compare import compare
 from qgis_sslkd.training.comparison_data import open_comparison_data

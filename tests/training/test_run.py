@@ -7,7 +7,8 @@ import torch
 from listening import Listener
 
 from qgis_sslkd.core.errors import CancelledError, SettingError
-from qgis_sslkd.core.model_file import load_card, load_network
+from qgis_sslkd.core.model_card import load_card
+from qgis_sslkd.core.model_file import load_network
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.training.checkpoints import Checkpoints
 from qgis_sslkd.training.methods import METHODS

@@ -17,7 +17,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from demo.scene import write_scene
-from qgis_sslkd.core.model_file import load_card
+from qgis_sslkd.core.model_card import load_card
 
 SSLKD = Path(sys.executable).with_name("sslkd")
 LEFT, TOP, PIXEL = 500_000.0, 5_200_000.0, 0.5

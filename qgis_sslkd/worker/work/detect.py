@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
-import torch
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from ...core.annotations import VectorLayer
 from ...core.detection import averaged_over_flips
-from ...core.devices import choose_device, describe_device
 from ...core.errors import SettingError
 from ...core.grids import Grid, OwnGrid, Scene, area_of_interest, grid_for
-from ...core.inference import predictor
-from ...core.model_file import ModelCard, load_card, load_network
+from ...core.model_card import ModelCard, load_card
 from ...core.rasters import inspect_raster
 from ...core.reporting import PartOfJob, Reporter
 from ...core.road_map import (
@@ -28,6 +25,7 @@ from ...core.road_map import (
     make_road_map,
     window_of_extent,
 )
+from ...core.runtime import load_runtime
 from ...core.vectorise import find_crs
 from ...core.vectors import VectorSettings
 from ...core.windows import Tiling
@@ -37,7 +35,6 @@ from .common import Outputs, check_inputs_stay, read_area, text
 __all__ = ["do_detect"]
 
 _TILE = 512
-_CPU_BATCH, _GPU_BATCH = 1, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,18 +50,20 @@ def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
     """Finds the roads in a raster or several."""
     files = _files(job)
     settings = RoadMapSettings(job.threshold, VectorSettings(job.least_area, tolerance=job.simplify))
-    device = choose_device(job.device)
-    tiling = _tiling(job, device)
+    tiling = _tiling(job)
     card = load_card(job.model)
     area = read_area(job.area)
     tasks = [_task(job, path, each, card, area, reporter) for path, each in zip(job.raster, files, strict=True)]
-    predict = predictor(load_network(job.model, card), device)
-    if job.flips:
-        predict = averaged_over_flips(predict)
+    runtime = load_runtime(job.model, card, job.device, job.precision)
+    if job.batch is None:
+        tiling = replace(tiling, batch=runtime.batch)
+    for warning in runtime.warnings:
+        reporter.warning(warning)
+    predict = averaged_over_flips(runtime.predict) if job.flips else runtime.predict
     for task, part in zip(tasks, _parts(tasks, reporter), strict=True):
         reporter.info(
             f"Detecting roads in {_described(task.grid.scene)}, "
-            f"with {card.network.architecture} / {card.network.encoder} on {describe_device(device)}."
+            f"with {card.network.architecture} / {card.network.encoder} on {runtime.description}."
         )
         make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs)
     return _outputs(files[0]) if job.folder is None else _outputs_of_several(files)
@@ -149,8 +148,7 @@ def _outputs_of_several(files: Sequence[RoadMapFiles]) -> Outputs:
     return {name: [each[name] for each in outputs] for name, path in outputs[0].items() if path is not None}
 
 
-def _tiling(job: DetectJob, device: torch.device) -> Tiling:
+def _tiling(job: DetectJob) -> Tiling:
     tile = _TILE if job.tile is None else job.tile
     overlap = tile // 4 if job.overlap is None else job.overlap
-    usual_batch = _GPU_BATCH if device.type == "cuda" else _CPU_BATCH
-    return Tiling(tile, overlap, usual_batch if job.batch is None else job.batch)
+    return Tiling(tile, overlap, 1 if job.batch is None else job.batch)

@@ -1,0 +1,87 @@
+"""What runs a model file in detection: OpenVINO on the CPU, PyTorch on a GPU, which alone takes its import."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .detection import Predictor
+from .engine import Engine, has_graph
+from .model_card import ModelCard
+
+__all__ = ["Precision", "Runtime", "load_runtime"]
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+_CPU_BATCH, _GPU_BATCH = 1, 8
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A model, ready to run.
+
+    Attributes:
+        predict: the model.
+        batch: images in one pass that suit the device.
+        description: of the device, the engine and the precision, for messages.
+        warnings: what the user should know, a sentence each.
+    """
+
+    predict: Predictor
+    batch: int
+    description: str
+    warnings: tuple[str, ...] = ()
+
+
+def load_runtime(path: Path, card: ModelCard, device: str, precision: Precision) -> Runtime:
+    """Loads a model where it runs fastest.
+
+    Args:
+        path: the model file.
+        card: of the model.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        precision: of the computation; `auto` is bfloat16 on CUDA and float32 on the CPU.
+
+    Raises:
+        DeviceError: if the device is not there, or does not compute at this precision.
+        ModelFileError: if the file is damaged.
+    """
+    on_cpu = device == "cpu" or (device == "auto" and not _has_cuda())
+    if on_cpu and has_graph(path):
+        bfloat16 = precision == "bfloat16"
+        return Runtime(Engine(path, bfloat16), _CPU_BATCH, f"the CPU (OpenVINO, {_name(bfloat16)})")
+    return _in_pytorch(path, card, device, precision)
+
+
+def _in_pytorch(path: Path, card: ModelCard, device: str, precision: Precision) -> Runtime:
+    from .devices import choose_device, describe_device
+    from .inference import predictor, within_memory
+    from .model_file import load_network
+
+    chosen = choose_device(device)
+    on_gpu = chosen.type == "cuda"
+    bfloat16 = precision == "bfloat16" or (precision == "auto" and on_gpu)
+    predict = within_memory(predictor(load_network(path, card), chosen, bfloat16))
+    slow = (
+        f"The model {path.name} holds no graph for the CPU, as models of older versions do not: it runs slowly. "
+        "`qgis_sslkd.core.model_file.upgrade_model` adds the graph.",
+    )
+    description = f"{describe_device(chosen)} (PyTorch, {_name(bfloat16)})"
+    return Runtime(predict, _GPU_BATCH if on_gpu else _CPU_BATCH, description, () if on_gpu else slow)
+
+
+def _name(bfloat16: bool) -> str:
+    return "bfloat16" if bfloat16 else "float32"
+
+
+def _has_cuda() -> bool:
+    """Whether the CUDA driver sees a GPU; PyTorch would tell, too, but its import takes seconds."""
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
