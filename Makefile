@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test test-core test-qgis lint typecheck format lock package check-package install demo bench-train bench-vectorise clean
+.PHONY: help setup test test-core test-qgis lint typecheck format lock package check-package install demo bench-train bench-detect bench-vectorise clean
 
 # The system's Python, which QGIS runs in; a version manager's would not see PyQGIS.
 PYTHON := $(or $(wildcard /usr/bin/python3),python3)
@@ -76,6 +76,9 @@ demo: setup package ## Train and detect with the real QGIS on a real or made-up 
 
 bench-train: setup ## Measure what training steps cost beyond their passes; ARGS="--preset quick" for small networks
 	$(WORKER)/python benchmarks/train.py $(ARGS)
+
+bench-detect: setup ## Measure detection beside bare forward passes, MONAI and a copy by GDAL; ARGS=--help for its sizes
+	$(WORKER)/python benchmarks/detect.py $(ARGS)
 
 bench-vectorise: setup ## Measure outlines of a large raster beside GDAL's polygonizer; ARGS=--centre-lines for centre lines
 	$(WORKER)/python benchmarks/vectorise.py $(ARGS)

@@ -54,11 +54,13 @@ def _converted(network: nn.Module, bands: int) -> openvino.Model:
     with torch.no_grad(), warnings.catch_warnings():
         # Sides of images are constants to the tracer here and there, which `_check` looks into.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(network, torch.zeros(1, bands, *_TRACED), check_trace=False)
+        image = torch.zeros(1, bands, *_TRACED)
+        traced = torch.jit.trace(network, image, check_trace=False)  # type: ignore[no-untyped-call]
         frontend = FrontEndManager().load_by_framework("pytorch")
         decoder = TorchScriptPythonDecoder(traced)  # must outlive the conversion
         model = frontend.convert(frontend.load(decoder))
     model.reshape([1, bands, -1, -1])
+    model.set_friendly_name(GRAPH)
     # Names that do not depend on what was traced before in this process; nobody reads them.
     for number, layer in enumerate(model.get_ordered_ops()):
         layer.set_friendly_name(str(number))

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
+from .engine import GRAPH
 from .errors import GraphError, ModelFileError
 from .files import written_whole
-from .graph import GRAPH, trace_graph
+from .graph import trace_graph
 from .model_card import FORMAT_VERSION, ModelCard, card_header, load_card
 from .networks import build_network
 
@@ -44,7 +45,7 @@ def load_network(path: Path, card: ModelCard) -> nn.Module:
     """
     network = build_network(card.network)
     with safetensors.safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys() if not name.startswith(GRAPH)}
+        tensors = {name: file.get_tensor(name) for name in file.keys() if not name.startswith(GRAPH)}  # noqa: SIM118
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

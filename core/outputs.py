@@ -10,7 +10,6 @@ from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
-import pyogrio
 import rasterio
 import rasterio.shutil
 import shapely
@@ -187,6 +186,9 @@ class FeatureWriter:
 
     def append(self, geometries: npt.NDArray[np.object_], *columns: npt.NDArray[np.float64]) -> None:
         """Adds features `(N,)` with their numbers, `(N,)` for each field."""
+        # It brings a GDAL of its own, which need not lie in memory beside a network.
+        import pyogrio
+
         first = not self._path.exists()
         pyogrio.raw.write(
             str(self._path),

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 __all__ = ["Rings", "Rows", "trace_rings"]
 
@@ -223,6 +221,10 @@ def _column_key(column: Integers, row: Integers) -> Indices:
 def _cycles(following: Integers) -> tuple[Indices, Indices, Indices]:
     """The cycles of a permutation: which each element is in, where each begins in the order, and the order."""
     size = len(following)
+    # Late: detection imports this module long before, when the memory is the network's.
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
     graph = csr_array((np.ones(size, np.int8), following, np.arange(size + 1)), shape=(size, size))
     count, label = connected_components(graph, connection="strong")
     head = np.empty(count, np.int64)

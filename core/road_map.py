@@ -15,7 +15,6 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 from shapely.affinity import affine_transform
 
-from .centre_lines import write_centre_lines
 from .detection import Predictor, slide
 from .errors import RasterError, SettingError
 from .files import check_writable, written_whole
@@ -240,6 +239,9 @@ def write_vectors(
             count = write_outlines(surface, file, settings, crs, probability)
             reporter.info(f"{count} outlines of at least {settings.least_area:g} m².")
         if files.centre_lines:
+            # What takes scipy and scikit-image need not lie in memory beside a network.
+            from .centre_lines import write_centre_lines
+
             reporter.progress(share, "centre lines")
             file = outputs.enter_context(written_whole(files.centre_lines))
             count = write_centre_lines(surface, file, settings, PartOfJob(reporter, share, 1), crs)

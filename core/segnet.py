@@ -105,7 +105,7 @@ def _unpool(pooled: Tensor, indices: Tensor, size: torch.Size) -> Tensor:
     # Not nn.functional.max_unpool2d, which does the same but cannot be traced.
     height, width = size
     flat = pooled.new_zeros((*pooled.shape[:2], height * width))
-    return flat.scatter(2, indices.flatten(2), pooled.flatten(2)).unflatten(2, (height, width))
+    return flat.scatter(2, indices.flatten(2), pooled.flatten(2)).view(*pooled.shape[:2], height, width)
 
 
 def _spread_bands(weight: Tensor, bands: int) -> Tensor:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
+import rasterio
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
@@ -15,7 +17,7 @@ from ...core.detection import averaged_over_flips
 from ...core.errors import SettingError
 from ...core.grids import Grid, OwnGrid, Scene, area_of_interest, grid_for
 from ...core.model_card import ModelCard, load_card
-from ...core.rasters import inspect_raster
+from ...core.rasters import RasterInfo, inspect_raster
 from ...core.reporting import PartOfJob, Reporter
 from ...core.road_map import (
     RoadMapFiles,
@@ -35,6 +37,8 @@ from .common import Outputs, check_inputs_stay, read_area, text
 __all__ = ["do_detect"]
 
 _TILE = 512
+_BLOCK = 512  # pixels, of most tiled rasters
+_LEAST_CACHE = 8 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +69,8 @@ def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
             f"Detecting roads in {_described(task.grid.scene)}, "
             f"with {card.network.architecture} / {card.network.encoder} on {runtime.description}."
         )
-        make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs)
+        with rasterio.Env(GDAL_CACHEMAX=_cache(task.grid.scene.raster, tiling)):
+            make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs)
     return _outputs(files[0]) if job.folder is None else _outputs_of_several(files)
 
 
@@ -152,3 +157,9 @@ def _tiling(job: DetectJob) -> Tiling:
     tile = _TILE if job.tile is None else job.tile
     overlap = tile // 4 if job.overlap is None else job.overlap
     return Tiling(tile, overlap, 1 if job.batch is None else job.batch)
+
+
+def _cache(raster: RasterInfo, tiling: Tiling) -> int:
+    """Bytes for GDAL to keep blocks in: a row of tiles and of the result; it would take 5 % of the machine's memory."""
+    column = (len(raster.bands) * np.dtype(raster.dtype).itemsize + 1) * (tiling.tile + _BLOCK)
+    return _LEAST_CACHE + raster.width * column

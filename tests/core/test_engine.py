@@ -1,0 +1,223 @@
+"""The engine on the CPU gives what PyTorch gives, from the same file, and says so where it cannot."""
+
+import json
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from qgis_sslkd.core.engine import Engine, has_graph
+from qgis_sslkd.core.errors import DeviceError, GraphError, ModelFileError
+from qgis_sslkd.core.graph import trace_graph
+from qgis_sslkd.core.inference import RoadProbability, predictor, within_memory
+from qgis_sslkd.core.model_card import ModelCard, load_card
+from qgis_sslkd.core.model_file import load_network, save_model, upgrade_model
+from qgis_sslkd.core.network_spec import NetworkSpec
+from qgis_sslkd.core.networks import build_network
+from qgis_sslkd.core.rasters import Normalisation
+from qgis_sslkd.core.runtime import load_runtime
+
+CPU = torch.device("cpu")
+NETWORKS = [
+    NetworkSpec("deeplabv3plus", "resnet18"),
+    NetworkSpec("deeplabv3plus", "mobilenet_v2", in_channels=4),
+    NetworkSpec("deeplabv3plus", "efficientnet-b0", classes=3),
+    NetworkSpec("segformer", "mit_b0"),
+    NetworkSpec("segnet", "vgg11", in_channels=1, width=0.25),
+]
+TINY = NetworkSpec("segnet", "vgg11", width=0.125)
+
+
+def noise(*shape):
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+def trained(spec):
+    """A network with the running statistics of what it sees, and logits that are some units apart."""
+    torch.manual_seed(0)
+    network = build_network(spec).train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # all of the images that follow, not a tenth
+    head = [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1]
+    with torch.no_grad():
+        logits = network(torch.from_numpy(noise(4, spec.in_channels, 128, 128)))
+        apart = logits[:, 1] - logits[:, 0]
+        head.bias[1] -= apart.mean()
+        head.weight *= 2 / apart.std()
+        head.bias *= 2 / apart.std()
+    return network.eval()
+
+
+def card(spec):
+    return ModelCard(spec, Normalisation.of_bytes(spec.in_channels), "uint8", gsd=0.5, tile=64)
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A model file of a tiny network."""
+    path = tmp_path / "tiny.safetensors"
+    save_model(path, trained(TINY), card(TINY))
+    return path
+
+
+def rewrite(path, change, version=2):
+    """Writes a model file again with other tensors."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["sslkd"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    metadata = {"sslkd": json.dumps({**header, "version": version})}
+    safetensors.torch.save_file(change(tensors), path, metadata=metadata)
+
+
+def without_graph(tensors):
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith("graph")}
+
+
+@pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: f"{spec.architecture}-{spec.encoder}")
+def test_engine_and_pytorch_give_the_same(spec, tmp_path):
+    network = trained(spec)
+    save_model(tmp_path / "m", network, card(spec))
+    engine = Engine(tmp_path / "m")
+    # In float64: in float32 SegNet's pooling takes another one of two pixels here and there.
+    exact = RoadProbability(network).double()
+    for batch, height, width in [(2, 64, 64), (1, 96, 160)]:
+        images = noise(batch, spec.in_channels, height, width)
+        with torch.inference_mode():
+            expected = exact(torch.from_numpy(images).double()).numpy()
+        found = engine(images)
+        assert found.dtype == np.float32
+        assert expected.std() > 0.05  # or agreeing would be no feat
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+def test_weights_lie_in_the_file_once(tiny):
+    with safetensors.safe_open(tiny, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    graph = {name: tensor.numel() for name, tensor in tensors.items() if name.startswith("graph")}
+    assert graph.pop("graph") < 2**20
+    assert sum(graph.values()) < 1000
+
+
+def test_results_stay_when_the_engine_goes_on(tiny):
+    engine = Engine(tiny)
+    first = engine(noise(1, 3, 64, 64))
+    kept = first.copy()
+    engine(-noise(1, 3, 64, 64))
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_a_network_is_left_as_it_is():
+    network = trained(TINY).train().to(memory_format=torch.channels_last)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    trace_graph(network, 3)
+    assert network.training
+    assert next(network.parameters()).is_contiguous(memory_format=torch.channels_last)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+class Sized(nn.Module):
+    """Knows the side of the image that it was traced with for good."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 2, 1)
+
+    def forward(self, images):
+        return self.layer(images) * int(images.shape[3])
+
+
+class Opaque(Sized):
+    """Computes outside of what can be traced."""
+
+    def forward(self, images):
+        if images.requires_grad:
+            raise TypeError
+        return torch.from_numpy(np.fft.fft(images.numpy()).real)[:, :2] + self.layer(images)
+
+
+@pytest.mark.parametrize("network", [Sized(), Opaque()], ids=["frozen side", "not traced"])
+def test_a_network_without_a_graph_is_saved_all_the_same(network, tmp_path):
+    with pytest.raises(GraphError):
+        trace_graph(network, 3)
+    save_model(tmp_path / "m", network, card(TINY))
+    assert not has_graph(tmp_path / "m")
+    assert load_card(tmp_path / "m") == card(TINY)
+
+
+def test_an_older_model_runs_in_pytorch_until_it_is_upgraded(tiny):
+    network = load_network(tiny, card(TINY))
+    rewrite(tiny, without_graph, version=1)
+    images = noise(1, 3, 64, 64)
+    before = load_runtime(tiny, load_card(tiny), "cpu", "auto")
+    assert "PyTorch, float32" in before.description
+    assert "upgrade_model" in before.warnings[0]
+    upgrade_model(tiny)
+    after = load_runtime(tiny, load_card(tiny), "cpu", "auto")
+    assert "OpenVINO, float32" in after.description
+    assert after.warnings == ()
+    assert load_card(tiny) == card(TINY)
+    for runtime in (before, after):
+        np.testing.assert_allclose(runtime.predict(images), predictor(network, CPU)(images), rtol=0, atol=1e-4)
+
+
+def test_auto_is_the_gpu_where_there_is_one(tiny):
+    runtime = load_runtime(tiny, load_card(tiny), "auto", "auto")
+    assert ("bfloat16" if torch.cuda.is_available() else "OpenVINO, float32") in runtime.description
+
+
+def test_bfloat16_on_the_cpu(tiny):
+    """Where the processor has it; else a sentence that says so."""
+    images = noise(1, 3, 64, 64)
+    try:
+        found = load_runtime(tiny, load_card(tiny), "cpu", "bfloat16").predict(images)
+    except DeviceError as error:
+        assert "bfloat16; choose the precision float32" in str(error)
+    else:
+        exact = Engine(tiny)(images)
+        assert 0 < np.abs(found - exact).max() < 0.05
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda t: {**t, "graph": t["graph"][: len(t["graph"]) // 2].clone()},
+        lambda t: {**t, "graph": torch.zeros(1000, dtype=torch.uint8)},
+        lambda t: {name: tensor for name, tensor in t.items() if name != "segmentation_head.weight"},
+        lambda t: {**t, "segmentation_head.weight": torch.zeros(3)},
+    ],
+    ids=["cut short", "no graph at all", "weights missing", "weights of another size"],
+)
+def test_a_damaged_graph_is_refused(tiny, damage):
+    rewrite(tiny, damage)
+    with pytest.raises(ModelFileError, match=r"graph in .* is damaged"):
+        Engine(tiny)
+
+
+class Scarce:
+    """A device with memory for so many images, which notes how many it is given."""
+
+    def __init__(self, room):
+        self.room, self.sizes = room, []
+
+    def __call__(self, images):
+        self.sizes.append(len(images))
+        if len(images) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return images[:, 0] * 2
+
+
+def test_batches_are_halved_until_they_fit_and_stay_so():
+    device = Scarce(room=3)
+    predict = within_memory(device)
+    images = noise(8, 1, 4, 4)
+    for _ in range(2):
+        np.testing.assert_array_equal(predict(images), images[:, 0] * 2)
+    assert device.sizes == [8, 4, 2, 2, 2, 2, 2, 2, 2, 2]
+
+
+def test_a_single_image_that_does_not_fit_is_told():
+    with pytest.raises(torch.OutOfMemoryError):
+        within_memory(Scarce(room=0))(noise(4, 1, 4, 4))
