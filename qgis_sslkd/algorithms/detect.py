@@ -95,7 +95,7 @@ class DetectRoads(SslkdAlgorithm):
             "Advanced parameters that stay empty are chosen for the device and the model. "
             "If the memory runs out, look at fewer tiles at a time.\n"
             "<b>Bands</b>: those that the model learned from, in its order; without a choice, all but transparency.\n"
-            "<b>Nodata</b>: a value that stands for nothing, besides what the raster declares.\n"
+            "<b>Nodata value</b>: one that stands for nothing, besides what the raster declares.\n"
             "<b>Resample</b>: look at pixels as large as those of the training; the results keep the raster's own.\n"
             "<b>Flip and turn</b>: take the mean over eight looks.\n"
             "<b>Precision</b>: float32 is exact, bfloat16 may be faster.\n\n"
@@ -168,7 +168,7 @@ class DetectRoads(SslkdAlgorithm):
         )
         self.add_advanced(
             QgsProcessingParameterNumber(
-                self.NODATA, tr("Nodata"), type=QgsProcessingParameterNumber.Type.Double, optional=True
+                self.NODATA, tr("Nodata value"), type=QgsProcessingParameterNumber.Type.Double, optional=True
             )
         )
         resample, flips = tr("Resample to the model's pixel size"), tr("Flip and turn (slower, better)")

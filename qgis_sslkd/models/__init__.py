@@ -37,6 +37,10 @@ class TrainAndDetect(QgsProcessingModelAlgorithm):
         """Return the group shown in the Toolbox."""
         return tr("Roads")
 
+    def groupId(self) -> str:
+        """Return the group's id."""
+        return "roads"
+
     def tags(self) -> list[str]:
         """Return the words that find it in the Toolbox."""
         return tr("roads,train,detect,model,deep learning,segmentation").split(",")

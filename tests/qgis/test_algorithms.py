@@ -144,6 +144,8 @@ def test_evaluate_asks_for_what_it_says(algorithm):
 
 
 def test_the_model_asks_for_what_it_says(algorithm, worker):
+    steps = algorithm("detectroads"), algorithm("trainanddetect")
+    assert len({(each.group(), each.groupId()) for each in steps}) == 1
     registered = QgsApplication.processingRegistry().algorithmById("sslkd:trainanddetect")
     for model in (registered, algorithm("trainanddetect")):
         assert described(model, ADVANCED) == {"STEPS", "BATCH", "TILE", "DEVICE"}
