@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsApplication
+from qgis.core import Qgis, QgsApplication
+from qgis.gui import QgsMessageBar
+from qgis.PyQt.QtWidgets import QPushButton
 
+from .environment import EnvironmentMissing, worker_python
 from .provider import SslkdProvider
+from .resources import tr
 
 
 class SslkdPlugin:
@@ -16,7 +20,10 @@ class SslkdPlugin:
 
     def initGui(self) -> None:
         """Start in the QGIS desktop."""
+        from qgis.utils import iface
+
         self.initProcessing()
+        offer_set_up(iface.messageBar())
 
     def initProcessing(self) -> None:
         """Start in qgis_process, which calls nothing but this."""
@@ -29,3 +36,22 @@ class SslkdPlugin:
         if self._provider is not None:
             QgsApplication.processingRegistry().removeProvider(self._provider)
             self._provider = None
+
+
+def offer_set_up(bar: QgsMessageBar) -> None:
+    """Say in the window that the worker has no environment, or another version's, with a button that mends it."""
+    try:
+        worker_python()
+    except EnvironmentMissing as missing:
+        message = bar.createMessage("SSLKD", str(missing))
+        button = QPushButton(tr("Set up SSLKD"), message)
+        button.clicked.connect(_open_set_up)
+        message.layout().addWidget(button)
+        bar.pushWidget(message, Qgis.MessageLevel.Info)
+
+
+def _open_set_up() -> None:
+    # Processing, itself a plugin, may be loaded after this one.
+    import processing
+
+    processing.execAlgorithmDialog("sslkd:setup")
