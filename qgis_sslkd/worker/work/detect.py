@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -12,14 +14,14 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from ...core.annotations import VectorLayer
-from ...core.detection import averaged_over_flips
+from ...core.detection import Alone, Predictor, Team, averaged_over_flips, slide
 from ...core.devices import choose_device, describe_device
 from ...core.errors import SettingError
 from ...core.grids import Grid, OwnGrid, Scene, area_of_interest, grid_for
 from ...core.inference import predictor
 from ...core.model_file import ModelCard, load_card, load_network
 from ...core.rasters import inspect_raster
-from ...core.reporting import PartOfJob, Reporter
+from ...core.reporting import PartOfJob, Reporter, Silent
 from ...core.road_map import (
     RoadMapFiles,
     RoadMapSettings,
@@ -61,13 +63,36 @@ def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
     predict = predictor(load_network(job.model, card), device)
     if job.flips:
         predict = averaged_over_flips(predict)
-    for task, part in zip(tasks, _parts(tasks, reporter), strict=True):
-        reporter.info(
-            f"Detecting roads in {_described(task.grid.scene)}, "
-            f"with {card.network.architecture} / {card.network.encoder} on {describe_device(device)}."
-        )
-        make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs)
+    with _team() as team:
+        for task, part in zip(tasks, _parts(tasks, reporter), strict=True):
+            if team.rank > 0:
+                _help(team, task.grid, card, predict, tiling)
+                continue
+            reporter.info(
+                f"Detecting roads in {_described(task.grid.scene)}, "
+                f"with {card.network.architecture} / {card.network.encoder} on {describe_device(device)}."
+            )
+            make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs, team)
     return _outputs(files[0]) if job.folder is None else _outputs_of_several(files)
+
+
+@contextmanager
+def _team() -> Iterator[Team]:
+    """The processes that `torchrun` started, or this one alone."""
+    if "RANK" not in os.environ:
+        yield Alone()
+        return
+    # PyTorch's, which a single process on a CPU can do without.
+    from ...core.team import process_team
+
+    with process_team() as team:
+        yield team
+
+
+def _help(team: Team, grid: Grid, card: ModelCard, predict: Predictor, tiling: Tiling) -> None:
+    """Computes this process's share for the first process, which writes the results."""
+    for _ in slide(grid, card.normalisation, predict, tiling, Silent(), team):
+        pass
 
 
 def _files(job: DetectJob) -> list[RoadMapFiles]:
