@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from .ahead import map_ahead
 from .grids import Grid, Strip
@@ -16,12 +16,61 @@ from .rasters import Images, Mask, Normalisation, RasterReader
 from .reporting import Reporter
 from .windows import Tiling, blend_weights, tile_starts
 
-__all__ = ["Predictor", "averaged_over_flips", "slide"]
+__all__ = ["Alone", "Piece", "Predictor", "Row", "Team", "averaged_over_flips", "slide"]
 
 Predictor = Callable[[Images], Images]
 """From normalised images `(B, C, H, W)` to the probability of road `(B, H, W)`."""
 
 _READING_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A tile that the network saw.
+
+    Attributes:
+        row: of tiles.
+        column: of tiles.
+        probability: of road, `(tile, tile)` float32.
+        wanted: `(tile, tile)` bool.
+    """
+
+    row: int
+    column: int
+    probability: Images
+    wanted: Mask
+
+
+Row = Iterable[Piece]
+"""A row of tiles, without those that nothing is wanted of; each is computed when it is asked for."""
+
+
+class Team(Protocol):
+    """Processes that share the rows of tiles: the first computes row 0, the second row 1, and so on in turn."""
+
+    @property
+    def rank(self) -> int:
+        """The number of this process, from 0."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many processes there are."""
+        ...
+
+    def gather(self, own: Iterator[Row], count: int) -> Iterator[Row]:
+        """All the rows in their order, for the first process from those of all; for the others none."""
+        ...
+
+
+class Alone:
+    """A single process."""
+
+    rank, size = 0, 1
+
+    def gather(self, own: Iterator[Row], count: int) -> Iterator[Row]:
+        """Its own rows are all."""
+        return own
 
 
 @dataclass(frozen=True)
@@ -33,11 +82,17 @@ class _Tile:
 
 
 def slide(
-    grid: Grid, normalisation: Normalisation, predict: Predictor, tiling: Tiling, reporter: Reporter
+    grid: Grid,
+    normalisation: Normalisation,
+    predict: Predictor,
+    tiling: Tiling,
+    reporter: Reporter,
+    team: Team | None = None,
 ) -> Iterator[Strip]:
     """Yields the probability of road in the pixels of a grid, from its first row to its last.
 
-    Overlapping tiles are blended by a smooth weight. Tiles without a wanted pixel are not computed.
+    Overlapping tiles are blended by a smooth weight. Tiles without a wanted pixel are not computed. Of several
+    processes, the first yields the strips, the same to the bit as a single one; the others yield none.
 
     Args:
         grid: what is looked at.
@@ -45,8 +100,12 @@ def slide(
         predict: the network.
         tiling: how the grid is cut.
         reporter: hears of the progress, and may stop the work.
+        team: the processes that share the work; None for this one alone.
     """
+    team = team or Alone()
     blender = _Blender(*grid.shape, tiling)
+    columns = len(blender.columns)
+    places = list(product(range(team.rank, len(blender.rows), team.size), range(columns)))
     with RasterReader() as reader:
 
         def read(place: tuple[int, int]) -> _Tile | None:
@@ -56,19 +115,13 @@ def slide(
                 return None
             return _Tile(row, column, normalisation.apply(sight.pixels, sight.valid), sight.wanted)
 
-        places = list(product(range(len(blender.rows)), range(len(blender.columns))))
         with closing(map_ahead(read, places, _READING_THREADS, ahead=2 * tiling.batch)) as tiles:
-            pending: list[_Tile] = []
-            for done, ((row, column), tile) in enumerate(zip(places, tiles, strict=True), start=1):
-                ends_row = column == len(blender.columns) - 1
-                if tile:
-                    pending.append(tile)
-                if pending and (ends_row or len(pending) == tiling.batch):
-                    _predict_into(blender, pending, predict)
-                    pending = []
-                reporter.progress(done / len(places), f"tile {done} of {len(places)}")
-                if ends_row:
-                    yield blender.finish(row)
+            told = _told(tiles, len(places), reporter)
+            own = (_predicted(islice(told, columns), predict, tiling.batch) for _ in range(len(places) // columns))
+            for row, pieces in enumerate(team.gather(own, len(blender.rows))):
+                for piece in pieces:
+                    blender.add(piece)
+                yield blender.finish(row)
 
 
 def averaged_over_flips(predict: Predictor) -> Predictor:
@@ -86,10 +139,18 @@ def averaged_over_flips(predict: Predictor) -> Predictor:
     return predict_averaged
 
 
-def _predict_into(blender: _Blender, tiles: list[_Tile], predict: Predictor) -> None:
-    probabilities = predict(np.stack([tile.images for tile in tiles]))
-    for tile, probability in zip(tiles, probabilities, strict=True):
-        blender.add(tile, probability)
+def _told(tiles: Iterator[_Tile | None], count: int, reporter: Reporter) -> Iterator[_Tile | None]:
+    for number, tile in enumerate(tiles, start=1):
+        reporter.progress(number / count, f"tile {number} of {count}")
+        yield tile
+
+
+def _predicted(tiles: Iterator[_Tile | None], predict: Predictor, batch: int) -> Iterator[Piece]:
+    seen = (tile for tile in tiles if tile)
+    while some := list(islice(seen, batch)):
+        probabilities = predict(np.stack([tile.images for tile in some]))
+        for tile, probability in zip(some, probabilities, strict=True):
+            yield Piece(tile.row, tile.column, probability, tile.wanted)
 
 
 class _Blender:
@@ -104,12 +165,12 @@ class _Blender:
         self._sum = np.zeros((tiling.tile, max(width, tiling.tile)), dtype=np.float32)
         self._valid = np.zeros(self._sum.shape, dtype=bool)
 
-    def add(self, tile: _Tile, probability: npt.NDArray[np.float32]) -> None:
-        """Adds the probability `(tile, tile)` of one tile."""
-        start = self.columns[tile.column]
-        weight = self._down[tile.row][:, None] * self._across[tile.column]
-        self._sum[:, start : start + self._tile] += weight * probability
-        self._valid[:, start : start + self._tile] |= tile.wanted
+    def add(self, piece: Piece) -> None:
+        """Adds the probability of one tile."""
+        start = self.columns[piece.column]
+        weight = self._down[piece.row][:, None] * self._across[piece.column]
+        self._sum[:, start : start + self._tile] += weight * piece.probability
+        self._valid[:, start : start + self._tile] |= piece.wanted
 
     def finish(self, row: int) -> Strip:
         """The rows that no tile below this row of tiles touches; those below move up."""

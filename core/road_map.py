@@ -15,7 +15,7 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 from shapely.affinity import affine_transform
 
-from .detection import Predictor, slide
+from .detection import Predictor, Team, slide
 from .errors import RasterError, SettingError
 from .files import check_writable, written_whole
 from .grids import Grid, Scene, Strip
@@ -174,6 +174,7 @@ def make_road_map(
     files: RoadMapFiles,
     reporter: Reporter,
     crs: CRS | None = None,
+    team: Team | None = None,
 ) -> None:
     """Detects roads in a scene; all the files appear at the end, or none.
 
@@ -186,6 +187,7 @@ def make_road_map(
         files: where to write.
         reporter: hears of the progress.
         crs: of the vectors; None for the raster's.
+        team: the processes that share the work, of which this is the first; None for this one alone.
 
     Raises:
         RasterError: if the raster cannot be read.
@@ -195,7 +197,7 @@ def make_road_map(
         surface_file = outputs.enter_context(written_whole(files.surface))
         probability_file = files.probability and outputs.enter_context(written_whole(files.probability))
         share = PartOfJob(reporter, 0, _DETECTION_SHARE if files.vectors.paths else 1)
-        strips = grid.to_raster(slide(grid, card.normalisation, predict, tiling, share))
+        strips = grid.to_raster(slide(grid, card.normalisation, predict, tiling, share, team))
         _write_strips(strips, grid.scene, settings.threshold, surface_file, probability_file)
         rest = PartOfJob(reporter, _DETECTION_SHARE, 1)
         write_vectors(surface_file, probability_file, files.vectors, settings.vectors, rest, crs)

@@ -1,7 +1,9 @@
 """The sliding window by known predictors: whatever the cut, the picture is put together exactly."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from qgis_sslkd.core.errors import CancelledError, RasterError
 from qgis_sslkd.core.grids import OwnGrid, Scene
 from qgis_sslkd.core.inference import predictor
 from qgis_sslkd.core.rasters import Normalisation, inspect_raster
-from qgis_sslkd.core.windows import Tiling
+from qgis_sslkd.core.windows import Tiling, tile_starts
 
 AS_IT_IS = Normalisation((0.0,), (1.0,))
 
@@ -297,6 +299,44 @@ def test_the_threads_change_nothing(monkeypatch, threads):
         monkeypatch.setattr("qgis_sslkd.core.detection._READING_THREADS", threads)
         after, _ = detect(raster, lambda images: images[:, 0] ** 2, Tiling(64, 20, 2))
     np.testing.assert_array_equal(before, after)
+
+
+class ThreadTeam:
+    """A team of threads; the rows of the others come through queues."""
+
+    def __init__(self, rank, size, queues):
+        self.rank, self.size, self._queues = rank, size, queues
+
+    def gather(self, own, count):
+        if self.rank > 0:
+            for row in own:
+                self._queues[self.rank].put(list(row))
+            return
+        for row in range(count):
+            yield next(own) if row % self.size == 0 else self._queues[row % self.size].get(timeout=10)
+
+
+@pytest.mark.parametrize(("size", "height"), [(2, 150), (3, 150), (3, 230), (4, 60)])
+def test_several_processes_give_the_same_to_the_bit(size, height):
+    """Each computes its share of the rows of tiles; one of four has none."""
+    pixels = np.random.default_rng(0).random((1, height, 170)).astype(np.float32)
+    queues = [SimpleQueue() for _ in range(size)]
+    seen = [Recorder(lambda images: images[:, 0] ** 2) for _ in range(size)]
+
+    def work(rank):
+        grid = OwnGrid(Scene(raster, Window(0, 0, 170, height)))
+        return list(slide(grid, AS_IT_IS, seen[rank], Tiling(64, 45, 2), Silent(), ThreadTeam(rank, size, queues)))
+
+    with in_memory(pixels, nodata=pixels[0, 0, 0]) as raster, ThreadPoolExecutor(size) as pool:
+        strips, *others = pool.map(work, range(size))
+        expected, valid = detect(raster, lambda images: images[:, 0] ** 2, Tiling(64, 45, 2))
+    assert others == [[]] * (size - 1)
+    np.testing.assert_array_equal(np.concatenate([strip.probability for strip in strips]), expected)
+    np.testing.assert_array_equal(np.concatenate([strip.valid for strip in strips]), valid)
+    counts = [sum(map(len, predict.batches)) for predict in seen]
+    columns = 7
+    rows = len(tile_starts(height, 64, 45))
+    assert counts == [columns * len(range(rank, rows, size)) for rank in range(size)]
 
 
 LAYOUTS = {

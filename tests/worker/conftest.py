@@ -47,13 +47,13 @@ def results(tmp_path):
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts `sslkd` with arguments; whatever still runs at the end of the test is killed."""
+    """Starts `sslkd` with arguments and variables of its own; what still runs at the end of the test is killed."""
     commands = []
 
-    def start(*arguments):
+    def start(*arguments, **variables):
         folder = tmp_path / f"streams-{len(commands)}"
         folder.mkdir()
-        commands.append(Command(folder, *arguments))
+        commands.append(Command(folder, *arguments, **variables))
         return commands[-1]
 
     yield start

@@ -30,15 +30,15 @@ class Ended:
 
 
 class Command:
-    """A run of `sslkd` with files in a folder as its standard streams and a pipe as its input."""
+    """A run of `sslkd` with files in a folder as its standard streams, a pipe as its input, further variables."""
 
-    def __init__(self, folder: Path, *arguments: object):
+    def __init__(self, folder: Path, *arguments: object, **variables: object):
         self._input, self._stdout, self._stderr = folder / "in", folder / "out", folder / "err"
         os.mkfifo(self._input)
         # For reading, too, or opening it would wait for the other side.
         self._pipe = os.open(self._input, os.O_RDWR)
         files = [str(self._input), str(self._stdout), str(self._stderr)]
-        self._process = _CONTEXT.Process(target=_run, args=(files, list(map(str, arguments))))
+        self._process = _CONTEXT.Process(target=_run, args=(files, list(map(str, arguments)), variables))
         self._process.start()
 
     def write(self, text):
@@ -78,13 +78,14 @@ class Command:
             time.sleep(0.02)
 
 
-def _run(files, arguments):
+def _run(files, arguments, variables):
     """In the new process: puts files in the place of the standard streams and calls what `sslkd` calls."""
     for number, (file, mode) in enumerate(zip(files, ("r", "w", "w"), strict=True)):
         with open(file, mode) as stream:  # noqa: PTH123 (one line for three files)
             os.dup2(stream.fileno(), number)
     sys.stdin = open(0)  # noqa: SIM115 (until the process ends)
     sys.argv = ["sslkd", *arguments]
+    os.environ.update({name: str(value) for name, value in variables.items()})
     from qgis_sslkd.worker.__main__ import main
 
     main()

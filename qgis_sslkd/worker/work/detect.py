@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -13,12 +15,12 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from ...core.annotations import VectorLayer
-from ...core.detection import averaged_over_flips
+from ...core.detection import Alone, Predictor, Team, averaged_over_flips, slide
 from ...core.errors import SettingError
 from ...core.grids import Grid, OwnGrid, Scene, area_of_interest, grid_for
 from ...core.model_card import ModelCard, load_card
 from ...core.rasters import RasterInfo, inspect_raster
-from ...core.reporting import PartOfJob, Reporter
+from ...core.reporting import PartOfJob, Reporter, Silent
 from ...core.road_map import (
     RoadMapFiles,
     RoadMapSettings,
@@ -61,17 +63,40 @@ def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
     runtime = load_runtime(job.model, card, job.device, job.precision)
     if job.batch is None:
         tiling = replace(tiling, batch=runtime.batch)
-    for warning in runtime.warnings:
-        reporter.warning(warning)
     predict = averaged_over_flips(runtime.predict) if job.flips else runtime.predict
-    for task, part in zip(tasks, _parts(tasks, reporter), strict=True):
-        reporter.info(
-            f"Detecting roads in {_described(task.grid.scene)}, "
-            f"with {card.network.architecture} / {card.network.encoder} on {runtime.description}."
-        )
-        with rasterio.Env(GDAL_CACHEMAX=_cache(task.grid.scene.raster, tiling)):
-            make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs)
+    with _team() as team:
+        for warning in runtime.warnings:
+            reporter.warning(warning)
+        for task, part in zip(tasks, _parts(tasks, reporter), strict=True):
+            with rasterio.Env(GDAL_CACHEMAX=_cache(task.grid.scene.raster, tiling)):
+                if team.rank > 0:
+                    _help(team, task.grid, card, predict, tiling)
+                    continue
+                reporter.info(
+                    f"Detecting roads in {_described(task.grid.scene)}, "
+                    f"with {card.network.architecture} / {card.network.encoder} on {runtime.description}."
+                )
+                make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs, team)
     return _outputs(files[0]) if job.folder is None else _outputs_of_several(files)
+
+
+@contextmanager
+def _team() -> Iterator[Team]:
+    """The processes that `torchrun` started, or this one alone."""
+    if "RANK" not in os.environ:
+        yield Alone()
+        return
+    # PyTorch's, which a single process on a CPU can do without.
+    from ...core.team import process_team
+
+    with process_team() as team:
+        yield team
+
+
+def _help(team: Team, grid: Grid, card: ModelCard, predict: Predictor, tiling: Tiling) -> None:
+    """Computes this process's share for the first process, which writes the results."""
+    for _ in slide(grid, card.normalisation, predict, tiling, Silent(), team):
+        pass
 
 
 def _files(job: DetectJob) -> list[RoadMapFiles]:
