@@ -20,6 +20,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 import rasterio
@@ -37,6 +38,7 @@ from qgis_sslkd.core.road_map import RoadMapFiles, RoadMapSettings, make_road_ma
 from qgis_sslkd.core.vectors import VectorSettings
 from qgis_sslkd.core.windows import Tiling, tile_starts
 
+Result = TypeVar("Result")
 TILING = Tiling(tile=512, overlap=128, batch=1)
 NORMALISATION = Normalisation.of_bytes(3)
 SURFACE = {"driver": "GTiff", "tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1}
@@ -191,10 +193,10 @@ def timed(work: Callable[[], object], tiles: int) -> Measured:
     return Measured(perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, tiles)
 
 
-def apart(work: Callable[[Bench], Measured], bench: Bench) -> Measured:
-    """What a function measures in a process of its own, whose memory is its own, too."""
-    with ProcessPoolExecutor(1, get_context("spawn"), os.chdir, (bench.folder,)) as pool:
-        return pool.submit(work, bench).result()
+def apart(folder: Path, function: Callable[..., Result], *arguments: object) -> Result:
+    """What a function returns in a process of its own, whose memory is its own, too."""
+    with ProcessPoolExecutor(1, get_context("spawn"), os.chdir, (folder,)) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def write_photo(path: Path, height: int, width: int) -> Path:
@@ -230,9 +232,7 @@ def show(title: str, results: dict[str, Measured], needed: int) -> None:
     first = next(iter(results.values())).seconds
     for name, row in results.items():
         tiles = f"{row.tiles:6} tiles" if row.tiles else " " * 12
-        print(
-            f"  {name:22} {row.seconds:8.2f} s {row.seconds / first:6.2f} x {row.memory:6.0f} MiB {tiles}", flush=True
-        )
+        print(f"  {name:22} {row.seconds:8.2f} s {row.seconds / first:6.2f} x {row.memory:6.0f} MiB {tiles}")
 
 
 def parse() -> argparse.Namespace:
@@ -248,7 +248,7 @@ def parse() -> argparse.Namespace:
 
 def measure(bench: Bench, works: tuple[Callable[[Bench], Measured], ...]) -> dict[str, Measured]:
     """Measure each and show the table."""
-    results = {work.__name__.replace("_", " "): apart(work, bench) for work in works}
+    results = {work.__name__.replace("_", " "): apart(bench.folder, work, bench) for work in works}
     rows, columns = bench.starts()
     title = bench.model.stem if bench.model else "no network"
     precision = "bfloat16" if bench.bfloat16 else "float32"
@@ -266,7 +266,8 @@ def main() -> None:
         photo = write_photo(folder / f"{height} x {width}.tif", height, width)
         tile = write_photo(folder / "one tile.tif", TILING.tile, TILING.tile)
         for encoder in options.encoders:
-            model = write_model(folder / f"{encoder}.safetensors", encoder)
+            # Apart: a process starts with the peak memory of the one that starts it.
+            model = apart(folder, write_model, folder / f"{encoder}.safetensors", encoder)
             bench = Bench(folder, photo, model, options.bfloat16)
             figures[encoder] = measure(bench, (passes, whole, plain_loop, monai))
             figures[f"{encoder}, one tile"] = measure(Bench(folder, tile, model, options.bfloat16), (passes, whole))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -34,6 +36,7 @@ _LEAST_CACHE = 8 * 2**20
 
 def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
     """Finds the roads in a raster."""
+    _share_heap()
     files = RoadMapFiles(job.surface, job.probability, VectorFiles(job.outlines, job.centre_lines))
     check_inputs_stay([job.raster, str(job.model)], job.surface, job.probability, job.outlines, job.centre_lines)
     settings = RoadMapSettings(job.threshold, VectorSettings(job.least_area, tolerance=job.simplify))
@@ -67,3 +70,10 @@ def _cache(raster: RasterInfo, tiling: Tiling) -> int:
     """Bytes for GDAL to keep blocks in: a row of tiles and of the result; it would take 5 % of the machine's memory."""
     column = (len(raster.bands) * np.dtype(raster.dtype).itemsize + 1) * (tiling.tile + _BLOCK)
     return _LEAST_CACHE + raster.width * column
+
+
+def _share_heap() -> None:
+    """Has all threads share glibc's heap: one for each would keep what every thread took at its most."""
+    most_arenas = -8  # M_ARENA_MAX in malloc.h
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
+        mallopt(most_arenas, 1)
