@@ -15,11 +15,12 @@ import resource
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, process_time
+from typing import TypeVar
 
 import numpy as np
 import rasterio
@@ -37,6 +38,7 @@ from qgis_sslkd.core.road_map import RoadMapFiles, RoadMapSettings, make_road_ma
 from qgis_sslkd.core.vectors import VectorSettings
 from qgis_sslkd.core.windows import Tiling, tile_starts
 
+Result = TypeVar("Result")
 TILING = Tiling(tile=512, overlap=128, batch=1)
 NORMALISATION = Normalisation.of_bytes(3)
 SURFACE = {"driver": "GTiff", "tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1}
@@ -74,9 +76,17 @@ class Bench:
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds, peak memory in MiB and the number of tiles that went through the network."""
+    """What some work took.
+
+    Attributes:
+        seconds: by the clock.
+        processor: seconds of all processors, which other work on the machine disturbs less.
+        memory: peak of its process, in MiB.
+        tiles: that went through the network.
+    """
 
     seconds: float
+    processor: float
     memory: float
     tiles: int
 
@@ -119,7 +129,7 @@ def whole(bench: Bench) -> Measured:
     seconds = perf_counter() - start
     if status:
         raise RuntimeError("sslkd detect failed")
-    return Measured(seconds, usage.ru_maxrss / 1024, len(rows) * len(columns))
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, len(rows) * len(columns))
 
 
 def plain_loop(bench: Bench) -> Measured:
@@ -139,7 +149,7 @@ def plain_loop(bench: Bench) -> Measured:
                         target.write((engine(images[None])[0] >= 0.5).astype(np.uint8), 1, window=window)
 
     measured = timed(loop, 0)
-    return Measured(measured.seconds, measured.memory, engine.images)
+    return replace(measured, tiles=engine.images)
 
 
 def monai(bench: Bench) -> Measured:
@@ -160,7 +170,7 @@ def monai(bench: Bench) -> Measured:
         sliding_window_inference(images, side, 1, predict, overlap=TILING.overlap / TILING.tile, mode="gaussian")
 
     measured = timed(window, 0)
-    return Measured(measured.seconds, measured.memory, engine.images)
+    return replace(measured, tiles=engine.images)
 
 
 def reading_and_writing(bench: Bench) -> Measured:
@@ -175,7 +185,7 @@ def reading_and_writing(bench: Bench) -> Measured:
         lambda: make_road_map(raster, all_of_it, card, engine, TILING, settings, files, Silent()),
         0,
     )
-    return Measured(measured.seconds, measured.memory, engine.images)
+    return replace(measured, tiles=engine.images)
 
 
 def copy(bench: Bench) -> Measured:
@@ -186,15 +196,16 @@ def copy(bench: Bench) -> Measured:
 
 def timed(work: Callable[[], object], tiles: int) -> Measured:
     """Seconds of the work, and the peak memory of its process."""
-    start = perf_counter()
+    start, start_processor = perf_counter(), process_time()
     work()
-    return Measured(perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, tiles)
+    seconds, processor = perf_counter() - start, process_time() - start_processor
+    return Measured(seconds, processor, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, tiles)
 
 
-def apart(work: Callable[[Bench], Measured], bench: Bench) -> Measured:
-    """What a function measures in a process of its own, whose memory is its own, too."""
-    with ProcessPoolExecutor(1, get_context("spawn"), os.chdir, (bench.folder,)) as pool:
-        return pool.submit(work, bench).result()
+def apart(folder: Path, function: Callable[..., Result], *arguments: object) -> Result:
+    """What a function returns in a process of its own, whose memory is its own, too."""
+    with ProcessPoolExecutor(1, get_context("spawn"), os.chdir, (folder,)) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def write_photo(path: Path, height: int, width: int) -> Path:
@@ -227,12 +238,12 @@ def write_model(path: Path, encoder: str) -> Path:
 def show(title: str, results: dict[str, Measured], needed: int) -> None:
     """Print a table; the first row is what the others are compared with."""
     print(f"{title}: {needed} tiles needed", flush=True)
-    first = next(iter(results.values())).seconds
+    first = next(iter(results.values()))
     for name, row in results.items():
+        clock, processor = row.seconds / first.seconds, row.processor / first.processor
         tiles = f"{row.tiles:6} tiles" if row.tiles else " " * 12
-        print(
-            f"  {name:22} {row.seconds:8.2f} s {row.seconds / first:6.2f} x {row.memory:6.0f} MiB {tiles}", flush=True
-        )
+        ratios = f"{row.seconds:8.2f} s {clock:6.2f} x   processor {row.processor:8.2f} s {processor:6.2f} x"
+        print(f"  {name:20} {ratios} {row.memory:6.0f} MiB {tiles}", flush=True)
 
 
 def parse() -> argparse.Namespace:
@@ -248,7 +259,7 @@ def parse() -> argparse.Namespace:
 
 def measure(bench: Bench, works: tuple[Callable[[Bench], Measured], ...]) -> dict[str, Measured]:
     """Measure each and show the table."""
-    results = {work.__name__.replace("_", " "): apart(work, bench) for work in works}
+    results = {work.__name__.replace("_", " "): apart(bench.folder, work, bench) for work in works}
     rows, columns = bench.starts()
     title = bench.model.stem if bench.model else "no network"
     precision = "bfloat16" if bench.bfloat16 else "float32"
@@ -266,7 +277,8 @@ def main() -> None:
         photo = write_photo(folder / f"{height} x {width}.tif", height, width)
         tile = write_photo(folder / "one tile.tif", TILING.tile, TILING.tile)
         for encoder in options.encoders:
-            model = write_model(folder / f"{encoder}.safetensors", encoder)
+            # Apart: a process starts with the peak memory of the one that starts it.
+            model = apart(folder, write_model, folder / f"{encoder}.safetensors", encoder)
             bench = Bench(folder, photo, model, options.bfloat16)
             figures[encoder] = measure(bench, (passes, whole, plain_loop, monai))
             figures[f"{encoder}, one tile"] = measure(Bench(folder, tile, model, options.bfloat16), (passes, whole))

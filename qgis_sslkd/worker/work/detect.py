@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -54,6 +56,7 @@ class _Task:
 
 def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
     """Finds the roads in a raster or several."""
+    _share_heap()
     files = _files(job)
     settings = RoadMapSettings(job.threshold, VectorSettings(job.least_area, tolerance=job.simplify))
     tiling = _tiling(job)
@@ -188,3 +191,10 @@ def _cache(raster: RasterInfo, tiling: Tiling) -> int:
     """Bytes for GDAL to keep blocks in: a row of tiles and of the result; it would take 5 % of the machine's memory."""
     column = (len(raster.bands) * np.dtype(raster.dtype).itemsize + 1) * (tiling.tile + _BLOCK)
     return _LEAST_CACHE + raster.width * column
+
+
+def _share_heap() -> None:
+    """Has all threads share glibc's heap: one for each would keep what every thread took at its most."""
+    most_arenas = -8  # M_ARENA_MAX in malloc.h
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
+        mallopt(most_arenas, 1)
