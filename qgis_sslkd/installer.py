@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
+from uuid import uuid4
 
 from qgis.core import QgsProcessingFeedback, QgsProcessingUtils
 from qgis.PyQt.QtCore import QLockFile
@@ -28,6 +30,7 @@ _SPACE_WITH_CUDA, _SPACE = 8 * 2**30, 3 * 2**30
 _FETCHED_SHARE, _INSTALLED_SHARE = 0.05, 0.9
 # Locked for the builds of the package index; other builds of PyTorch bring libraries of their own.
 _OF_PYTORCH = ("torch", "triton", "nvidia-", "cuda-")
+_DISCARDED = ".discarded-"
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -66,13 +69,15 @@ def install(plan: Plan, check: Callable[[str], None], feedback: QgsProcessingFee
     """
     part = plan.home.folder / "environment.part"
     with _alone(plan.home):
+        for left_over in [part, *plan.home.folder.glob(f"{_DISCARDED}*")]:
+            _discard(left_over)
         try:
             _make(plan, part, feedback)
             check(str(python_of(part)))
             write_marker(part, Marker(plugin_version(), digest(plan.lock), plan.torch))
             _put_in_place(part, plan.home.environment)
         finally:
-            shutil.rmtree(part, ignore_errors=True)
+            _discard(part)
 
 
 def is_current(plan: Plan) -> bool:
@@ -89,7 +94,8 @@ def remove(home: Home) -> None:
     """Remove all that set-up made."""
     forget_fetched(home)
     with _alone(home):
-        _remove_folder(home.environment)
+        for folder in [home.environment, *home.folder.glob(f"{_DISCARDED}*")]:
+            _remove_folder(folder)
     with suppress(OSError):  # what is not set-up's own keeps the folder
         home.folder.rmdir()
 
@@ -266,8 +272,8 @@ def _alone(home: Home) -> Iterator[None]:
 def _put_in_place(part: Path, environment: Path) -> None:
     """Rename the new environment; the old one goes."""
     old = environment.with_name("environment.old")
-    _remove_folder(old)
     try:
+        _discard(old)
         if environment.exists():
             environment.rename(old)
         part.rename(environment)
@@ -279,8 +285,19 @@ def _put_in_place(part: Path, environment: Path) -> None:
                 environment, error.strerror
             )
         ) from error
-    with suppress(SetUpFailed):  # what still uses the old one lets go of it before the next set-up
-        _remove_folder(old)
+    _discard(old)
+
+
+def _discard(folder: Path) -> None:
+    """Take a folder away at once, and remove its tens of thousands of files while others need not wait."""
+    with suppress(OSError):  # what is in use stays until the next set-up
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.exists():
+            discarded = folder.with_name(f"{_DISCARDED}{uuid4().hex}")
+            folder.rename(discarded)
+            # QGIS, too, waits for it when it ends.
+            Thread(target=shutil.rmtree, args=(discarded, True)).start()
 
 
 def _remove_folder(folder: Path) -> None:

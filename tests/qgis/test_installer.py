@@ -71,7 +71,10 @@ def works(python):
 
 
 def left_over(home):
-    """What lies about beside an environment, uv and what was fetched."""
+    """What lies about beside an environment, uv and what was fetched, once discarded files have had time to go."""
+    deadline = time.monotonic() + 10
+    while list(home.folder.glob(".discarded-*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
     return {path.name for path in home.folder.iterdir()} - {"environment", "uv-9.9.9", "cache"}
 
 
@@ -288,6 +291,14 @@ def test_no_second_set_up_at_the_same_time(plan, feedback):
         works(python)
 
     install(plan, second, feedback)
+    assert is_current(plan)
+
+
+def test_what_a_set_up_that_was_killed_left_goes_with_the_next(plan, feedback):
+    for name in ("environment.part", "environment.old", ".discarded-before"):
+        (plan.home.folder / name / "bin").mkdir(parents=True)
+    install(plan, works, feedback)
+    assert left_over(plan.home) == set()
     assert is_current(plan)
 
 
