@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 from rasterio.windows import Window
-from scipy.sparse import csr_array
 
 from .annotations import Annotation, VectorLayer, annotate
 from .errors import AnnotationError
 from .labels import ROAD
 from .rasters import Images, Mask, Pixels, RasterInfo, RasterReader
 from .resampling import averaging_matrix, resample, resample_stream
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["Grid", "ModelGrid", "OwnGrid", "Scene", "Sight", "Strip", "area_of_interest", "grid_for"]
 

@@ -20,10 +20,13 @@ from .networks import build_network
 __all__ = ["load_network", "save_model", "upgrade_model"]
 
 
-def save_model(path: Path, network: nn.Module, card: ModelCard) -> None:
+def save_model(path: Path, network: nn.Module, card: ModelCard) -> bool:
     """Writes weights, graph and card to one file, whole or not at all.
 
-    A network that has no graph is written without it, and detection then runs it in PyTorch.
+    A network that cannot be written as a graph is written without it, and detection then runs it in PyTorch.
+
+    Returns:
+        Whether the file holds the graph.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     try:
@@ -35,6 +38,7 @@ def save_model(path: Path, network: nn.Module, card: ModelCard) -> None:
     with written_whole(path) as partial:
         # Not save_file, whose files are for their owner alone.
         partial.write_bytes(save(tensors, metadata=card_header(replace(card, version=FORMAT_VERSION))))
+    return bool(graph)
 
 
 def load_network(path: Path, card: ModelCard) -> nn.Module:

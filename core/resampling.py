@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["averaging_matrix", "resample", "resample_stream"]
 
@@ -32,6 +35,9 @@ def averaging_matrix(start: float, step: float, count: int, size: int) -> csr_ar
     Returns:
         `(count, size)` float32; every row sums to 1.
     """
+    # Late: most detections do without it, and it takes memory beside a network.
+    from scipy.sparse import csr_array
+
     left = start + np.arange(count) * step
     sources = np.floor(left - 0.5).astype(np.int64)[:, None] + np.arange(math.ceil(step) + 2)
     from_centre = left[:, None] - (sources + 0.5)

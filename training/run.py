@@ -95,7 +95,8 @@ def model_card(trained: Trained, run: Run) -> ModelCard:
 def _write(trained: Trained, method: Method, run: Run, model: Path, report: Path) -> None:
     card = model_card(trained, run)
     # The model first: hours of training must not hang on a picture.
-    save_model(model, trained.network, card)
+    if not save_model(model, trained.network, card):
+        run.reporter.warning("The student cannot be written as a graph: detection on the CPU will be slower.")
     with written_whole(report) as partial:
         write_report(partial, method, card, run, trained)
 

@@ -32,6 +32,9 @@ _USUAL = {
     "bands": [],
     "nodata": None,
     "area": [],
+    "fill_holes": 0.0,
+    "smooth": 0.0,
+    "bridge": 0.0,
     "resample": True,
     "flips": False,
     "cog": False,
@@ -50,6 +53,9 @@ class DetectRoads(SslkdAlgorithm):
     THRESHOLD = "THRESHOLD"
     LEAST_AREA = "LEAST_AREA"
     SIMPLIFY = "SIMPLIFY"
+    FILL_HOLES = "FILL_HOLES"
+    SMOOTH = "SMOOTH"
+    BRIDGE = "BRIDGE"
     BANDS = "BANDS"
     NODATA = "NODATA"
     RESAMPLE = "RESAMPLE"
@@ -98,6 +104,7 @@ class DetectRoads(SslkdAlgorithm):
             "<b>Nodata value</b>: one that stands for nothing, besides what the raster declares.\n"
             "<b>Resample</b>: look at pixels as large as those of the training; the results keep the raster's own.\n"
             "<b>Flip and turn</b>: take the mean over eight looks.\n"
+            "<b>Holes to fill</b>, <b>smoothing</b> and <b>gaps to bridge</b>: as in <i>Vectorise roads</i>.\n"
             "<b>Precision</b>: float32 is exact, bfloat16 may be faster.\n\n"
             "The <b>road surface</b> is 1 on roads, 0 elsewhere, nodata where the raster has none. "
             "<b>Centre lines</b> are a connected network with widths and lengths in metres; "
@@ -151,6 +158,9 @@ class DetectRoads(SslkdAlgorithm):
 
     def _add_advanced_inputs(self) -> None:
         self._add_imagery_inputs()
+        self.add_advanced(number(self.FILL_HOLES, tr("Holes to fill (square metres)"), 0.0))
+        self.add_advanced(number(self.SMOOTH, tr("Smoothing (metres)"), 0.0))
+        self.add_advanced(number(self.BRIDGE, tr("Gaps to bridge (metres)"), 0.0))
         self.add_tile_and_batch(least_tile=TILE_STEP, least_batch=1)
         self.add_advanced(optional_number(self.OVERLAP, tr("Overlap of tiles (pixels)"), minimum=0))
         self.add_device()
@@ -247,6 +257,9 @@ class DetectRoads(SslkdAlgorithm):
             "bands": self.parameterAsInts(parameters, self.BANDS, context),
             "nodata": self.optional_double(parameters, self.NODATA, context),
             "area": self.feature_files(parameters, self.AREA, context, feedback),
+            "fill_holes": self.parameterAsDouble(parameters, self.FILL_HOLES, context),
+            "smooth": self.parameterAsDouble(parameters, self.SMOOTH, context),
+            "bridge": self.parameterAsDouble(parameters, self.BRIDGE, context),
             "resample": self.parameterAsBoolean(parameters, self.RESAMPLE, context),
             "flips": self.parameterAsBoolean(parameters, self.FLIPS, context),
             "cog": self.parameterAsBoolean(parameters, self.COG, context),

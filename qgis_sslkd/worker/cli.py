@@ -145,7 +145,10 @@ def detect(
     ] = False,
     threshold: Annotated[float, typer.Option(help="From this probability on a pixel is road.")] = 0.5,
     least_area: Annotated[float, typer.Option(help="Smaller outlines are left out, in square metres.")] = 20.0,
-    simplify: Annotated[float, typer.Option(help="Tolerance of the outlines in metres; 0 keeps pixel edges.")] = 0.5,
+    fill_holes: Annotated[float, typer.Option(help="Smaller holes are filled, in square metres.")] = 0.0,
+    simplify: Annotated[float, typer.Option(help="Tolerance of the vectors in metres; 0 keeps pixel edges.")] = 0.5,
+    smooth: Annotated[float, typer.Option(help="So far from a corner, in metres, it is rounded off.")] = 0.0,
+    bridge: Annotated[float, typer.Option(help="Gaps of centre lines up to so many metres are bridged.")] = 0.0,
     tile: Annotated[int | None, typer.Option(help="Side of a tile in pixels, a multiple of 32; usually 512.")] = None,
     overlap: Annotated[
         int | None, typer.Option(help="Pixels that neighbouring tiles share; usually a quarter of the tile.")

@@ -101,7 +101,10 @@ class DetectJob(_Job):
         flips: whether to take the mean over the eight flips and right-angle turns, in eight times the time.
         threshold: from this probability on a pixel is road.
         least_area: smaller outlines are left out, in square metres.
-        simplify: tolerance of the outlines' simplification, in metres; 0 keeps the pixels' edges.
+        fill_holes: smaller holes are filled, in square metres.
+        simplify: tolerance of the simplification, in metres; 0 keeps the pixels' edges.
+        smooth: as far from a corner, in metres, it is rounded off; 0 keeps the corners.
+        bridge: gaps of centre lines up to this long are bridged, in metres.
         crs: coordinate reference system of the vectors; None for the raster's.
         tile: side of a tile in pixels, a multiple of 32; None for 512.
         overlap: pixels that neighbouring tiles share at least; None for a quarter of the tile.
@@ -128,7 +131,10 @@ class DetectJob(_Job):
     flips: bool = False
     threshold: float = 0.5
     least_area: float = 20.0
+    fill_holes: float = 0.0
     simplify: float = 0.5
+    smooth: float = 0.0
+    bridge: float = 0.0
     crs: str | None = None
     tile: int | None = None
     overlap: int | None = None

@@ -118,6 +118,7 @@ def test_train_asks_for_what_it_says(algorithm):
 def test_detect_asks_for_what_it_says(algorithm):
     detect = algorithm("detectroads")
     assert described(detect, ADVANCED) == {
+        "FILL_HOLES", "SMOOTH", "BRIDGE",
         "BANDS", "NODATA", "RESAMPLE", "FLIPS", "TILE", "OVERLAP", "BATCH", "DEVICE", "PRECISION", "COG", "CRS",
     }  # fmt: skip
     bands = detect.parameterDefinition("BANDS")
@@ -245,6 +246,12 @@ def test_how_the_raster_is_looked_at_reaches_the_worker(job, detect):
     for key, value in {**chosen, "CRS": "EPSG:25832"}.items():
         assert made[key.lower()] == value, key
         assert type(made[key.lower()]) is type(value) or key == "NODATA", key
+
+
+def test_how_the_vectors_are_shaped_reaches_the_worker(job, detect):
+    chosen = {"FILL_HOLES": 30, "SMOOTH": 2, "BRIDGE": 15}
+    made = job("detectroads", {**detect, **chosen})
+    assert {key: made[key.lower()] for key in chosen} == chosen
 
 
 def test_an_area_to_detect_in_reaches_the_worker_as_polygons(job, detect):

@@ -230,6 +230,20 @@ def test_detection_gives_centre_lines_where_they_are_wanted(detection, tmp_path)
     assert lines.isValid() and [field.name() for field in lines.fields()] == ["fid", "width", "length"]
 
 
+def test_everything_that_can_be_chosen_for_detection_is_understood(detection, tmp_path):
+    chosen = {"BANDS": [3, 2, 1], "NODATA": 0, "RESAMPLE": False, "FLIPS": True, "COG": True, "CRS": "EPSG:3035"}
+    shape = {"FILL_HOLES": 30, "SMOOTH": 2, "BRIDGE": 15, "THRESHOLD": 0.001, "OUTLINES": str(tmp_path / "o.gpkg")}
+    area = memory_layer("Polygon", box(10, 10, 50, 200), name="area")
+    processing.run("sslkd:detectroads", {**detection, **chosen, **shape, "AREA": area})
+    found = gdal.Open(detection["SURFACE"])
+    assert "LAYOUT=COG" in found.GetMetadata_List("IMAGE_STRUCTURE")
+    decided = found.ReadAsArray() != 255
+    assert decided[10:200, 10:50].all() and decided.sum() == 190 * 40
+    (outline,) = QgsVectorLayer(str(tmp_path / "o.gpkg"), "outlines").getFeatures()
+    assert outline["area"] == pytest.approx(190 * 40 * PIXEL**2, rel=0.05)
+    assert QgsVectorLayer(str(tmp_path / "o.gpkg"), "outlines").crs().authid() == "EPSG:3035"
+
+
 def paint_street(pixels):
     """Draw as a road surface a street of 8 by 70 metres."""
     pixels[:] = 0

@@ -58,7 +58,8 @@ def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
     """Finds the roads in a raster or several."""
     _share_heap()
     files = _files(job)
-    settings = RoadMapSettings(job.threshold, VectorSettings(job.least_area, tolerance=job.simplify))
+    shape = VectorSettings(job.least_area, job.fill_holes, job.simplify, job.smooth, job.bridge)
+    settings = RoadMapSettings(job.threshold, shape)
     tiling = _tiling(job)
     card = load_card(job.model)
     area = read_area(job.area)
