@@ -30,6 +30,7 @@ from rasterio.windows import Window
 
 from qgis_sslkd.core.detection import Predictor
 from qgis_sslkd.core.engine import Engine
+from qgis_sslkd.core.grids import OwnGrid, Scene
 from qgis_sslkd.core.model_card import ModelCard
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.rasters import Images, Normalisation, inspect_raster
@@ -179,12 +180,9 @@ def reading_and_writing(bench: Bench) -> Measured:
     card = ModelCard(NetworkSpec("none", "none"), NORMALISATION, raster.dtype, raster.gsd, TILING.tile)
     settings = RoadMapSettings(0.5, VectorSettings())
     engine = Counting(free)
-    all_of_it = Window(0, 0, raster.width, raster.height)
+    grid = OwnGrid(Scene(raster, Window(0, 0, raster.width, raster.height)))
     files = RoadMapFiles(Path("free.tif"))
-    measured = timed(
-        lambda: make_road_map(raster, all_of_it, card, engine, TILING, settings, files, Silent()),
-        0,
-    )
+    measured = timed(lambda: make_road_map(grid, card, engine, TILING, settings, files, Silent()), 0)
     return replace(measured, tiles=engine.images)
 
 

@@ -1,0 +1,24 @@
+"""The benchmarks run, on little; what they measure is for a quiet machine."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "rows"),
+    [
+        ("detect", ["--encoders", "--sides", "700"], ["copy", "reading and writing"]),
+        ("vectorise", ["--side", "512", "--centre-lines"], ["polygonize", "outlines", "centre_lines"]),
+    ],
+)
+def test_a_benchmark_prints_its_table(name, arguments, rows):
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for row in rows:
+        assert row in done.stdout
