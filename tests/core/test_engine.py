@@ -21,8 +21,7 @@ from qgis_sslkd.core.runtime import load_runtime
 
 CPU = torch.device("cpu")
 NETWORKS = [
-    NetworkSpec("deeplabv3plus", "resnet18"),
-    NetworkSpec("deeplabv3plus", "mobilenet_v2", in_channels=4),
+    NetworkSpec("deeplabv3plus", "resnet18", in_channels=4),
     NetworkSpec("deeplabv3plus", "efficientnet-b0", classes=3),
     NetworkSpec("segformer", "mit_b0"),
     NetworkSpec("segnet", "vgg11", in_channels=1, width=0.25),
