@@ -40,9 +40,9 @@ def trace_graph(network: nn.Module, bands: int) -> dict[str, bytes]:
     try:
         model = _converted(own, bands)
         layers, constants = _serialised(model)
+        _check(model, own, bands)
     except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
         raise GraphError(f"The network cannot be written as a graph: {error}") from error
-    _check(model, own, bands)
     return _with_names(layers, constants, own.network)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import rasterio
 import rasterio.shutil
 import shapely
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
@@ -94,7 +96,9 @@ class StripWriter:
             self._thread.shutdown(wait=True, cancel_futures=True)
             self._dataset.close()
         if kind is None:
-            _check_whole(self._path, self._add_overviews())
+            with _told(self._path):
+                overviews = self._add_overviews()
+            _check_whole(self._path, overviews)
 
     def append(self, rows: npt.NDArray[np.generic]) -> None:
         """Adds the next rows `(h, W)`; what went wrong with earlier ones is raised here."""
@@ -140,7 +144,7 @@ def optimise_for_cloud(path: Path) -> None:
     plain = path.with_name(f"{path.stem}-plain{path.suffix}")
     path.rename(plain)
     options = {"compress": "deflate", "level": 1, "predictor": "yes", "blocksize": _BLOCK, "bigtiff": "if_safer"}
-    with rasterio.open(plain) as dataset:
+    with _told(path), rasterio.open(plain) as dataset:
         overviews = len(dataset.overviews(1))
         rasterio.shutil.copy(dataset, path, driver="COG", num_threads="all_cpus", **options)
     plain.unlink()
@@ -206,17 +210,24 @@ class FeatureWriter:
 
 def _check_whole(path: Path, overviews: int) -> None:
     """Reads a raster back: GDAL, which writes behind, does not always tell of a disk that is full."""
-    try:
+    with _told(path):
         with rasterio.open(path) as dataset:
             whole = len(dataset.overviews(1)) == overviews
             _read_through(dataset)
         for level in range(overviews):
             with rasterio.open(path, overview_level=level) as dataset:
                 _read_through(dataset)
-    except RasterioError as error:
-        raise RasterError(_NOT_WHOLE.format(path.name)) from error
     if not whole:
         raise RasterError(_NOT_WHOLE.format(path.name))
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Tells in a sentence what GDAL says of a raster that it cannot go on with; some of it rasterio leaves as it is."""
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError) as error:
+        raise RasterError(_NOT_WHOLE.format(path.name)) from error
 
 
 def _read_through(dataset: rasterio.DatasetReader) -> None:
