@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio.shutil
 import torch
+from emptiness import KINDS, with_nothing
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -212,22 +213,14 @@ def test_a_value_of_zero_is_no_nodata():
     assert valid.all() and not probability.any()
 
 
-@pytest.mark.parametrize("kind", ["nodata", "alpha", "nan"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_empty_tiles_are_not_predicted(kind):
     """Two of the four columns of tiles hold nothing, and the network does not see them."""
     height, width, tile = 64, 256, 64
     empty = np.zeros((height, width), bool)
     empty[:, 64:192] = True
     predict = Recorder(always(0.75))
-    values = np.where(empty, 0, 200)
-    pixels, options = {
-        "nodata": (values[None].astype(np.uint8), {"nodata": 0}),
-        "alpha": (
-            np.stack([values, values, values, ~empty * 255]).astype(np.uint8),
-            {"photometric": "RGB", "alpha": "YES"},
-        ),
-        "nan": (np.where(empty, np.nan, values)[None].astype(np.float32), {}),
-    }[kind]
+    pixels, options = with_nothing(empty, kind)
     with in_memory(pixels, **options) as raster:
         probability, valid = detect(raster, predict, Tiling(tile, 0, 8))
     np.testing.assert_array_equal(valid, ~empty)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from emptiness import KINDS, with_nothing
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
@@ -146,7 +147,7 @@ def test_a_tile_of_many_pixels_is_read_in_parts(scene, monkeypatch):
 
 
 @pytest.mark.parametrize("ratio", RATIOS)
-@pytest.mark.parametrize("kind", ["nodata", "alpha", "nan"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_nodata_in_nodata_out_at_any_size(scene, ratio, kind):
     """To the pixel; what borders on it is not pulled down by the emptiness."""
     empty = np.zeros((70, 90), bool)
@@ -154,15 +155,7 @@ def test_nodata_in_nodata_out_at_any_size(scene, ratio, kind):
     empty[10:13, 5:9] = True
     empty[30, 20] = True
     empty[50, 60] = False  # a lone pixel
-    values = np.where(empty, 0, 200)
-    pixels, options = {
-        "nodata": (values[None].astype(np.uint8), {"nodata": 0}),
-        "alpha": (
-            np.stack([values, values, values, ~empty * 255]).astype(np.uint8),
-            {"photometric": "RGB", "alpha": "YES"},
-        ),
-        "nan": (np.where(empty, np.nan, values)[None].astype(np.float32), {}),
-    }[kind]
+    pixels, options = with_nothing(empty, kind)
     probability, valid = detect(ModelGrid(scene(pixels, **options), ratio), lambda images: images[:, 0] / 400)
     np.testing.assert_array_equal(valid, ~empty)
     np.testing.assert_allclose(probability[valid], 0.5, rtol=1e-5)
