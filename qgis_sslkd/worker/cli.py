@@ -14,7 +14,7 @@ from rich.console import Console
 from ..core.errors import CancelledError, SettingError, SslkdError
 from ..core.reporting import Reporter
 from ..core.validation import explain
-from .jobs import AnyJob, CompareJob, DetectJob, DiagnoseJob, EvaluateJob, TrainJob, VectoriseJob, parse_job
+from .jobs import AnyJob, CompareJob, DetectJob, DiagnoseJob, EvaluateJob, ExportJob, TrainJob, VectoriseJob, parse_job
 from .protocol import JsonReporter, claim_stdout, listen_for_cancel
 from .terminal import TerminalReporter
 
@@ -220,6 +220,23 @@ def compare(
     Under torchrun, several GPUs or machines train each row together.
     """
     _run(CompareJob, locals())
+
+
+@app.command()
+def export(
+    model: Annotated[Path, typer.Option(help="Model file that `sslkd train` wrote.")],
+    onnx: Annotated[Path, typer.Option(help="ONNX file to write (.onnx).")],
+    tile: Annotated[int, typer.Option(help="Side of the images that it takes in pixels, a multiple of 32.")] = 512,
+    overlap: Annotated[
+        int | None, typer.Option(help="Pixels that Deepness has tiles share; usually a quarter of the tile.")
+    ] = None,
+    threshold: Annotated[float, typer.Option(help="From this probability on a pixel is road in Deepness.")] = 0.5,
+    least_area: Annotated[
+        float, typer.Option(help="Smaller patches are smoothed away in Deepness, in square metres.")
+    ] = 5.0,
+) -> None:
+    """Write a model as an ONNX file, which the QGIS plugin Deepness and other programs run."""
+    _run(ExportJob, locals())
 
 
 @app.command()

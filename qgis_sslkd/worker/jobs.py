@@ -16,6 +16,7 @@ __all__ = [
     "DetectJob",
     "DiagnoseJob",
     "EvaluateJob",
+    "ExportJob",
     "Job",
     "Product",
     "TrainJob",
@@ -225,6 +226,27 @@ class CompareJob(_Job):
     device: str = "auto"
 
 
+class ExportJob(_Job):
+    """Write a model as an ONNX file, which the plugin Deepness and other programs run.
+
+    Attributes:
+        model: a model file.
+        onnx: ONNX file to write.
+        tile: side in pixels of the images that it takes, a multiple of 32.
+        overlap: pixels that Deepness has neighbouring tiles share; None for a quarter of the tile.
+        threshold: from this probability on a pixel is road in Deepness.
+        least_area: smaller patches are smoothed away in Deepness, in square metres.
+    """
+
+    kind: Literal["export"] = "export"
+    model: Path
+    onnx: Path
+    tile: int = 512
+    overlap: int | None = None
+    threshold: float = 0.5
+    least_area: float = 5.0
+
+
 class DiagnoseJob(_Job):
     """Tell what the worker runs on, whether it works and how fast.
 
@@ -236,7 +258,7 @@ class DiagnoseJob(_Job):
     device: str = "auto"
 
 
-AnyJob = TrainJob | DetectJob | VectoriseJob | EvaluateJob | CompareJob | DiagnoseJob
+AnyJob = TrainJob | DetectJob | VectoriseJob | EvaluateJob | CompareJob | ExportJob | DiagnoseJob
 Job = Annotated[AnyJob, Field(discriminator="kind")]
 _JOB: TypeAdapter[AnyJob] = TypeAdapter(Job)
 

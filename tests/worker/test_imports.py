@@ -6,7 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-HEAVY = {"torch", "torchvision", "segmentation_models_pytorch", "timm", "skimage", "matplotlib", "openvino_telemetry"}
+HEAVY = {
+    "torch", "torchvision", "segmentation_models_pytorch", "timm", "skimage", "matplotlib", "onnx",
+    "openvino_telemetry",
+}  # fmt: skip
 PROGRAM = f"""
 import sys
 from qgis_sslkd.worker.__main__ import main

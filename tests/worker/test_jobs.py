@@ -11,7 +11,7 @@ from qgis_sslkd.core.errors import SettingError
 from qgis_sslkd.core.validation import explain
 from qgis_sslkd.training.methods import METHODS
 from qgis_sslkd.worker import cli
-from qgis_sslkd.worker.jobs import CompareJob, DetectJob, DiagnoseJob, EvaluateJob, TrainJob, parse_job
+from qgis_sslkd.worker.jobs import CompareJob, DetectJob, DiagnoseJob, EvaluateJob, ExportJob, TrainJob, parse_job
 
 TRAIN = {"kind": "train", "labelled": ["a.tif"], "roads": ["r.gpkg"], "model": "m.safetensors", "report": "r.html"}
 DETECT = {"kind": "detect", "raster": "a.tif", "model": "m.safetensors", "surface": "s.tif"}
@@ -124,6 +124,7 @@ def test_every_field_is_explained():
         (cli.detect, DetectJob),
         (cli.evaluate, EvaluateJob),
         (cli.compare, CompareJob),
+        (cli.export, ExportJob),
         (cli.diagnose, DiagnoseJob),
     ],
 )

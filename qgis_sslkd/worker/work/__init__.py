@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.reporting import Reporter
-from ..jobs import AnyJob, CompareJob, DetectJob, DiagnoseJob, EvaluateJob, TrainJob, VectoriseJob
+from ..jobs import AnyJob, CompareJob, DetectJob, DiagnoseJob, EvaluateJob, ExportJob, TrainJob, VectoriseJob
 from .common import Outputs
 
 __all__ = ["do"]
@@ -39,6 +39,10 @@ def do(job: AnyJob, reporter: Reporter) -> Outputs:
             from .compare import do_compare
 
             return do_compare(job, reporter)
+        case ExportJob():
+            from .export import do_export
+
+            return do_export(job, reporter)
         case DiagnoseJob():
             from .diagnose import do_diagnose
 
