@@ -47,6 +47,12 @@ def evaluate(ortho):
 
 
 @pytest.fixture
+def export(tmp_path):
+    (tmp_path / "m.safetensors").write_bytes(b"a model, perhaps")
+    return {"MODEL": str(tmp_path / "m.safetensors"), "OUTPUT": str(tmp_path / "m.onnx")}
+
+
+@pytest.fixture
 def refusal(algorithm, context):
     """Return what is wrong with the parameters, as the dialog would show it."""
 
@@ -93,6 +99,7 @@ def test_the_provider_holds_the_algorithms_with_icons_and_help():
         "sslkd:detectroads",
         "sslkd:vectoriseroads",
         "sslkd:evaluateroads",
+        "sslkd:exportonnx",
         "sslkd:trainanddetect",
         "sslkd:setup",
         "sslkd:diagnose",
@@ -142,6 +149,15 @@ def test_evaluate_asks_for_what_it_says(algorithm):
     assert described(evaluate, OPTIONAL) == {"AREA", "MAP", "REPORT"}
     scores = {"OA", "PRECISION", "RECALL", "IOU", "F1", "RELAXED_PRECISION", "RELAXED_RECALL", "RELAXED_F1"}
     assert {each.name() for each in evaluate.outputDefinitions()} == {"MAP", "REPORT"} | scores
+
+
+def test_export_asks_for_what_it_says(algorithm):
+    export = algorithm("exportonnx")
+    assert described(export, ADVANCED) == {"TILE", "OVERLAP", "THRESHOLD", "LEAST_AREA"}
+    assert described(export, OPTIONAL) == {"OVERLAP"}
+    assert {each.name() for each in export.outputDefinitions()} == {"OUTPUT"}
+    assert export.parameterDefinition("MODEL").fileFilter() == "SSLKD model (*.safetensors)"
+    assert export.parameterDefinition("OUTPUT").defaultFileExtension() == "onnx"
 
 
 def test_the_model_asks_for_what_it_says(algorithm, worker):
@@ -317,6 +333,25 @@ def test_what_is_chosen_for_an_evaluation_reaches_the_worker(job, evaluate, tmp_
         assert made[key.lower()] == value, key
 
 
+def test_the_plainest_export(job, export):
+    assert job("exportonnx", export) == {
+        "kind": "export",
+        "model": export["MODEL"],
+        "onnx": export["OUTPUT"],
+        "tile": 512,
+        "overlap": None,
+        "threshold": 0.5,
+        "least_area": 5.0,
+    }
+
+
+def test_what_is_chosen_for_an_export_reaches_the_worker(job, export):
+    chosen = {"TILE": 256, "OVERLAP": 0, "THRESHOLD": 0.25, "LEAST_AREA": 0}
+    made = job("exportonnx", {**export, **chosen})
+    assert {key: made[key.lower()] for key in chosen} == chosen
+    assert job("exportonnx", {**export, "OUTPUT": "TEMPORARY_OUTPUT"})["onnx"].endswith(".onnx")
+
+
 @pytest.mark.parametrize(
     ("name", "key", "missing"),
     [
@@ -349,9 +384,11 @@ def test_an_extent_comes_in_the_coordinates_of_the_raster(job, detect, context):
 
 
 @pytest.mark.parametrize("value", [100, 65])
-@pytest.mark.parametrize("name", ["trainsslkd", "detectroads"])
-def test_a_tile_must_be_a_multiple_of_32(refusal, train, detect, name, value):
-    parameters = {**(train if name == "trainsslkd" else detect), "TILE": value}
+@pytest.mark.parametrize(
+    ("name", "usual"), [("trainsslkd", "train"), ("detectroads", "detect"), ("exportonnx", "export")]
+)
+def test_a_tile_must_be_a_multiple_of_32(refusal, request, name, usual, value):
+    parameters = {**request.getfixturevalue(usual), "TILE": value}
     assert refusal(name, parameters) == f"The tile must be a multiple of 32 pixels, and {value} is not."
 
 
@@ -381,13 +418,21 @@ def test_an_extent_without_pixels_is_refused(refusal, detect, extent):
     assert refusal("detectroads", {**detect, "EXTENT": extent}).startswith("The extent holds no part of")
 
 
-def test_a_model_file_that_is_not_there_is_refused(refusal, detect, tmp_path):
-    detect["MODEL"] = str(tmp_path / "gone.safetensors")
-    assert "choose one that Train SSLKD made" in refusal("detectroads", detect)
+@pytest.mark.parametrize(("name", "usual"), [("detectroads", "detect"), ("exportonnx", "export")])
+def test_a_model_file_that_is_not_there_is_refused(refusal, request, tmp_path, name, usual):
+    parameters = {**request.getfixturevalue(usual), "MODEL": str(tmp_path / "gone.safetensors")}
+    assert "choose one that Train SSLKD made" in refusal(name, parameters)
 
 
-def test_an_overlap_as_large_as_the_tile_is_refused(refusal, detect):
-    assert "must be smaller than the tile" in refusal("detectroads", {**detect, "TILE": 64, "OVERLAP": 64})
+@pytest.mark.parametrize(("name", "usual"), [("detectroads", "detect"), ("exportonnx", "export")])
+def test_an_overlap_as_large_as_the_tile_is_refused(refusal, request, name, usual):
+    parameters = {**request.getfixturevalue(usual), "TILE": 64, "OVERLAP": 64}
+    assert "must be smaller than the tile" in refusal(name, parameters)
+
+
+def test_an_export_to_another_format_is_refused(refusal, export, tmp_path):
+    output = str(tmp_path / "m.pt")
+    assert refusal("exportonnx", {**export, "OUTPUT": output}) == f"The ONNX file {output} must end in .onnx."
 
 
 @pytest.mark.parametrize(
@@ -439,8 +484,15 @@ def test_an_overlap_as_large_as_the_tile_is_refused(refusal, detect):
         ("evaluateroads", "ROAD_WIDTH", 0),
         ("evaluateroads", "BUFFER", -1),
         ("evaluateroads", "MAP", "map.img"),
+        ("exportonnx", "MODEL", ""),
+        ("exportonnx", "OUTPUT", ""),
+        ("exportonnx", "TILE", "large"),
+        ("exportonnx", "OVERLAP", -1),
+        ("exportonnx", "THRESHOLD", 0),
+        ("exportonnx", "LEAST_AREA", -1),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused(refusal, request, name, key, value):
-    usual = request.getfixturevalue({"trainsslkd": "train", "detectroads": "detect"}.get(name, name[: -len("roads")]))
+    names = {"trainsslkd": "train", "detectroads": "detect", "exportonnx": "export"}
+    usual = request.getfixturevalue(names.get(name, name[: -len("roads")]))
     assert refusal(name, {**usual, key: value})

@@ -331,6 +331,21 @@ def test_evaluating_a_photo_is_refused(evaluation, scene):
     assert "has 3 bands; choose a road surface" in refuse("evaluateroads", {**evaluation, "INPUT": scene})
 
 
+def test_an_export_gives_an_onnx_file(model, tmp_path, feedback):
+    wanted = {"MODEL": model, "TILE": 64, "OUTPUT": str(tmp_path / "m.onnx")}
+    assert processing.run("sslkd:exportonnx", wanted, feedback=feedback) == {"OUTPUT": wanted["OUTPUT"]}
+    content = Path(wanted["OUTPUT"]).read_bytes()
+    for key, value in ((b"model_type", b'"Segmentor"'), (b"class_names", b'{"0": "background", "1": "road"}')):
+        assert key in content and value in content
+    assert any("for 64 x 64 pixels of 0.50 m in 3 bands" in each for each in feedback.infos)
+
+
+def test_exporting_what_is_no_model_is_refused(tmp_path):
+    (tmp_path / "no.safetensors").write_text("Once upon a time")
+    wanted = {"MODEL": str(tmp_path / "no.safetensors"), "OUTPUT": str(tmp_path / "m.onnx")}
+    assert "is no model of SSLKD" in refuse("exportonnx", wanted)
+
+
 def refuse(name, parameters):
     with pytest.raises(QgsProcessingException) as caught:
         processing.run(f"sslkd:{name}", parameters)
@@ -339,6 +354,7 @@ def refuse(name, parameters):
         "detectroads": ("SURFACE",),
         "vectoriseroads": ("OUTLINES",),
         "evaluateroads": ("MAP", "REPORT"),
+        "exportonnx": ("OUTPUT",),
     }[name]
     assert not [key for key in outputs if Path(parameters[key]).exists()]
     assert "Traceback" not in str(caught.value)
