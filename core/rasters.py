@@ -267,7 +267,9 @@ class Normalisation:
         """Normalised images from pixels `(C, H, W)`; invalid ones become 0, the mean."""
         mean = np.asarray(self.mean, dtype=np.float32)[:, None, None]
         std = np.asarray(self.std, dtype=np.float32)[:, None, None]
-        images: Images = (pixels.astype(np.float32) - mean) / std
+        images: Images = pixels.astype(np.float32)
+        images -= mean
+        images /= std
         if not valid.all():
             images[:, ~valid] = 0
         return images

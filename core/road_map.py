@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,6 +175,7 @@ def make_road_map(
     reporter: Reporter,
     crs: CRS | None = None,
     team: Team | None = None,
+    release: Callable[[], None] | None = None,
 ) -> None:
     """Detects roads in a scene; all the files appear at the end, or none.
 
@@ -188,6 +189,7 @@ def make_road_map(
         reporter: hears of the progress.
         crs: of the vectors; None for the raster's.
         team: the processes that share the work, of which this is the first; None for this one alone.
+        release: gives back what the network takes of memory, which vectors can do with; None for nothing.
 
     Raises:
         RasterError: if the raster cannot be read.
@@ -199,6 +201,8 @@ def make_road_map(
         share = PartOfJob(reporter, 0, _DETECTION_SHARE if files.vectors.paths else 1)
         strips = grid.to_raster(slide(grid, card.normalisation, predict, tiling, share, team))
         _write_strips(strips, grid.scene, settings.threshold, surface_file, probability_file)
+        if release:
+            release()
         rest = PartOfJob(reporter, _DETECTION_SHARE, 1)
         write_vectors(surface_file, probability_file, files.vectors, settings.vectors, rest, crs)
         for raster in (surface_file, probability_file) if files.cog else ():

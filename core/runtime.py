@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,12 +29,14 @@ class Runtime:
         batch: images in one pass that suit the device.
         description: of the device, the engine and the precision, for messages.
         warnings: what the user should know, a sentence each.
+        release: gives back most of the memory until the next images; None where the model keeps it.
     """
 
     predict: Predictor
     batch: int
     description: str
     warnings: tuple[str, ...] = ()
+    release: Callable[[], None] | None = None
 
 
 def load_runtime(path: Path, card: ModelCard, device: str, precision: Precision) -> Runtime:
@@ -52,7 +55,9 @@ def load_runtime(path: Path, card: ModelCard, device: str, precision: Precision)
     on_cpu = device == "cpu" or (device == "auto" and not _has_cuda())
     if on_cpu and has_graph(path):
         bfloat16 = precision == "bfloat16"
-        return Runtime(Engine(path, bfloat16), _CPU_BATCH, f"the CPU (OpenVINO, {_name(bfloat16)})")
+        engine = Engine(path, bfloat16)
+        description = f"the CPU (OpenVINO, {_name(bfloat16)})"
+        return Runtime(engine, _CPU_BATCH, description, release=engine.release)
     return _in_pytorch(path, card, device, precision)
 
 

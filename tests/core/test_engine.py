@@ -1,5 +1,6 @@
 """The engine on the CPU gives what PyTorch gives, from the same file, and says so where it cannot."""
 
+import errno
 import json
 
 import numpy as np
@@ -106,6 +107,33 @@ def test_results_stay_when_the_engine_goes_on(tiny):
     kept = first.copy()
     engine(-noise(1, 3, 64, 64))
     np.testing.assert_array_equal(first, kept)
+
+
+def test_released_it_goes_on_as_before(tiny):
+    engine = Engine(tiny)
+    engine.release()
+    before = engine(noise(1, 3, 64, 64))
+    engine.release()
+    engine.release()
+    np.testing.assert_array_equal(engine(noise(1, 3, 64, 64)), before)
+
+
+def test_without_room_on_the_disk_the_weights_stay_in_memory(tiny, monkeypatch):
+    expected = Engine(tiny)(noise(1, 3, 64, 64))
+
+    def full():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("qgis_sslkd.core.engine.TemporaryFile", full)
+    np.testing.assert_array_equal(Engine(tiny)(noise(1, 3, 64, 64)), expected)
+
+
+def test_a_network_of_few_weights(tmp_path):
+    """None of them is worth moving to the disk."""
+    network = nn.Conv2d(3, 2, 1)
+    save_model(tmp_path / "m", network, card(TINY))
+    images = noise(1, 3, 32, 32)
+    np.testing.assert_allclose(Engine(tmp_path / "m")(images), predictor(network, CPU)(images), rtol=0, atol=1e-5)
 
 
 def test_a_network_is_left_as_it_is():

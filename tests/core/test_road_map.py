@@ -278,6 +278,26 @@ def test_the_vectors_come_in_a_chosen_crs(make_raster, outputs, reporter, read_v
     assert outline.area == pytest.approx(fields["area"][0], rel=1e-3) == pytest.approx(130 * 100 / 4, rel=2e-3)
 
 
+def test_the_network_is_released_between_the_last_tile_and_the_vectors(make_raster, outputs, noise):
+    heard = []
+
+    class Listening:
+        def progress(self, fraction, text):
+            heard.append(text.split()[0])
+
+        def info(self, text): ...
+        def warning(self, text): ...
+
+    raster = inspect_raster(str(make_raster(noise[None])))
+    grid = OwnGrid(Scene(raster, Window(0, 0, 130, 100)))
+    settings = RoadMapSettings(0.5, VectorSettings())
+    make_road_map(
+        grid, CARD, first_band, TILING, settings, outputs, Listening(), release=lambda: heard.append("released")
+    )
+    assert list(dict.fromkeys(heard))[:3] == ["tile", "released", "outlines"]
+    assert heard.count("released") == 1
+
+
 @pytest.mark.parametrize("stop_at", [0, 0.4, 0.9])
 def test_cancelled_it_leaves_nothing_new_and_what_was_there(make_raster, outputs, stopping_reporter, noise, stop_at):
     outputs.probability.write_text("of an earlier run")

@@ -42,7 +42,8 @@ __all__ = ["do_detect"]
 
 _TILE = 512
 _BLOCK = 512  # pixels, of most tiled rasters
-_LEAST_CACHE = 8 * 2**20
+_LEAST_CACHE = 4 * 2**20
+_OWN_MAPPING = 2**20  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,9 @@ def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
                     f"Detecting roads in {_described(task.grid.scene)}, "
                     f"with {card.network.architecture} / {card.network.encoder} on {runtime.description}."
                 )
-                make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs, team)
+                make_road_map(
+                    task.grid, card, predict, tiling, settings, task.files, part, task.crs, team, runtime.release
+                )
     return _outputs(files[0]) if job.folder is None else _outputs_of_several(files)
 
 
@@ -195,7 +198,8 @@ def _cache(raster: RasterInfo, tiling: Tiling) -> int:
 
 
 def _share_heap() -> None:
-    """Has all threads share glibc's heap: one for each would keep what every thread took at its most."""
-    most_arenas = -8  # M_ARENA_MAX in malloc.h
+    """Has all threads share glibc's heap, and give back at once what is large: it would keep them at their most."""
+    mmap_threshold, most_arenas = -3, -8  # M_MMAP_THRESHOLD and M_ARENA_MAX in malloc.h
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
         mallopt(most_arenas, 1)
+        mallopt(mmap_threshold, _OWN_MAPPING)
