@@ -16,7 +16,7 @@ from qgis.core import (
 )
 
 from ..client import run_job
-from ..layers import raster_path
+from ..rasters import Raster, take_raster
 from ..resources import tr
 from .base import Parameters, SslkdAlgorithm, number
 
@@ -34,7 +34,7 @@ class EvaluateRoads(SslkdAlgorithm):
 
     def __init__(self) -> None:
         super().__init__()
-        self._surface = ""
+        self._surface: Raster | None = None
 
     def name(self) -> str:
         """Return the id; models and scripts depend on it."""
@@ -85,19 +85,20 @@ class EvaluateRoads(SslkdAlgorithm):
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Raise an error if the parameters make no sense."""
         super().check(parameters, context)
-        raster_path(self.input_raster(parameters, self.INPUT, context))
+        take_raster(self.input_raster(parameters, self.INPUT, context), None, context)
         self.check_holds(parameters, self.REFERENCE, tr("road"), context)
         self.check_holds(parameters, self.AREA, tr("polygon"), context)
 
     def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
-        """Ask the raster layer for its file."""
-        self._surface = raster_path(self.input_raster(parameters, self.INPUT, context))
+        """Take the raster layer apart."""
+        self._surface = take_raster(self.input_raster(parameters, self.INPUT, context), None, context)
 
     def process(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Evaluate in the worker."""
-        job = self._job(parameters, context, feedback)
+        (surface,) = self.raster_files([self._surface], feedback)
+        job = self._job(surface, parameters, context, feedback)
         outputs = run_job(job, feedback)
         scores = {key: outputs.get(key.lower()) for key in _scores()}
         files = self.made_layers(job, (self.MAP,), context)
@@ -118,11 +119,11 @@ class EvaluateRoads(SslkdAlgorithm):
             self.addOutput(QgsProcessingOutputNumber(key, title))
 
     def _job(
-        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+        self, surface: str, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         return {
             "kind": "evaluate",
-            "surface": self._surface,
+            "surface": surface,
             "roads": self.feature_files(parameters, self.REFERENCE, context, feedback),
             "road_width": self.parameterAsDouble(parameters, self.ROAD_WIDTH, context),
             "area": self.feature_files(parameters, self.AREA, context, feedback),

@@ -28,14 +28,19 @@ from conftest import (
 from osgeo import gdal
 from qgis.core import (
     QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingOutputLayerDefinition,
     QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
+from tiles import TileServer
 
 from qgis_sslkd.managed import LOCK, Marker, digest, home_of_profile, write_marker
 
@@ -118,6 +123,11 @@ def assert_every_pixel_decided(surface, raster):
     assert found.RasterCount == 1
     assert found.GetRasterBand(1).GetNoDataValue() == 255
     assert set(found.GetRasterBand(1).ReadAsArray().flat) <= {0, 1}
+
+
+def gdal_array_of(path):
+    dataset = gdal.Open(str(path))
+    return dataset.ReadAsArray()
 
 
 def wait_until(condition, seconds):
@@ -210,6 +220,23 @@ def test_detection_inside_an_extent_lines_up_with_the_raster(detection):
     found = gdal.Open(detection["SURFACE"])
     assert found.GetGeoTransform() == (LEFT + 20, PIXEL, 0, TOP - 10, 0, -PIXEL)
     assert (found.RasterXSize, found.RasterYSize) == (100, 100)
+
+
+def test_detection_in_tiles_from_a_server(detection, feedback):
+    server = TileServer()
+    extent = f"{LEFT},{LEFT + 60},{TOP - 40},{TOP} [{UTM}]"
+    wanted = {**detection, "INPUT": server.layer("Photos"), "EXTENT": extent, "THRESHOLD": 0.001}
+    processing.run("sslkd:detectroads", wanted, feedback=feedback)
+    server.close()
+    surface = QgsRasterLayer(detection["SURFACE"], "surface")
+    assert surface.crs().authid() == "EPSG:3857"
+    reprojected = QgsCoordinateTransform(QgsCoordinateReferenceSystem(UTM), surface.crs(), QgsProject.instance())
+    assert surface.extent().contains(reprojected.transformBoundingBox(QgsRectangle(LEFT, TOP - 40, LEFT + 60, TOP)))
+    # Looked at everywhere: no pixel of the tiles is transparent.
+    assert (gdal_array_of(detection["SURFACE"]) == 1).all()
+    # The model's pixels have 0.5 m, those of the next finer zoom level 0.41 m.
+    assert any("pixels of 0.41 m" in info for info in feedback.infos)
+    assert any(info.startswith("Detecting roads in Photos.tif") for info in feedback.infos)
 
 
 @pytest.mark.parametrize("extension", ["gpkg", "fgb", "geojson", "shp"])
