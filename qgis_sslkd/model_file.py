@@ -7,6 +7,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from .resources import tr
+
 _LONGEST_HEADER = 100 * 2**20  # as the format has it: https://github.com/huggingface/safetensors
 
 
@@ -25,6 +27,13 @@ class ModelFacts:
     bands: int
     gsd: float
     scores: dict[str, float]
+
+    def __str__(self) -> str:
+        """Return a line for a person."""
+        told = [self.network, tr("{} bands").format(self.bands), tr("{:.2f} m").format(self.gsd)]
+        named = (("iou", tr("validation IoU {:.3f}")), ("f1", tr("F1 {:.3f}")))
+        told += [text.format(self.scores[name]) for name, text in named if name in self.scores]
+        return ", ".join(told)
 
 
 def read_facts(path: str) -> ModelFacts | None:

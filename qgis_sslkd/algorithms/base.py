@@ -25,7 +25,7 @@ from ..errors import PluginError, UnusableParameters, shown_by_qgis
 from ..layers import crs_text, write_features
 from ..rasters import MOST_TILES, Frame, Raster, take_raster
 from ..resources import icon, tr
-from ..styling import style_when_loaded
+from ..styling import Origin, present_when_loaded
 
 Parameters = dict[str, Any]
 
@@ -226,11 +226,20 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
                 )
             )
 
-    def made_layers(self, job: dict[str, Any], keys: tuple[str, ...], context: QgsProcessingContext) -> dict[str, str]:
-        """Return the layers of a job that was done, each to be loaded in the style of its name."""
+    def made_layers(
+        self,
+        job: dict[str, Any],
+        keys: tuple[str, ...],
+        subject: str,
+        facts: dict[str, str],
+        context: QgsProcessingContext,
+    ) -> dict[str, str]:
+        """Return the layers of a job that was done, each to be loaded as what its key names, of a raster."""
         made = {key: job[key.lower()] for key in keys if job[key.lower()] is not None}
+        origin = Origin(subject, self.displayName(), {tr("Raster"): subject, **facts})
         for key, path in made.items():
-            style_when_loaded(path, key.lower(), context)
+            usual_name = self.parameterDefinition(key).description()
+            present_when_loaded(path, key.lower(), usual_name, origin, context)
         return made
 
     def _check_destinations(self, parameters: Parameters, context: QgsProcessingContext) -> None:

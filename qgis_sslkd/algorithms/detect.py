@@ -26,6 +26,7 @@ from ..errors import UnusableParameters
 from ..model_file import read_facts
 from ..rasters import Raster
 from ..resources import tr
+from ..styling import subject_of
 from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, number, optional_number, threshold
 
 # What the worker does when the job does not tell.
@@ -69,6 +70,7 @@ class DetectRoads(SslkdAlgorithm):
     def __init__(self) -> None:
         super().__init__()
         self._raster: Raster | None = None
+        self._subject = ""
         self._extent: list[float] | None = None
 
     def name(self) -> str:
@@ -137,16 +139,21 @@ class DetectRoads(SslkdAlgorithm):
         """Take the raster layer apart."""
         raster = self.input_raster(parameters, self.INPUT, context)
         self._raster = self._take_raster(raster, parameters, context)
+        self._subject = subject_of(raster)
         self._extent = self._extent_in(raster, parameters, context)
 
     def process(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Detect in the worker."""
+        model = _described(self.parameterAsFile(parameters, self.MODEL, context))
+        feedback.pushInfo(tr("Model: {}").format(model))
         (raster,) = self.raster_files([self._raster], feedback)
         job = {**self._job(raster, parameters, context), **self._choices(parameters, context, feedback)}
         run_job(job, feedback)
-        return self.made_layers(job, (self.SURFACE, self.PROBABILITY, self.OUTLINES, self.CENTRE_LINES), context)
+        products = (self.SURFACE, self.PROBABILITY, self.OUTLINES, self.CENTRE_LINES)
+        facts = {tr("Model"): model, tr("Threshold"): f"{job['threshold']:g}"}
+        return self.made_layers(job, products, self._subject, facts, context)
 
     def _add_inputs(self) -> None:
         self.addParameter(QgsProcessingParameterRasterLayer(self.INPUT, tr("Raster")))
@@ -276,3 +283,8 @@ class DetectRoads(SslkdAlgorithm):
             "precision": self.parameterAsEnumString(parameters, self.PRECISION, context),
         }
         return {name: value for name, value in chosen.items() if value != _USUAL[name]}
+
+
+def _described(model: str) -> str:
+    facts, name = read_facts(model), Path(model).name
+    return name if facts is None else f"{name} ({facts})"

@@ -18,6 +18,7 @@ from qgis.core import (
 from ..client import run_job
 from ..rasters import Raster, take_raster
 from ..resources import tr
+from ..styling import subject_of
 from .base import Parameters, SslkdAlgorithm, number
 
 
@@ -35,6 +36,7 @@ class EvaluateRoads(SslkdAlgorithm):
     def __init__(self) -> None:
         super().__init__()
         self._surface: Raster | None = None
+        self._subject = ""
 
     def name(self) -> str:
         """Return the id; models and scripts depend on it."""
@@ -91,7 +93,8 @@ class EvaluateRoads(SslkdAlgorithm):
 
     def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Take the raster layer apart."""
-        self._surface = take_raster(self.input_raster(parameters, self.INPUT, context), None, context)
+        surface = self.input_raster(parameters, self.INPUT, context)
+        self._surface, self._subject = take_raster(surface, None, context), subject_of(surface)
 
     def process(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -100,11 +103,12 @@ class EvaluateRoads(SslkdAlgorithm):
         (surface,) = self.raster_files([self._surface], feedback)
         job = self._job(surface, parameters, context, feedback)
         outputs = run_job(job, feedback)
-        scores = {key: outputs.get(key.lower()) for key in _scores()}
-        files = self.made_layers(job, (self.MAP,), context)
+        scores = {key: outputs[key.lower()] for key in _scores() if outputs.get(key.lower()) is not None}
+        facts = {_scores()[key]: f"{score:.3f}" for key, score in scores.items()}
+        files = self.made_layers(job, (self.MAP,), self._subject, facts, context)
         if job["report"] is not None:
             files[self.REPORT] = job["report"]
-        return {**files, **{key: score for key, score in scores.items() if score is not None}}
+        return {**files, **scores}
 
     def _add_outputs(self) -> None:
         self.addParameter(

@@ -15,6 +15,7 @@ from ..client import run_job
 from ..errors import UnusableParameters
 from ..rasters import Raster, take_raster
 from ..resources import tr
+from ..styling import subject_of
 from .base import Parameters, SslkdAlgorithm, number, threshold
 
 
@@ -32,6 +33,7 @@ class VectoriseRoads(SslkdAlgorithm):
     def __init__(self) -> None:
         super().__init__()
         self._raster: Raster | None = None
+        self._subject = ""
 
     def name(self) -> str:
         """Return the id; models and scripts depend on it."""
@@ -89,7 +91,8 @@ class VectoriseRoads(SslkdAlgorithm):
 
     def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Take the raster layer apart."""
-        self._raster = take_raster(self.input_raster(parameters, self.INPUT, context), None, context)
+        raster = self.input_raster(parameters, self.INPUT, context)
+        self._raster, self._subject = take_raster(raster, None, context), subject_of(raster)
 
     def process(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -98,7 +101,11 @@ class VectoriseRoads(SslkdAlgorithm):
         (raster,) = self.raster_files([self._raster], feedback)
         job = self._job(raster, parameters, context)
         run_job(job, feedback)
-        return self.made_layers(job, (self.OUTLINES, self.CENTRE_LINES), context)
+        facts = {
+            self.parameterDefinition(key).description(): f"{job[key.lower()]:g}"
+            for key in (self.THRESHOLD, self.LEAST_AREA, self.SMOOTH, self.BRIDGE)
+        }
+        return self.made_layers(job, (self.OUTLINES, self.CENTRE_LINES), self._subject, facts, context)
 
     def _job(self, raster: str, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
         lengths = (self.THRESHOLD, self.LEAST_AREA, self.FILL_HOLES, self.SIMPLIFY, self.SMOOTH, self.BRIDGE)
