@@ -1,4 +1,4 @@
-"""QGIS layers to plain files that another process can read."""
+"""Vector layers to plain files that another process can read."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from qgis.core import (
     QgsFeatureSink,
     QgsFields,
     QgsGeometry,
-    QgsMapLayer,
     QgsProcessingContext,
     QgsProcessingFeatureSource,
     QgsProcessingFeedback,
     QgsProcessingUtils,
-    QgsProviderRegistry,
     QgsVectorFileWriter,
     QgsWkbTypes,
 )
@@ -26,21 +24,10 @@ _MULTI_TYPES = {
     QgsWkbTypes.GeometryType.PolygonGeometry: QgsWkbTypes.Type.MultiPolygon,
     QgsWkbTypes.GeometryType.LineGeometry: QgsWkbTypes.Type.MultiLineString,
 }
-_PARTS_OF_A_GDAL_NAME = ("path", "layerName", "vsiPrefix", "vsiSuffix")
 
 
 class LayerUnusable(PluginError):
     """Raised when a layer cannot be given to the worker; says what to do with the layer."""
-
-
-def raster_path(layer: QgsMapLayer) -> str:
-    """Return the name by which GDAL opens the layer's raster in another process."""
-    name = _gdal_name(layer) if layer.providerType() == "gdal" else ""
-    if not name or name.startswith("/vsimem/"):
-        raise LayerUnusable(
-            tr("The layer {} is not a raster file: export it with “Raster > Save as” first.").format(layer.name())
-        )
-    return name
 
 
 def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
@@ -73,13 +60,6 @@ def write_features(
     if mended:
         feedback.pushInfo(tr("{}: {} invalid geometries were mended.").format(source.sourceName(), mended))
     return path
-
-
-def _gdal_name(layer: QgsMapLayer) -> str:
-    """Return the layer's source without what only QGIS understands: open options, credentials, subsets."""
-    registry = QgsProviderRegistry.instance()
-    parts = registry.decodeUri("gdal", layer.source())
-    return registry.encodeUri("gdal", {key: parts[key] for key in _PARTS_OF_A_GDAL_NAME if parts.get(key)})
 
 
 def _open_writer(

@@ -1,43 +1,132 @@
-"""Styles for the layers that Processing loads when an algorithm has ended."""
+"""How the layers that Processing loads when an algorithm has ended look, what they are called and where they lie."""
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from qgis.core import (
+    QgsLayerTreeLayer,
+    QgsLayerTreeNode,
     QgsMapLayer,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
 )
+from qgis.PyQt.QtCore import QDateTime, Qt
 
+from .managed import plugin_version
 from .resources import style_file, tr
 
+# From the top of the layer tree down: what covers little of the map lies over what covers much.
+_ORDER = ("centre_lines", "outlines", "map", "probability", "surface")
+_SUBJECT, _PRODUCT = "sslkd/subject", "sslkd/product"
 
-def style_when_loaded(path: str, style: str, context: QgsProcessingContext) -> None:
-    """Have the layer styled when QGIS loads it, if it is going to."""
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a layer comes from.
+
+    Attributes:
+        subject: name of the raster that roads were looked for in.
+        algorithm: what made it, as the Toolbox calls it.
+        facts: what it was made with, by name.
+    """
+
+    subject: str
+    algorithm: str
+    facts: Mapping[str, str]
+
+
+def subject_of(layer: QgsMapLayer) -> str:
+    """Return the name of the raster that a layer tells of: of a result, that of the raster it was made of."""
+    return str(layer.customProperty(_SUBJECT) or layer.name())
+
+
+def present_when_loaded(
+    path: str, product: str, usual_name: str, origin: Origin, context: QgsProcessingContext
+) -> None:
+    """Have the layer named, styled, described and put in its place when QGIS loads it, if it is going to.
+
+    Args:
+        path: of the output.
+        product: what it is, which names its style, too.
+        usual_name: what Processing calls it if nobody chose another name, which would be kept.
+        origin: where it comes from.
+        context: of the algorithm.
+    """
     if context.willLoadLayerOnCompletion(path):
-        context.layerToLoadOnCompletionDetails(path).setPostProcessor(_styler(style))
+        details = context.layerToLoadOnCompletionDetails(path)
+        if details.name == usual_name:
+            details.name = tr("roads of {}: {}").format(origin.subject, _title(product))
+            details.forceName = True
+        presenter = _Presenter(product, origin)
+        details.setPostProcessor(presenter)
+        _waiting.add(presenter)
 
 
-class _Styler(QgsProcessingLayerPostProcessorInterface):
-    """Gives one style to every layer that it is handed."""
+class _Presenter(QgsProcessingLayerPostProcessorInterface):
+    """Finishes one layer."""
 
-    def __init__(self, style: str) -> None:
+    def __init__(self, product: str, origin: Origin) -> None:
         super().__init__()
-        self._style = style
+        self._product, self._origin = product, origin
+        self._made = QDateTime.currentDateTime()
 
     def postProcessLayer(
         self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        """Load the style; called in the main thread."""
-        problem, loaded = layer.loadNamedStyle(style_file(self._style))
+        """Style, describe and place the layer; called in the main thread when it is in the project."""
+        problem, loaded = layer.loadNamedStyle(style_file(self._product))
         if not loaded:
             feedback.pushWarning(tr("The layer {} keeps QGIS's style: {}").format(layer.name(), problem))
+        layer.setCustomProperty(_SUBJECT, self._origin.subject)
+        layer.setCustomProperty(_PRODUCT, self._product)
+        self._describe(layer)
+        node = layer.project().layerTreeRoot().findLayer(layer.id()) if layer.project() else None
+        if node is not None:
+            _put_in_place(node, tr("Roads of {}").format(self._origin.subject))
         layer.triggerRepaint()
+        _waiting.discard(self)
+
+    def _describe(self, layer: QgsMapLayer) -> None:
+        date = self._made.toString(Qt.DateFormat.ISODate)
+        made = tr("{}: made by {}, SSLKD {}").format(date, self._origin.algorithm, plugin_version())
+        facts = [f"{name}: {value}" for name, value in self._origin.facts.items()]
+        metadata = layer.metadata()
+        metadata.setTitle(layer.name())
+        metadata.setAbstract("\n".join([*facts, made]))
+        metadata.addHistoryItem(made)
+        layer.setMetadata(metadata)
 
 
-# QGIS keeps no reference to a post-processor and calls it when the algorithm is gone: the cache keeps each.
-@cache
-def _styler(style: str) -> _Styler:
-    return _Styler(style)
+# QGIS keeps no reference to a post-processor and calls it when the algorithm is gone.
+_waiting: set[_Presenter] = set()
+
+
+def _title(product: str) -> str:
+    return {
+        "centre_lines": tr("centre lines"),
+        "outlines": tr("outlines"),
+        "map": tr("hits, misses and false alarms"),
+        "probability": tr("probability"),
+        "surface": tr("surface"),
+    }[product]
+
+
+def _put_in_place(node: QgsLayerTreeLayer, title: str) -> None:
+    """Move a layer into the group of that title, made where the layer is, above what it should cover."""
+    parent, root = node.parent(), node.layer().project().layerTreeRoot()
+    group = root.findGroup(title) or parent.insertGroup(parent.children().index(node), title)
+    rank, ranks = _rank(node), [_rank(child) for child in group.children()]
+    above = next((place for place, other in enumerate(ranks) if other >= rank), len(ranks))
+    # First the copy: QGIS drops layers that are no longer in the tree.
+    group.insertChildNode(above, node.clone())
+    parent.removeChildNode(node)
+
+
+def _rank(node: QgsLayerTreeNode) -> int:
+    """Return how far down a layer lies; what is not from here lies at the bottom."""
+    layer = node.layer() if isinstance(node, QgsLayerTreeLayer) else None
+    product = layer.customProperty(_PRODUCT) if layer else None
+    return _ORDER.index(product) if product in _ORDER else len(_ORDER)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from qgis.core import (
@@ -13,6 +15,7 @@ from qgis.core import (
     QgsProcessingParameterEnum,
     QgsProcessingParameterNumber,
     QgsProcessingParameterVectorDestination,
+    QgsProcessingUtils,
     QgsRasterLayer,
 )
 from qgis.PyQt.QtGui import QIcon
@@ -20,8 +23,9 @@ from qgis.PyQt.QtGui import QIcon
 from ..environment import EnvironmentMissing, worker_python
 from ..errors import PluginError, UnusableParameters, shown_by_qgis
 from ..layers import crs_text, write_features
+from ..rasters import MOST_TILES, Frame, Raster, take_raster
 from ..resources import icon, tr
-from ..styling import style_when_loaded
+from ..styling import Origin, present_when_loaded
 
 Parameters = dict[str, Any]
 
@@ -35,6 +39,9 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
     BATCH = "BATCH"
     DEVICE = "DEVICE"
     CRS = "CRS"
+    EXTENT = "EXTENT"
+    PIXEL_SIZE = "PIXEL_SIZE"
+    MOST_TILES = "MOST_TILES"
     OUTLINES = "OUTLINES"
     CENTRE_LINES = "CENTRE_LINES"
 
@@ -124,6 +131,15 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         """Add the advanced parameter on where the networks run."""
         self.add_advanced(named_choice(self.DEVICE, tr("Device"), ["auto", "cpu", "cuda"]))
 
+    def add_frame(self) -> None:
+        """Add the advanced parameters on how much is copied of layers that the worker cannot read."""
+        pixel, tiles = tr("Pixel size of layers from servers (metres)"), tr("Most tiles to copy of a layer")
+        double = QgsProcessingParameterNumber.Type.Double
+        self.add_advanced(optional_number(self.PIXEL_SIZE, pixel, minimum=0.001, kind=double))
+        most = optional_number(self.MOST_TILES, tiles, minimum=1)
+        most.setDefaultValue(MOST_TILES)
+        self.add_advanced(most)
+
     def add_vector_outputs(self, centre_lines_by_default: bool) -> None:
         """Add outlines and centre lines as optional outputs."""
         polygon, line = QgsProcessing.SourceType.TypeVectorPolygon, QgsProcessing.SourceType.TypeVectorLine
@@ -151,6 +167,32 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         if raster is None:
             raise UnusableParameters(self.invalidRasterError(parameters, key))
         return raster
+
+    def take_raster(
+        self,
+        layer: QgsRasterLayer,
+        parameters: Parameters,
+        context: QgsProcessingContext,
+        usual_pixel: float | None = None,
+    ) -> Raster:
+        """Take from a raster layer what only the main thread may ask it.
+
+        Raises:
+            LayerUnusable: if the worker cannot be given it.
+        """
+        frame = Frame(
+            self.parameterAsExtent(parameters, self.EXTENT, context, layer.crs()),
+            self.optional_double(parameters, self.PIXEL_SIZE, context) or usual_pixel,
+            self.parameterAsInt(parameters, self.MOST_TILES, context),
+        )
+        return take_raster(layer, frame, context)
+
+    def raster_files(
+        self, rasters: Sequence[Raster], feedback: QgsProcessingFeedback, folder: Path | None = None
+    ) -> list[str]:
+        """Return the rasters' files; what must be copied goes to the folder, or to one that QGIS clears."""
+        copies = folder or Path(QgsProcessingUtils.generateTempFilename("rasters"))
+        return [raster.file(copies / str(number), feedback) for number, raster in enumerate(rasters, 1)]
 
     def optional_crs(self, parameters: Parameters, context: QgsProcessingContext) -> str | None:
         """Return the text of the coordinate reference system, or None if the user left it to the worker."""
@@ -184,11 +226,20 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
                 )
             )
 
-    def made_layers(self, job: dict[str, Any], keys: tuple[str, ...], context: QgsProcessingContext) -> dict[str, str]:
-        """Return the layers of a job that was done, each to be loaded in the style of its name."""
+    def made_layers(
+        self,
+        job: dict[str, Any],
+        keys: tuple[str, ...],
+        subject: str,
+        facts: dict[str, str],
+        context: QgsProcessingContext,
+    ) -> dict[str, str]:
+        """Return the layers of a job that was done, each to be loaded as what its key names, of a raster."""
         made = {key: job[key.lower()] for key in keys if job[key.lower()] is not None}
+        origin = Origin(subject, self.displayName(), {tr("Raster"): subject, **facts})
         for key, path in made.items():
-            style_when_loaded(path, key.lower(), context)
+            usual_name = self.parameterDefinition(key).description()
+            present_when_loaded(path, key.lower(), usual_name, origin, context)
         return made
 
     def _check_destinations(self, parameters: Parameters, context: QgsProcessingContext) -> None:

@@ -23,8 +23,10 @@ from qgis.core import (
 
 from ..client import run_job
 from ..errors import UnusableParameters
-from ..layers import raster_path
+from ..model_file import read_facts
+from ..rasters import Raster
 from ..resources import tr
+from ..styling import subject_of
 from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, number, optional_number, threshold
 
 # What the worker does when the job does not tell.
@@ -48,7 +50,6 @@ class DetectRoads(SslkdAlgorithm):
 
     INPUT = "INPUT"
     MODEL = "MODEL"
-    EXTENT = "EXTENT"
     AREA = "AREA"
     THRESHOLD = "THRESHOLD"
     LEAST_AREA = "LEAST_AREA"
@@ -68,7 +69,8 @@ class DetectRoads(SslkdAlgorithm):
 
     def __init__(self) -> None:
         super().__init__()
-        self._raster = ""
+        self._raster: Raster | None = None
+        self._subject = ""
         self._extent: list[float] | None = None
 
     def name(self) -> str:
@@ -105,6 +107,9 @@ class DetectRoads(SslkdAlgorithm):
             "<b>Resample</b>: look at pixels as large as those of the training; the results keep the raster's own.\n"
             "<b>Flip and turn</b>: take the mean over eight looks.\n"
             "<b>Holes to fill</b>, <b>smoothing</b> and <b>gaps to bridge</b>: as in <i>Vectorise roads</i>.\n"
+            "<b>Layers from servers</b> (tiles, WMS) are copied first, inside the extent, which they need, "
+            "at the pixel size on the ground, else at that of the model, or the next finer one that the server has; "
+            "a tile has 256 by 256 pixels.\n"
             "<b>Precision</b>: float32 is exact, bfloat16 may be faster.\n\n"
             "The <b>road surface</b> is 1 on roads, 0 elsewhere, nodata where the raster has none. "
             "<b>Centre lines</b> are a connected network with widths and lengths in metres; "
@@ -123,26 +128,32 @@ class DetectRoads(SslkdAlgorithm):
         """Raise an error if the parameters make no sense."""
         super().check(parameters, context)
         raster = self.input_raster(parameters, self.INPUT, context)
-        raster_path(raster)
         self._extent_in(raster, parameters, context)
+        self._take_raster(raster, parameters, context)
         self.check_holds(parameters, self.AREA, tr("polygon"), context)
         self._check_bands(raster, parameters, context)
         self._check_model(parameters, context)
         self._check_overlap(parameters, context)
 
     def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
-        """Ask the raster layers for their files."""
+        """Take the raster layer apart."""
         raster = self.input_raster(parameters, self.INPUT, context)
-        self._raster = raster_path(raster)
+        self._raster = self._take_raster(raster, parameters, context)
+        self._subject = subject_of(raster)
         self._extent = self._extent_in(raster, parameters, context)
 
     def process(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Detect in the worker."""
-        job = {**self._job(parameters, context), **self._choices(parameters, context, feedback)}
+        model = _described(self.parameterAsFile(parameters, self.MODEL, context))
+        feedback.pushInfo(tr("Model: {}").format(model))
+        (raster,) = self.raster_files([self._raster], feedback)
+        job = {**self._job(raster, parameters, context), **self._choices(parameters, context, feedback)}
         run_job(job, feedback)
-        return self.made_layers(job, (self.SURFACE, self.PROBABILITY, self.OUTLINES, self.CENTRE_LINES), context)
+        products = (self.SURFACE, self.PROBABILITY, self.OUTLINES, self.CENTRE_LINES)
+        facts = {tr("Model"): model, tr("Threshold"): f"{job['threshold']:g}"}
+        return self.made_layers(job, products, self._subject, facts, context)
 
     def _add_inputs(self) -> None:
         self.addParameter(QgsProcessingParameterRasterLayer(self.INPUT, tr("Raster")))
@@ -161,6 +172,7 @@ class DetectRoads(SslkdAlgorithm):
         self.add_advanced(number(self.FILL_HOLES, tr("Holes to fill (square metres)"), 0.0))
         self.add_advanced(number(self.SMOOTH, tr("Smoothing (metres)"), 0.0))
         self.add_advanced(number(self.BRIDGE, tr("Gaps to bridge (metres)"), 0.0))
+        self.add_frame()
         self.add_tile_and_batch(least_tile=TILE_STEP, least_batch=1)
         self.add_advanced(optional_number(self.OVERLAP, tr("Overlap of tiles (pixels)"), minimum=0))
         self.add_device()
@@ -194,6 +206,10 @@ class DetectRoads(SslkdAlgorithm):
         )
         # Most people ask for roads as areas; lines are one tick away.
         self.add_vector_outputs(centre_lines_by_default=False)
+
+    def _take_raster(self, raster: QgsRasterLayer, parameters: Parameters, context: QgsProcessingContext) -> Raster:
+        model = read_facts(self.parameterAsFile(parameters, self.MODEL, context))
+        return self.take_raster(raster, parameters, context, usual_pixel=model.gsd if model else None)
 
     def _extent_in(
         self, raster: QgsRasterLayer, parameters: Parameters, context: QgsProcessingContext
@@ -230,10 +246,10 @@ class DetectRoads(SslkdAlgorithm):
                 tr("The overlap ({} pixels) must be smaller than the tile ({} pixels).").format(overlap, tile)
             )
 
-    def _job(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
+    def _job(self, raster: str, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
         return {
             "kind": "detect",
-            "raster": self._raster,
+            "raster": raster,
             "model": self.parameterAsFile(parameters, self.MODEL, context),
             "extent": self._extent,
             "threshold": self.parameterAsDouble(parameters, self.THRESHOLD, context),
@@ -267,3 +283,8 @@ class DetectRoads(SslkdAlgorithm):
             "precision": self.parameterAsEnumString(parameters, self.PRECISION, context),
         }
         return {name: value for name, value in chosen.items() if value != _USUAL[name]}
+
+
+def _described(model: str) -> str:
+    facts, name = read_facts(model), Path(model).name
+    return name if facts is None else f"{name} ({facts})"

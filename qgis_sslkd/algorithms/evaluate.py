@@ -16,8 +16,9 @@ from qgis.core import (
 )
 
 from ..client import run_job
-from ..layers import raster_path
+from ..rasters import Raster, take_raster
 from ..resources import tr
+from ..styling import subject_of
 from .base import Parameters, SslkdAlgorithm, number
 
 
@@ -34,7 +35,8 @@ class EvaluateRoads(SslkdAlgorithm):
 
     def __init__(self) -> None:
         super().__init__()
-        self._surface = ""
+        self._surface: Raster | None = None
+        self._subject = ""
 
     def name(self) -> str:
         """Return the id; models and scripts depend on it."""
@@ -85,25 +87,28 @@ class EvaluateRoads(SslkdAlgorithm):
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Raise an error if the parameters make no sense."""
         super().check(parameters, context)
-        raster_path(self.input_raster(parameters, self.INPUT, context))
+        take_raster(self.input_raster(parameters, self.INPUT, context), None, context)
         self.check_holds(parameters, self.REFERENCE, tr("road"), context)
         self.check_holds(parameters, self.AREA, tr("polygon"), context)
 
     def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
-        """Ask the raster layer for its file."""
-        self._surface = raster_path(self.input_raster(parameters, self.INPUT, context))
+        """Take the raster layer apart."""
+        surface = self.input_raster(parameters, self.INPUT, context)
+        self._surface, self._subject = take_raster(surface, None, context), subject_of(surface)
 
     def process(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Evaluate in the worker."""
-        job = self._job(parameters, context, feedback)
+        (surface,) = self.raster_files([self._surface], feedback)
+        job = self._job(surface, parameters, context, feedback)
         outputs = run_job(job, feedback)
-        scores = {key: outputs.get(key.lower()) for key in _scores()}
-        files = self.made_layers(job, (self.MAP,), context)
+        scores = {key: outputs[key.lower()] for key in _scores() if outputs.get(key.lower()) is not None}
+        facts = {_scores()[key]: f"{score:.3f}" for key, score in scores.items()}
+        files = self.made_layers(job, (self.MAP,), self._subject, facts, context)
         if job["report"] is not None:
             files[self.REPORT] = job["report"]
-        return {**files, **{key: score for key, score in scores.items() if score is not None}}
+        return {**files, **scores}
 
     def _add_outputs(self) -> None:
         self.addParameter(
@@ -118,11 +123,11 @@ class EvaluateRoads(SslkdAlgorithm):
             self.addOutput(QgsProcessingOutputNumber(key, title))
 
     def _job(
-        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+        self, surface: str, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         return {
             "kind": "evaluate",
-            "surface": self._surface,
+            "surface": surface,
             "roads": self.feature_files(parameters, self.REFERENCE, context, feedback),
             "road_width": self.parameterAsDouble(parameters, self.ROAD_WIDTH, context),
             "area": self.feature_files(parameters, self.AREA, context, feedback),

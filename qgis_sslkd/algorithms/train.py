@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from qgis.core import (
@@ -9,6 +10,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
+    QgsProcessingParameterExtent,
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
@@ -17,7 +19,7 @@ from qgis.core import (
 )
 
 from ..client import run_job
-from ..layers import raster_path
+from ..rasters import Raster
 from ..resources import tr
 from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, number, optional_number
 
@@ -68,8 +70,8 @@ class TrainSslkd(SslkdAlgorithm):
 
     def __init__(self) -> None:
         super().__init__()
-        self._labelled: list[str] = []
-        self._unlabelled: list[str] = []
+        self._labelled: list[Raster] = []
+        self._unlabelled: list[Raster] = []
 
     def name(self) -> str:
         """Return the id; models and scripts depend on it."""
@@ -108,7 +110,10 @@ class TrainSslkd(SslkdAlgorithm):
             "<b>Student's network</b>: the later in the list, the lighter and the faster in detection. "
             "<b>Steps</b> are those of each of the two stages. "
             "With a <b>checkpoint folder</b>, a training that was cancelled goes on where it stopped "
-            "when it is started again with the same parameters.\n\n"
+            "when it is started again with the same parameters.\n"
+            "<b>Layers from servers</b> (tiles, WMS) are copied first, into the checkpoint folder if there is one; "
+            "they need the extent and the pixel size on the ground, or get the next finer one that the server has. "
+            "A tile has 256 by 256 pixels.\n\n"
             "The result is a model file for <i>Detect roads</i>, a report, "
             "and IoU and F1 on validation windows."
         )
@@ -122,15 +127,15 @@ class TrainSslkd(SslkdAlgorithm):
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Raise an error if the parameters make no sense."""
         super().check(parameters, context)
-        self._raster_paths(parameters, self.LABELLED, context)
-        self._raster_paths(parameters, self.UNLABELLED, context)
+        self._take_rasters(parameters, self.LABELLED, context)
+        self._take_rasters(parameters, self.UNLABELLED, context)
         self.check_holds(parameters, self.ANNOTATIONS, tr("road"), context)
         self.check_holds(parameters, self.AREA, tr("polygon"), context)
 
     def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
-        """Ask the raster layers for their files."""
-        self._labelled = self._raster_paths(parameters, self.LABELLED, context)
-        self._unlabelled = self._raster_paths(parameters, self.UNLABELLED, context)
+        """Take the raster layers apart."""
+        self._labelled = self._take_rasters(parameters, self.LABELLED, context)
+        self._unlabelled = self._take_rasters(parameters, self.UNLABELLED, context)
 
     def process(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -190,6 +195,8 @@ class TrainSslkd(SslkdAlgorithm):
                 minValue=0,
             )
         )
+        self.add_advanced(QgsProcessingParameterExtent(self.EXTENT, tr("Extent of layers from servers"), optional=True))
+        self.add_frame()
         self.add_device()
         self.add_advanced(named_choice(self.WEIGHTS, tr("Starting weights"), ["none", "imagenet"]))
         self.add_advanced(
@@ -213,20 +220,25 @@ class TrainSslkd(SslkdAlgorithm):
         self.addOutput(QgsProcessingOutputNumber(self.IOU, tr("Validation IoU")))
         self.addOutput(QgsProcessingOutputNumber(self.F1, tr("Validation F1")))
 
-    def _raster_paths(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> list[str]:
-        return [raster_path(layer) for layer in self.parameterAsLayerList(parameters, key, context)]
+    def _take_rasters(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> list[Raster]:
+        layers = self.parameterAsLayerList(parameters, key, context)
+        return [self.take_raster(layer, parameters, context) for layer in layers]
 
     def _job(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         student = self.parameterAsEnumString(parameters, self.STUDENT, context)
+        checkpoints = self.parameterAsFile(parameters, self.CHECKPOINTS, context) or None
+        # A training goes on with rasters of the same names only.
+        copies = Path(checkpoints, "rasters") if checkpoints else None
+        rasters = self.raster_files([*self._labelled, *self._unlabelled], feedback, copies)
         return {
             "kind": "train",
-            "labelled": self._labelled,
+            "labelled": rasters[: len(self._labelled)],
             "roads": self.feature_files(parameters, self.ANNOTATIONS, context, feedback),
             "road_width": self.parameterAsDouble(parameters, self.ROAD_WIDTH, context),
             "area": self.feature_files(parameters, self.AREA, context, feedback),
-            "unlabelled": self._unlabelled,
+            "unlabelled": rasters[len(self._labelled) :],
             "method": self.parameterAsEnumString(parameters, self.METHOD, context),
             "preset": self.parameterAsEnumString(parameters, self.PRESET, context),
             "student": None if student == PRESETS_OWN else student,
@@ -239,5 +251,5 @@ class TrainSslkd(SslkdAlgorithm):
             "weights": self.parameterAsEnumString(parameters, self.WEIGHTS, context),
             "model": self.parameterAsFileOutput(parameters, self.MODEL, context),
             "report": self.parameterAsFileOutput(parameters, self.REPORT, context),
-            "checkpoints": self.parameterAsFile(parameters, self.CHECKPOINTS, context) or None,
+            "checkpoints": checkpoints,
         }

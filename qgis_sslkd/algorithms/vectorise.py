@@ -13,8 +13,9 @@ from qgis.core import (
 
 from ..client import run_job
 from ..errors import UnusableParameters
-from ..layers import raster_path
+from ..rasters import Raster, take_raster
 from ..resources import tr
+from ..styling import subject_of
 from .base import Parameters, SslkdAlgorithm, number, threshold
 
 
@@ -31,7 +32,8 @@ class VectoriseRoads(SslkdAlgorithm):
 
     def __init__(self) -> None:
         super().__init__()
-        self._raster = ""
+        self._raster: Raster | None = None
+        self._subject = ""
 
     def name(self) -> str:
         """Return the id; models and scripts depend on it."""
@@ -83,27 +85,33 @@ class VectoriseRoads(SslkdAlgorithm):
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Raise an error if the parameters make no sense."""
         super().check(parameters, context)
-        raster_path(self.input_raster(parameters, self.INPUT, context))
+        take_raster(self.input_raster(parameters, self.INPUT, context), None, context)
         if not (parameters.get(self.OUTLINES) or parameters.get(self.CENTRE_LINES)):
             raise UnusableParameters(tr("No output is asked for: choose outlines, centre lines or both."))
 
     def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
-        """Ask the raster layer for its file."""
-        self._raster = raster_path(self.input_raster(parameters, self.INPUT, context))
+        """Take the raster layer apart."""
+        raster = self.input_raster(parameters, self.INPUT, context)
+        self._raster, self._subject = take_raster(raster, None, context), subject_of(raster)
 
     def process(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Vectorise in the worker."""
-        job = self._job(parameters, context)
+        (raster,) = self.raster_files([self._raster], feedback)
+        job = self._job(raster, parameters, context)
         run_job(job, feedback)
-        return self.made_layers(job, (self.OUTLINES, self.CENTRE_LINES), context)
+        facts = {
+            self.parameterDefinition(key).description(): f"{job[key.lower()]:g}"
+            for key in (self.THRESHOLD, self.LEAST_AREA, self.SMOOTH, self.BRIDGE)
+        }
+        return self.made_layers(job, (self.OUTLINES, self.CENTRE_LINES), self._subject, facts, context)
 
-    def _job(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
+    def _job(self, raster: str, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
         lengths = (self.THRESHOLD, self.LEAST_AREA, self.FILL_HOLES, self.SIMPLIFY, self.SMOOTH, self.BRIDGE)
         return {
             "kind": "vectorise",
-            "raster": self._raster,
+            "raster": raster,
             **{key.lower(): self.parameterAsDouble(parameters, key, context) for key in lengths},
             "crs": self.optional_crs(parameters, context),
             "outlines": self.output_path(parameters, self.OUTLINES, context),

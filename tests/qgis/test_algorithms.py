@@ -1,15 +1,23 @@
 """What the algorithms ask for, what they refuse, and the jobs that they make."""
 
+import json
+from pathlib import Path
+
 import pytest
-from conftest import LEFT, TOP, box, memory_layer, write_raster
+from conftest import LEFT, TOP, UTM, box, memory_layer, write_raster
 from qgis.core import (
     QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
     QgsProcessingException,
     QgsProcessingParameterDefinition,
+    QgsProject,
     QgsRasterLayer,
+    QgsRectangle,
     QgsReferencedRectangle,
     QgsVectorLayer,
 )
+from tiles import TileServer
 
 ADVANCED = QgsProcessingParameterDefinition.Flag.FlagAdvanced
 OPTIONAL = QgsProcessingParameterDefinition.Flag.FlagOptional
@@ -113,9 +121,9 @@ def test_train_asks_for_what_it_says(algorithm):
     train = algorithm("trainsslkd")
     assert described(train, ADVANCED) == {
         "STEPS", "BATCH", "TILE", "LEARNING_RATE", "SEED", "DEVICE", "WEIGHTS", "CHECKPOINTS", "METHOD",
-        "STUDENT",
+        "STUDENT", "EXTENT", "PIXEL_SIZE", "MOST_TILES",
     }  # fmt: skip
-    assert {"AREA", "UNLABELLED"} <= described(train, OPTIONAL)
+    assert {"AREA", "UNLABELLED", "EXTENT", "PIXEL_SIZE"} <= described(train, OPTIONAL)
     assert not {"LABELLED", "ANNOTATIONS", "MODEL", "REPORT"} & described(train, OPTIONAL)
     assert {each.name() for each in train.outputDefinitions()} == {"MODEL", "REPORT", "IOU", "F1"}
     assert train.parameterDefinition("PRESET").options() == ["quick", "balanced", "paper"]
@@ -127,6 +135,7 @@ def test_detect_asks_for_what_it_says(algorithm):
     assert described(detect, ADVANCED) == {
         "FILL_HOLES", "SMOOTH", "BRIDGE",
         "BANDS", "NODATA", "RESAMPLE", "FLIPS", "TILE", "OVERLAP", "BATCH", "DEVICE", "PRECISION", "COG", "CRS",
+        "PIXEL_SIZE", "MOST_TILES",
     }  # fmt: skip
     bands = detect.parameterDefinition("BANDS")
     assert bands.allowMultiple() and bands.parentLayerParameterName() == "INPUT"
@@ -371,8 +380,6 @@ def test_temporary_outputs_are_files_that_the_worker_can_write(job, detect):
 
 
 def test_an_extent_comes_in_the_coordinates_of_the_raster(job, detect, context):
-    from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsProject, QgsRectangle
-
     wanted = QgsRectangle(LEFT + 4, TOP - 12, LEFT + 20, TOP - 4)
     made = job("detectroads", {**detect, "EXTENT": wanted})
     assert made["extent"] == [LEFT + 4, TOP - 12, LEFT + 20, TOP - 4]
@@ -402,15 +409,77 @@ def test_an_empty_area_is_refused(refusal, train):
     assert refusal("trainsslkd", train).startswith("The layer empty area holds no polygon")
 
 
-@pytest.mark.parametrize("key", ["LABELLED", "UNLABELLED"])
-def test_tiles_from_a_server_are_refused_for_training(refusal, train, key):
-    train[key] = [QgsRasterLayer("type=xyz&url=http://127.0.0.1:9/{z}/{x}/{y}.png", "tiles", "wms")]
-    assert "export it with" in refusal("trainsslkd", train)
+@pytest.fixture
+def server():
+    server = TileServer()
+    yield server
+    server.close()
 
 
-def test_tiles_from_a_server_are_refused_for_detection(refusal, detect):
-    detect["INPUT"] = QgsRasterLayer("type=xyz&url=http://127.0.0.1:9/{z}/{x}/{y}.png", "tiles", "wms")
-    assert "export it with" in refusal("detectroads", detect)
+TOWN = {"EXTENT": f"{LEFT},{LEFT + 150},{TOP - 100},{TOP} [{UTM}]", "PIXEL_SIZE": 0.5}
+
+
+def copy_of_town(path):
+    """Return the columns and rows of a copy of tiles, which must hold all of the town, no finer than need be."""
+    copy = QgsRasterLayer(path, "copy")
+    assert (copy.crs().authid(), copy.bandCount()) == ("EPSG:3857", 4)
+    reprojected = QgsCoordinateTransform(QgsCoordinateReferenceSystem(UTM), copy.crs(), QgsProject.instance())
+    assert copy.extent().contains(reprojected.transformBoundingBox(QgsRectangle(LEFT, TOP - 100, LEFT + 150, TOP)))
+    return copy.width(), copy.height()
+
+
+def test_tiles_from_a_server_are_copied_for_detection(job, detect, server):
+    made = job("detectroads", {**detect, "INPUT": server.layer("Photos"), **TOWN})
+    assert Path(made["raster"]).name == "Photos.tif"
+    # At the next finer zoom level a pixel has 0.41 m.
+    assert copy_of_town(made["raster"]) == (pytest.approx(150 / 0.41, rel=0.05), pytest.approx(100 / 0.41, rel=0.05))
+
+
+def test_tiles_are_copied_at_the_pixel_size_of_the_model(job, detect, server):
+    card = {
+        "network": {"architecture": "segformer", "encoder": "mit_b0"},
+        "normalisation": {"mean": [0, 0, 0]},
+        "gsd": 1.7,
+        "scores": {},
+    }
+    header = json.dumps({"__metadata__": {"sslkd": json.dumps(card)}}).encode()
+    Path(detect["MODEL"]).write_bytes(len(header).to_bytes(8, "little") + header)
+    made = job("detectroads", {**detect, "INPUT": server.layer(), "EXTENT": TOWN["EXTENT"]})
+    assert copy_of_town(made["raster"])[0] == pytest.approx(150 / 1.63, rel=0.05)
+
+
+def test_tiles_from_a_server_are_copied_for_training(job, train, ortho, server):
+    layers = {"LABELLED": [server.layer("a"), ortho, server.layer("a")], "UNLABELLED": [server.layer("b")]}
+    made = job("trainsslkd", {**train, **layers, **TOWN})
+    first, same, second = made["labelled"]
+    assert (Path(first).name, same, Path(second).name) == ("a.tif", ortho, "a.tif") and first != second
+    (unlabelled,) = made["unlabelled"]
+    assert len({copy_of_town(path) for path in (first, second, unlabelled)}) == 1
+
+
+def test_a_training_that_goes_on_gets_copies_of_the_same_names(job, train, server, tmp_path):
+    parameters = {**train, "LABELLED": [server.layer()], **TOWN, "CHECKPOINTS": str(tmp_path / "checkpoints")}
+    (copy,) = job("trainsslkd", parameters)["labelled"]
+    assert Path(copy).is_relative_to(tmp_path / "checkpoints")
+    assert job("trainsslkd", parameters)["labelled"] == [copy]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("detectroads", "INPUT"), ("trainsslkd", "LABELLED"), ("trainsslkd", "UNLABELLED")]
+)
+def test_of_tiles_from_a_server_it_is_said_what_to_choose(refusal, request, server, name, key):
+    layer = server.layer()
+    wanted = {**request.getfixturevalue(name[:6].rstrip("s")), key: layer if key == "INPUT" else [layer], **TOWN}
+    assert "choose an extent" in refusal(name, {**wanted, "EXTENT": None})
+    assert "choose a pixel size" in refusal(name, {**wanted, "PIXEL_SIZE": None})
+    assert "the most are 1: choose a smaller extent" in refusal(name, {**wanted, "MOST_TILES": 1})
+    assert "The extent holds no part" in refusal(name, {**wanted, "EXTENT": "3e7,4e7,3e7,4e7 [EPSG:3857]"})
+
+
+@pytest.mark.parametrize("name", ["vectoriseroads", "evaluateroads"])
+def test_a_picture_is_no_raster_of_roads(refusal, request, server, name):
+    wanted = {**request.getfixturevalue(name[: -len("roads")]), "INPUT": server.layer()}
+    assert "is a picture: choose a raster of values" in refusal(name, wanted)
 
 
 @pytest.mark.parametrize("extent", ["500004,500004,5199990,5199990", "0,1,0,1"])
@@ -448,6 +517,9 @@ def test_an_export_to_another_format_is_refused(refusal, export, tmp_path):
         ("trainsslkd", "BATCH", 1),
         ("trainsslkd", "LEARNING_RATE", 0),
         ("trainsslkd", "SEED", "many"),
+        ("trainsslkd", "EXTENT", "everywhere"),
+        ("trainsslkd", "PIXEL_SIZE", "fine"),
+        ("trainsslkd", "MOST_TILES", 0),
         ("trainsslkd", "DEVICE", "abacus"),
         ("trainsslkd", "WEIGHTS", "heavy"),
         ("trainsslkd", "MODEL", ""),
@@ -459,6 +531,8 @@ def test_an_export_to_another_format_is_refused(refusal, export, tmp_path):
         ("detectroads", "LEAST_AREA", -1),
         ("detectroads", "SIMPLIFY", "some"),
         ("detectroads", "OVERLAP", -1),
+        ("detectroads", "PIXEL_SIZE", 0),
+        ("detectroads", "MOST_TILES", "all"),
         ("detectroads", "DEVICE", "abacus"),
         ("detectroads", "AREA", "gone.gpkg"),
         ("detectroads", "BANDS", [1, 4]),

@@ -1,20 +1,18 @@
 """Layers to plain files: what QGIS shows is what the worker gets."""
 
 import pytest
-from conftest import PIXEL, UTM, box, memory_layer, save, write_raster
-from osgeo import gdal
+from conftest import PIXEL, UTM, box, memory_layer, save
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsFeature,
     QgsGeometry,
     QgsProcessingFeatureSourceDefinition,
     QgsProject,
-    QgsRasterLayer,
     QgsVectorLayer,
     QgsWkbTypes,
 )
 
-from qgis_sslkd.layers import LayerUnusable, crs_text, raster_path, write_features
+from qgis_sslkd.layers import LayerUnusable, crs_text, write_features
 
 ONE, TWO, THREE = box(0, 0, 10, 10), box(20, 0, 30, 10), box(40, 0, 50, 10)
 
@@ -113,48 +111,6 @@ def test_a_layer_without_a_coordinate_reference_system_is_refused(written):
     layer.setCrs(QgsCoordinateReferenceSystem())
     with pytest.raises(LayerUnusable, match="has no coordinate reference system"):
         written(layer)
-
-
-@pytest.mark.parametrize("suffix", ["", "|option:NUM_THREADS=2"])
-def test_a_raster_file_goes_by_its_path(tmp_path, suffix):
-    path = write_raster(tmp_path / "Ortho Weiß (1).tif")
-    layer = QgsRasterLayer(f"{path}{suffix}", "ortho")
-    assert layer.isValid()
-    assert raster_path(layer) == str(path)
-
-
-def test_a_raster_inside_a_geopackage_goes_by_its_name_there(tmp_path):
-    tif, gpkg = write_raster(tmp_path / "a.tif"), tmp_path / "a.gpkg"
-    for table in ("first", "second"):
-        options = ["APPEND_SUBDATASET=YES", f"RASTER_TABLE={table}"]
-        gdal.Translate(str(gpkg), str(tif), format="GPKG", creationOptions=options)
-    layer = QgsRasterLayer(f"GPKG:{gpkg}:second", "second")
-    assert layer.isValid()
-    assert raster_path(layer) == f"GPKG:{gpkg}:second"
-
-
-def test_a_raster_inside_a_zip_file_keeps_its_prefix(tmp_path):
-    import zipfile
-
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.write(write_raster(tmp_path / "a.tif"), "a.tif")
-    layer = QgsRasterLayer(f"/vsizip/{tmp_path}/a.zip/a.tif", "zipped")
-    assert layer.isValid()
-    assert raster_path(layer) == f"/vsizip/{tmp_path}/a.zip/a.tif"
-
-
-def test_tiles_from_a_server_must_be_exported_first():
-    layer = QgsRasterLayer("type=xyz&url=http://127.0.0.1:9/{z}/{x}/{y}.png", "tiles", "wms")
-    assert layer.isValid()
-    with pytest.raises(LayerUnusable, match="tiles is not a raster file: export it"):
-        raster_path(layer)
-
-
-def test_a_raster_in_the_memory_of_qgis_must_be_exported_first():
-    write_raster("/vsimem/sslkd.tif")
-    with pytest.raises(LayerUnusable, match="export it"):
-        raster_path(QgsRasterLayer("/vsimem/sslkd.tif", "memory"))
-    gdal.Unlink("/vsimem/sslkd.tif")
 
 
 def test_a_known_reference_system_goes_by_its_name_and_another_by_its_definition():

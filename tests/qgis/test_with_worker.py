@@ -28,14 +28,19 @@ from conftest import (
 from osgeo import gdal
 from qgis.core import (
     QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingOutputLayerDefinition,
     QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QCoreApplication
+from qgis.PyQt.QtCore import QCoreApplication, QDateTime, Qt
+from tiles import TileServer
 
 from qgis_sslkd.managed import LOCK, Marker, digest, home_of_profile, write_marker
 
@@ -118,6 +123,11 @@ def assert_every_pixel_decided(surface, raster):
     assert found.RasterCount == 1
     assert found.GetRasterBand(1).GetNoDataValue() == 255
     assert set(found.GetRasterBand(1).ReadAsArray().flat) <= {0, 1}
+
+
+def gdal_array_of(path):
+    dataset = gdal.Open(str(path))
+    return dataset.ReadAsArray()
 
 
 def wait_until(condition, seconds):
@@ -210,6 +220,23 @@ def test_detection_inside_an_extent_lines_up_with_the_raster(detection):
     found = gdal.Open(detection["SURFACE"])
     assert found.GetGeoTransform() == (LEFT + 20, PIXEL, 0, TOP - 10, 0, -PIXEL)
     assert (found.RasterXSize, found.RasterYSize) == (100, 100)
+
+
+def test_detection_in_tiles_from_a_server(detection, feedback):
+    server = TileServer()
+    extent = f"{LEFT},{LEFT + 60},{TOP - 40},{TOP} [{UTM}]"
+    wanted = {**detection, "INPUT": server.layer("Photos"), "EXTENT": extent, "THRESHOLD": 0.001}
+    processing.run("sslkd:detectroads", wanted, feedback=feedback)
+    server.close()
+    surface = QgsRasterLayer(detection["SURFACE"], "surface")
+    assert surface.crs().authid() == "EPSG:3857"
+    reprojected = QgsCoordinateTransform(QgsCoordinateReferenceSystem(UTM), surface.crs(), QgsProject.instance())
+    assert surface.extent().contains(reprojected.transformBoundingBox(QgsRectangle(LEFT, TOP - 40, LEFT + 60, TOP)))
+    # Looked at everywhere: no pixel of the tiles is transparent.
+    assert (gdal_array_of(detection["SURFACE"]) == 1).all()
+    # The model's pixels have 0.5 m, those of the next finer zoom level 0.41 m.
+    assert any("pixels of 0.41 m" in info for info in feedback.infos)
+    assert any(info.startswith("Detecting roads in Photos.tif") for info in feedback.infos)
 
 
 @pytest.mark.parametrize("extension", ["gpkg", "fgb", "geojson", "shp"])
@@ -389,13 +416,32 @@ def test_rasters_with_other_bands_than_each_other(training, tmp_path):
     assert "band" in refuse("trainsslkd", training)
 
 
-def test_outputs_are_loaded_with_their_styles(detection, qgis_new_project):
+def loaded(project, raster):
+    """Return the layers of a raster's roads by what they are, in the order of the layer tree."""
+    root = project.layerTreeRoot()
+    (group,) = [child for child in root.children() if child.name() == f"Roads of {raster}"]
+    assert len(root.findLayers()) == len(group.children()) == len(project.mapLayers())
+    return {node.layer().name().removeprefix(f"roads of {raster}: "): node.layer() for node in group.children()}
+
+
+def test_outputs_are_loaded_in_order_with_names_styles_and_origin(detection, trained, feedback, qgis_new_project):
     project = QgsProject.instance()
     for key in ("SURFACE", "PROBABILITY", "OUTLINES", "CENTRE_LINES"):
         detection[key] = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project)
-    processing.runAndLoadResults("sslkd:detectroads", detection)
-    layers = {layer.name().removeprefix("Road "): layer for layer in project.mapLayers().values()}
-    assert set(layers) == {"surface", "probability", "outlines", "centre lines"}
+    processing.runAndLoadResults("sslkd:detectroads", {**detection, "THRESHOLD": 0.25}, feedback=feedback)
+    layers = loaded(project, "scene")
+    assert list(layers) == ["centre lines", "outlines", "probability", "surface"]
+    scores = f"validation IoU {trained[0]['IOU']:.3f}, F1 {trained[0]['F1']:.3f}"
+    model = f"Model: tiny.safetensors (deeplabv3plus/resnet18, 3 bands, 0.50 m, {scores})"
+    assert model in feedback.infos
+    for title, layer in layers.items():
+        told = layer.metadata().abstract().splitlines()
+        assert told[:3] == ["Raster: scene", model, "Threshold: 0.25"]
+        made = told[3].partition(": ")
+        assert QDateTime.fromString(made[0], Qt.DateFormat.ISODate).secsTo(QDateTime.currentDateTime()) in range(600)
+        assert made[2] == "made by Detect roads, SSLKD 0.1.0"
+        assert layer.metadata().title() == f"roads of scene: {title}"
+        assert layer.metadata().history()[-1] == told[3]
     surface, probability, outlines = layers["surface"], layers["probability"], layers["outlines"]
     classes = {each.value: each.color.alpha() for each in surface.renderer().classes()}
     assert classes[0] == 0 < classes[1]
@@ -411,11 +457,34 @@ def test_outputs_are_loaded_with_their_styles(detection, qgis_new_project):
     assert drawn == sorted(set(drawn))
 
 
+def test_what_is_made_of_a_result_joins_it(street, tmp_path, qgis_new_project):
+    project = QgsProject.instance()
+    surface = project.addMapLayer(QgsRasterLayer(street, "street: surface"))
+    surface.setCustomProperty("sslkd/subject", "ortho")
+    wanted = {"INPUT": surface, "CENTRE_LINES": QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project)}
+    for _ in range(2):
+        processing.runAndLoadResults("sslkd:vectoriseroads", wanted)
+    project.removeMapLayer(surface)
+    (group,) = project.layerTreeRoot().children()
+    assert (group.name(), [child.name() for child in group.children()]) == (
+        "Roads of ortho",
+        ["roads of ortho: centre lines"] * 2,
+    )
+
+
+def test_a_name_that_was_chosen_is_kept(street, qgis_new_project):
+    outlines = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance())
+    outlines.destinationName = "My town"
+    processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": street, "OUTLINES": outlines})
+    assert list(loaded(QgsProject.instance(), "street")) == ["My town"]
+
+
 def test_the_map_of_an_evaluation_is_loaded_with_its_style(evaluation, qgis_new_project):
     evaluation["MAP"] = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance())
     processing.runAndLoadResults("sslkd:evaluateroads", evaluation)
-    (layer,) = QgsProject.instance().mapLayers().values()
-    assert layer.name() == "Hits, misses and false alarms"
+    ((name, layer),) = loaded(QgsProject.instance(), "street").items()
+    assert name == "hits, misses and false alarms"
+    assert "IoU: 0.778" in layer.metadata().abstract()
     classes = {each.value: each.color for each in layer.renderer().classes()}
     assert classes.pop(0).alpha() == 0
     assert {value: colour.name() for value, colour in classes.items()} == {1: "#1f9e4f", 2: "#d7191c", 3: "#f28e1c"}

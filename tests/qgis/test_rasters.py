@@ -1,0 +1,276 @@
+"""Raster layers of any provider to files: the worker sees the pixels that QGIS sees, where QGIS sees them."""
+
+import threading
+import time
+import zipfile
+from urllib.parse import quote
+
+import numpy
+import pytest
+from conftest import LEFT, PIXEL, TOP, UTM, Feedback, write_raster
+from osgeo import gdal
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsRasterLayer,
+    QgsRectangle,
+)
+from qgis.PyQt.QtCore import QCoreApplication
+from tiles import HALF_WORLD, TileServer, colours, pixel_size
+
+from qgis_sslkd.errors import Cancelled
+from qgis_sslkd.layers import LayerUnusable
+from qgis_sslkd.rasters import Frame, take_raster
+
+ZOOM = 17
+# Ground distances in Web Mercator shrink with the cosine of the latitude, here about that of Munich.
+SOUTH_OF_MUNICH = (1_284_000.3, 6_100_000.7)
+GROUND = 0.6740
+SOME = QgsRectangle(SOUTH_OF_MUNICH[0], SOUTH_OF_MUNICH[1], SOUTH_OF_MUNICH[0] + 700, SOUTH_OF_MUNICH[1] + 400)
+FRAME = Frame(SOME, GROUND * pixel_size(ZOOM))
+
+
+@pytest.fixture
+def server():
+    server = TileServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def copied(context, feedback, tmp_path):
+    """Give a layer to the worker as the algorithms do; return what another GDAL opens."""
+
+    def copy(layer, frame=None):
+        assert layer.isValid()
+        return gdal.Open(take_raster(layer, frame, context).file(tmp_path / "copies", feedback))
+
+    return copy
+
+
+@pytest.fixture
+def memory():
+    name = "/vsimem/sslkd.tif"
+    write_raster(name, bands=4)
+    yield name
+    gdal.Unlink(name)
+
+
+def in_background(work):
+    """Run in a thread that is not QGIS's main one, which goes on; return what was raised."""
+    raised = []
+
+    def run():
+        try:
+            work()
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while thread.is_alive():
+        QCoreApplication.processEvents()
+        time.sleep(0.005)
+    return raised
+
+
+def array_of(path):
+    dataset = gdal.Open(str(path))
+    return dataset.ReadAsArray()
+
+
+def pixels_of_the_world(dataset, zoom):
+    """Return the columns and rows of the world's pixels that a raster covers exactly."""
+    left, width, _, top, _, height = dataset.GetGeoTransform()
+    size = pixel_size(zoom)
+    assert (width, height) == (pytest.approx(size, rel=1e-9), pytest.approx(-size, rel=1e-9))
+    column, row = (left + HALF_WORLD) / size, (HALF_WORLD - top) / size
+    assert (column, row) == (pytest.approx(round(column), abs=1e-4), pytest.approx(round(row), abs=1e-4))
+    return (
+        range(round(column), round(column) + dataset.RasterXSize),
+        range(round(row), round(row) + dataset.RasterYSize),
+    )
+
+
+def assert_as_served(dataset, zoom=ZOOM):
+    seen = dataset.ReadAsArray()
+    assert (numpy.dstack(seen[:3]) == colours(*pixels_of_the_world(dataset, zoom))).all()
+    assert (seen[3] == 255).all()
+
+
+@pytest.mark.parametrize("suffix", ["", "|option:NUM_THREADS=2"])
+def test_a_raster_file_goes_by_its_path(copied, tmp_path, suffix):
+    path = write_raster(tmp_path / "Ortho Weiß (1).tif")
+    assert copied(QgsRasterLayer(f"{path}{suffix}", "ortho")).GetDescription() == str(path)
+
+
+def test_a_raster_inside_a_geopackage_goes_by_its_name_there(copied, tmp_path):
+    tif, gpkg = write_raster(tmp_path / "a.tif"), tmp_path / "a.gpkg"
+    for table in ("first", "second"):
+        options = ["APPEND_SUBDATASET=YES", f"RASTER_TABLE={table}"]
+        gdal.Translate(str(gpkg), str(tif), format="GPKG", creationOptions=options)
+    name = f"GPKG:{gpkg}:second"
+    assert copied(QgsRasterLayer(name, "second")).GetDescription() == name
+
+
+def test_a_raster_inside_a_zip_file_keeps_its_prefix(copied, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(write_raster(tmp_path / "a.tif"), "a.tif")
+    name = f"/vsizip/{tmp_path}/a.zip/a.tif"
+    assert copied(QgsRasterLayer(name, "zipped")).GetDescription() == name
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_a_virtual_raster_goes_as_it_is(copied, tmp_path, inline):
+    tif, vrt = write_raster(tmp_path / "a.tif"), tmp_path / "a.vrt"
+    gdal.BuildVRT(str(vrt), [str(tif)])
+    text = vrt.read_text().replace('relativeToVRT="1">', f'relativeToVRT="0">{tmp_path}/')
+    found = copied(QgsRasterLayer(text if inline else str(vrt), "virtual"))
+    assert found.GetDriver().ShortName == "VRT"
+    assert (found.ReadAsArray() == array_of(tif)).all()
+
+
+def test_a_raster_in_the_memory_of_qgis_is_copied_with_all_that_it_tells(copied, memory):
+    source = gdal.Open(memory, gdal.GA_Update)
+    source.GetRasterBand(4).SetColorInterpretation(gdal.GCI_AlphaBand)
+    source.GetRasterBand(1).SetNoDataValue(7)
+    source = None
+    found, given = copied(QgsRasterLayer(memory, "memory")), gdal.Open(memory)
+    assert not found.GetDescription().startswith("/vsimem/")
+    assert found.GetGeoTransform() == given.GetGeoTransform() and found.GetSpatialRef().IsSame(given.GetSpatialRef())
+    assert (found.ReadAsArray() == given.ReadAsArray()).all()
+    assert found.GetRasterBand(4).GetColorInterpretation() == gdal.GCI_AlphaBand
+    assert found.GetRasterBand(1).GetNoDataValue() == 7
+
+
+def formula_layer(path, formula="%22a@1%22%20*%202.5"):
+    extent = f"{LEFT},{TOP - 64 * PIXEL},{LEFT + 64 * PIXEL},{TOP}"
+    source = f"a:provider=gdal&a:uri={quote(str(path))}"
+    return QgsRasterLayer(
+        f"?crs={UTM}&extent={extent}&width=64&height=64&formula={formula}&{source}", "formula", "virtualraster"
+    )
+
+
+def test_values_of_another_provider_are_copied_as_values(copied, tmp_path):
+    path = write_raster(tmp_path / "a.tif")
+    layer = formula_layer(path)
+    found, given = copied(layer), gdal.Open(str(path))
+    assert found.GetGeoTransform() == given.GetGeoTransform() and found.GetSpatialRef().IsSame(given.GetSpatialRef())
+    assert numpy.allclose(found.ReadAsArray(), given.ReadAsArray()[0] * 2.5)
+
+
+def test_of_values_of_another_provider_the_extent_is_copied_in_whole_pixels(copied, tmp_path):
+    path = write_raster(tmp_path / "a.tif")
+    extent = QgsRectangle(LEFT + 5.1, TOP - 20.1, LEFT + 10, TOP - 15)
+    layer = formula_layer(path)
+    found = copied(layer, Frame(extent))
+    assert found.GetGeoTransform() == (LEFT + 5, PIXEL, 0, TOP - 15, 0, -PIXEL)
+    assert numpy.allclose(found.ReadAsArray(), array_of(path)[0, 30:41, 10:20] * 2.5)
+
+
+def test_tiles_are_copied_pixel_by_pixel_where_they_lie(copied, server):
+    found = copied(server.layer(), FRAME)
+    assert_as_served(found)
+    assert found.GetSpatialRef().GetAuthorityCode(None) == "3857"
+    assert found.GetRasterBand(4).GetColorInterpretation() == gdal.GCI_AlphaBand
+    left, width, _, top, _, height = found.GetGeoTransform()
+    outside = QgsRectangle(left, top + height * found.RasterYSize, left + width * found.RasterXSize, top)
+    assert outside.contains(SOME) and not outside.contains(SOME.buffered(2 * width))
+
+
+@pytest.mark.parametrize(("pixels", "zoom"), [(0.98, ZOOM + 1), (1, ZOOM), (1.9, ZOOM), (2.05, ZOOM - 1), (1e-3, 19)])
+def test_tiles_come_at_the_next_finer_resolution_of_the_server(copied, server, pixels, zoom):
+    x, y = SOUTH_OF_MUNICH
+    assert_as_served(copied(server.layer(), Frame(QgsRectangle(x, y, x + 50, y + 30), pixels * FRAME.pixel)), zoom)
+
+
+def test_more_than_one_piece_joins_without_a_seam(copied, server):
+    wide = QgsRectangle(SOME.xMinimum(), SOME.yMinimum(), SOME.xMinimum() + 1300 * pixel_size(ZOOM), SOME.yMaximum())
+    found = copied(server.layer(), Frame(wide, FRAME.pixel))
+    assert found.RasterXSize > 1024
+    assert_as_served(found)
+
+
+def test_the_style_of_a_layer_does_not_change_its_pixels(copied, server):
+    layer = server.layer()
+    layer.brightnessFilter().setBrightness(80)
+    layer.renderer().setOpacity(0.3)
+    assert_as_served(copied(layer, FRAME))
+
+
+def test_a_copy_is_made_in_the_background_while_qgis_goes_on(server, context, feedback, tmp_path):
+    raster, files = take_raster(server.layer("Satellite: 2024"), FRAME, context), []
+    assert in_background(lambda: files.append(raster.file(tmp_path, feedback))) == []
+    found = gdal.Open(files[0])
+    assert_as_served(found)
+    QCoreApplication.processEvents()
+    assert feedback.fractions and feedback.fractions == sorted(feedback.fractions)
+    tiles = -(-found.RasterXSize // 256) * -(-found.RasterYSize // 256)
+    (told,) = feedback.infos
+    assert f"{found.RasterXSize} x {found.RasterYSize} pixels of {FRAME.pixel:.2f} m, which are {tiles} tiles" in told
+
+
+def test_a_tile_that_the_server_has_not_is_transparent_and_counted(copied, server, feedback):
+    tile = 256 * pixel_size(ZOOM)
+    server.absent.add(((SOME.xMinimum() + HALF_WORLD) // tile, (HALF_WORLD - SOME.yMaximum()) // tile))
+    found = copied(server.layer(), FRAME)
+    alpha = found.ReadAsArray()[3]
+    assert alpha[0, 0] == 0 and alpha[-1, -1] == 255
+    assert len(feedback.warnings) == 1 and "nothing for 1 of the tiles" in feedback.warnings[0]
+
+
+def test_a_server_that_fails_is_told_and_leaves_no_file(copied, server, tmp_path):
+    server.status = 503
+    with pytest.raises(LayerUnusable, match=r"The server of the layer tiles does not answer: .*Service Unavailable"):
+        copied(server.layer(), FRAME)
+    assert not list((tmp_path / "copies").iterdir())
+
+
+def test_a_server_that_is_gone_is_told_and_asked_no_more(copied, server):
+    layer = server.layer()
+    server.close()
+    many = QgsRectangle(SOME.xMinimum(), SOME.yMinimum(), SOME.xMinimum() + 8000, SOME.yMinimum() + 8000)
+    begun = time.monotonic()
+    with pytest.raises(LayerUnusable, match=r"does not answer: .*[Cc]onnection refused"):
+        copied(layer, Frame(many, FRAME.pixel))
+    assert time.monotonic() - begun < 5
+
+
+def test_cancel_ends_a_copy_that_waits_for_its_server(server, context, tmp_path):
+    server.going_on.clear()
+    feedback, raster = Feedback(), take_raster(server.layer(), FRAME, context)
+    cancelled = time.monotonic() + 0.5
+    threading.Timer(0.5, feedback.cancel).start()
+    (raised,) = in_background(lambda: raster.file(tmp_path, feedback))
+    assert isinstance(raised, Cancelled)
+    assert time.monotonic() - cancelled < 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_copy_is_not_begun_when_all_was_cancelled(server, context, feedback, tmp_path):
+    feedback.cancel()
+    with pytest.raises(Cancelled):
+        take_raster(server.layer(), FRAME, context).file(tmp_path, feedback)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("frame", "sentence"),
+    [
+        (None, "is a picture: choose a raster of values"),
+        (Frame(pixel=0.5), "choose an extent"),
+        (Frame(SOME), "choose a pixel size"),
+        (Frame(QgsRectangle(3e7, 3e7, 3.1e7, 3.1e7), 0.5), "holds no part of the raster tiles"),
+        (Frame(SOME, FRAME.pixel, 5), r"pixels would be copied, which are \d+ tiles, and the most are 5: choose"),
+    ],
+)
+def test_what_cannot_be_copied_is_refused_with_what_to_choose(server, context, frame, sentence):
+    with pytest.raises(LayerUnusable, match=sentence):
+        take_raster(server.layer(), frame, context)
+    assert not server.asked
+
+
+def test_a_layer_without_a_coordinate_reference_system_is_refused(context, tmp_path):
+    layer = formula_layer(write_raster(tmp_path / "a.tif"))
+    layer.setCrs(QgsCoordinateReferenceSystem())
+    with pytest.raises(LayerUnusable, match="no coordinate reference system"):
+        take_raster(layer, Frame(), context)

@@ -1,0 +1,81 @@
+"""A server of map tiles on this machine, whose pixels tell where they lie."""
+
+import contextlib
+import struct
+import threading
+import zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy
+from qgis.core import QgsRasterLayer
+
+HALF_WORLD = 20037508.342789244  # metres of Web Mercator
+SIDE = 256
+
+
+class TileServer(ThreadingHTTPServer):
+    """Tiles of every zoom level in red, green and blue; may be told to fail, to hang, or to have only some."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked, self.status, self.absent = [], 200, set()
+        self.going_on = threading.Event()
+        self.going_on.set()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def uri(self):
+        """The layer's source. Each server has a port, and so addresses that QGIS has not kept."""
+        return f"type=xyz&zmin=0&zmax=19&url=http://127.0.0.1:{self.server_port}/{{z}}/{{x}}/{{y}}.png"
+
+    def close(self):
+        """Answer no more."""
+        self.going_on.set()
+        self.shutdown()
+        self.server_close()
+
+    def layer(self, name="tiles"):
+        return QgsRasterLayer(self.uri, name, "wms")
+
+
+def pixel_size(zoom):
+    """Return the metres of Web Mercator that a pixel spans."""
+    return 2 * HALF_WORLD / SIDE / 2**zoom
+
+
+def colours(columns, rows):
+    """Return what is seen at pixels of the world, counted from its upper left corner: no two near ones are alike."""
+    x, y = numpy.meshgrid(columns, rows)
+    return numpy.dstack([x % 251, y % 241, (x // SIDE + 2 * (y // SIDE)) % 256]).astype("uint8")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        zoom, x, y = (int(part) for part in self.path.partition(".")[0].strip("/").split("/"))
+        self.server.asked.append((zoom, x, y))
+        self.server.going_on.wait(60)
+        status = 404 if (x, y) in self.server.absent else self.server.status
+        body = _png(colours(*(range(start * SIDE, (start + 1) * SIDE) for start in (x, y)))) if status == 200 else b""
+        self.send_response(status)
+        self.send_header("Content-Type", "image/png")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):  # cancelled
+            self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+def _png(pixels):
+    rows, columns, _ = pixels.shape
+    lines = b"".join(b"\0" + line.tobytes() for line in pixels)
+    header = struct.pack(">IIBBBBB", columns, rows, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 1)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
