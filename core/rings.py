@@ -219,36 +219,32 @@ def _column_key(column: Integers, row: Integers) -> Indices:
 
 
 def _cycles(following: Integers) -> tuple[Indices, Indices, Indices]:
-    """The cycles of a permutation: which each element is in, where each begins in the order, and the order."""
-    size = len(following)
-    # Late: detection imports this module long before, when the memory is the network's.
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import connected_components
+    """The cycles of a permutation: which each element is in, where each begins in the order, and the order.
 
-    graph = csr_array((np.ones(size, np.int8), following, np.arange(size + 1)), shape=(size, size))
-    count, label = connected_components(graph, connection="strong")
-    head = np.empty(count, np.int64)
-    head[label[::-1]] = np.arange(size - 1, -1, -1)  # of several the last one written stays: the least
-    rank = np.empty(count, np.int64)
-    rank[np.argsort(head)] = np.arange(count)
-    label = rank[label]
-    starts = np.concatenate([[0], np.cumsum(np.bincount(label, minlength=count))])
-    order = np.empty(size, np.int64)
-    order[starts[label + 1] - 1 - _steps_to_end(following, np.sort(head))] = np.arange(size)
+    They come in the order of their least elements, with which each begins.
+    """
+    least, steps = _least_ahead(following)
+    heads = np.flatnonzero(steps == 0)
+    label = np.searchsorted(heads, least)
+    sizes = np.bincount(label, minlength=len(heads))
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    order = np.empty(len(following), np.int64)
+    order[starts[label] + -steps % sizes[label]] = np.arange(len(following))
     return label, starts, order
 
 
-def _steps_to_end(following: Integers, heads: Indices) -> Integers:
-    """How many steps lead from each element to the one before its cycle's head, by doubling the stride."""
-    is_head = np.zeros(len(following), dtype=bool)
-    is_head[heads] = True
-    is_last = is_head[following]
-    stride = np.where(is_last, np.arange(len(following), dtype=np.int32), following)
-    steps = (~is_last).astype(np.int32)
-    while not is_last[stride].all():
-        steps += steps[stride]
-        stride = stride[stride]
-    return steps
+def _least_ahead(following: Integers) -> tuple[Integers, Integers]:
+    """The least element of each element's cycle, and how many steps lead to it, by doubling the stride."""
+    least = np.arange(len(following), dtype=np.int32)
+    steps = np.zeros(len(following), np.int32)
+    stride, length = following, 1
+    while (least[following] != least).any():
+        further = least[stride]
+        nearer = further < least
+        steps[nearer] = steps[stride[nearer]] + length
+        least = np.minimum(least, further)
+        stride, length = stride[stride], 2 * length
+    return least, steps
 
 
 def _parents(corners: _Corners, walk: _Walk, heads: Indices, hole: Flags) -> Indices:
