@@ -30,6 +30,7 @@ from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsLayerTreeRegistryBridge,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingException,
@@ -448,12 +449,25 @@ def test_what_is_made_of_a_result_joins_it(street, tmp_path, qgis_new_project):
     wanted = {"INPUT": surface, "CENTRE_LINES": QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project)}
     for _ in range(2):
         processing.runAndLoadResults("sslkd:vectoriseroads", wanted)
-    project.removeMapLayer(surface)
+    project.removeMapLayer(surface.id())
     (group,) = project.layerTreeRoot().children()
     assert (group.name(), [child.name() for child in group.children()]) == (
         "Roads of ortho",
         ["roads of ortho: centre lines"] * 2,
     )
+
+
+def test_results_lie_in_order_where_qgis_puts_them_into_their_group_itself(street, qgis_new_project):
+    project = QgsProject.instance()
+    group = project.layerTreeRoot().addGroup("Roads of street")
+    # In QGIS's window, a layer goes above the current one, which may be in that group.
+    project.layerTreeRegistryBridge().setLayerInsertionPoint(QgsLayerTreeRegistryBridge.InsertionPoint(group, 0))
+    wanted = {key: QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project) for key in ("OUTLINES", "MAP")}
+    wanted["CENTRE_LINES"] = wanted["OUTLINES"]
+    reference = memory_layer("Polygon", box(10, 40, 150, 56))
+    processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": street, **wanted})
+    processing.runAndLoadResults("sslkd:evaluateroads", {"INPUT": street, "REFERENCE": reference, **wanted})
+    assert list(loaded(project, "street")) == ["centre lines", "outlines", "hits, misses and false alarms"]
 
 
 def test_a_name_that_was_chosen_is_kept(street, qgis_new_project):
