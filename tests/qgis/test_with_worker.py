@@ -30,6 +30,7 @@ from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsGeometry,
     QgsLayerTreeRegistryBridge,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
@@ -344,6 +345,18 @@ def test_an_evaluation_gives_scores_a_map_and_a_report(evaluation):
     kinds = gdal.Open(evaluation["MAP"]).ReadAsArray()
     assert [kinds[row, 20] for row in (30, 40, 50, 57)] == [0, 2, 1, 3] and kinds[50, 80] == 255
     assert "Quality by area" in Path(evaluation["REPORT"]).read_text(encoding="utf-8")
+
+
+def test_drawn_roads_may_be_in_another_reference_system(evaluation):
+    to_degrees = QgsCoordinateTransform(
+        QgsCoordinateReferenceSystem(UTM), QgsCoordinateReferenceSystem("EPSG:4326"), QgsProject.instance()
+    )
+    # Dense: what is straight in one system is bent in the other.
+    road = QgsGeometry.fromWkt(box(10, 40, 150, 56)).densifyByDistance(5)
+    road.transform(to_degrees)
+    evaluation["REFERENCE"] = memory_layer("Polygon", road.asWkt(12), crs="EPSG:4326")
+    results = processing.run("sslkd:evaluateroads", evaluation)
+    assert {key: results[key] for key in EXPECTED} == pytest.approx(EXPECTED)
 
 
 def test_an_evaluation_of_lines_gives_what_is_defined(evaluation, tmp_path):
