@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,9 @@ _BOOT = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); import qgis_sslkd; sys.path.append(sys.path.pop(0)); "
     "from qgis_sslkd.worker.__main__ import main; main()"
 )
-_LOG_TAIL_BYTES = 8192
+_TAIL_BYTES = 8192
+_PAUSE_SECONDS = 0.05
+_MOST_LINES = 50  # in a pause; nobody reads more, and QGIS's window would be busy with them
 
 
 class WorkerError(PluginError):
@@ -79,7 +83,7 @@ def run_worker(command: Sequence[str], feedback: QgsProcessingFeedback) -> dict[
 
 
 class _Answer:
-    """What the worker has said so far; each event is passed on to QGIS as it comes."""
+    """What the worker has said so far; it is passed on to QGIS by and by."""
 
     def __init__(self, feedback: QgsProcessingFeedback) -> None:
         self.outputs: dict[str, Any] | None = None
@@ -89,6 +93,8 @@ class _Answer:
         self._feedback = feedback
         self._lines = Lines(self._hear_line)
         self._text = ""
+        self._fraction: float | None = None
+        self._untold: defaultdict[Callable[[str], None], list[str]] = defaultdict(list)
 
     @property
     def final(self) -> bool:
@@ -98,6 +104,16 @@ class _Answer:
     def hear(self, data: bytes) -> None:
         """Take more of the worker's output."""
         self._lines.take(data)
+
+    def pass_on(self) -> None:
+        """Tell QGIS what was heard since the last time, in few words: each costs its window some time."""
+        if self._fraction is not None:
+            self._feedback.setProgress(100 * min(max(self._fraction, 0), 1))
+        for tell, texts in self._untold.items():
+            left_out = [tr("({} more lines)").format(len(texts) - _MOST_LINES)] if len(texts) > _MOST_LINES else []
+            tell("\n".join([*texts[:_MOST_LINES], *left_out]))
+        self._fraction = None
+        self._untold.clear()
 
     def _hear_line(self, line: str) -> None:
         """Take one line: an event, or something that a library printed."""
@@ -113,8 +129,8 @@ class _Answer:
         if kind == "progress":
             self._progress(event.get("fraction"), text)
         elif kind == "message":
-            push = self._feedback.pushWarning if event.get("level") == "warning" else self._feedback.pushInfo
-            push(text)
+            warns = event.get("level") == "warning"
+            self._untold[self._feedback.pushWarning if warns else self._feedback.pushInfo].append(text)
         elif kind == "result" and isinstance(event.get("outputs"), dict):
             self.outputs = event["outputs"]
         elif kind == "error":
@@ -127,10 +143,10 @@ class _Answer:
 
     def _progress(self, fraction: object, text: str) -> None:
         if isinstance(fraction, (int, float)):
-            self._feedback.setProgress(100 * min(max(fraction, 0), 1))
+            self._fraction = fraction
         # QGIS adds each text to the log, so the same one is told once.
         if text and text != self._text:
-            self._feedback.setProgressText(text)
+            self._untold[self._feedback.setProgressText].append(text)
             self._text = text
 
 
@@ -145,8 +161,14 @@ def _converse(process: QProcess, answer: _Answer, feedback: QgsProcessingFeedbac
             break
         process.waitForReadyRead(POLL_MS)
         answer.hear(process.readAllStandardOutput().data())
+        answer.pass_on()
+        # A worker that talks without end then waits for us, and not the window.
+        time.sleep(_PAUSE_SECONDS)
     process.waitForFinished(PATIENCE_MS)
-    answer.hear(process.readAllStandardOutput().data())
+    rest = process.readAllStandardOutput().data()
+    # Of a worker that talks on when it should stop, only its last words may matter.
+    answer.hear(rest[-_TAIL_BYTES:] if asked_to_stop else rest)
+    answer.pass_on()
     return asked_to_stop
 
 
@@ -163,5 +185,5 @@ def _how_it_died(process: QProcess, answer: _Answer, log: str, feedback: QgsProc
 def _last_words(log: str) -> str:
     with Path(log).open("rb") as file:
         file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - _LOG_TAIL_BYTES))
+        file.seek(max(0, file.tell() - _TAIL_BYTES))
         return file.read().decode("utf-8", errors="replace").strip()

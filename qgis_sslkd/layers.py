@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsFeature,
@@ -14,10 +17,11 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingUtils,
     QgsVectorFileWriter,
+    QgsVectorLayer,
     QgsWkbTypes,
 )
 
-from .errors import PluginError
+from .errors import Cancelled, PluginError
 from .resources import tr
 
 _MULTI_TYPES = {
@@ -48,18 +52,27 @@ def write_features(
     writer = _open_writer(path, name, source, context)
     # The validity check of Processing would stop at the first crossed outline, which is mended here instead.
     unchecked = QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks
-    mended = 0
+    counts: Counter[str] = Counter()
     for feature in source.getFeatures(QgsFeatureRequest().setNoAttributes(), unchecked):
         if feedback.isCanceled():
-            break
-        if feature.hasGeometry():
-            geometry, was_mended = _mend(feature.geometry())
-            mended += was_mended
-            _write_geometry(writer, geometry, _multi_type(source))
+            raise Cancelled(tr("Cancelled: nothing was written."))
+        counts.update(_oddities(feature.geometry()))
+        parts = _plain(feature.geometry(), _multi_type(source))
+        counts.update(["written"] if parts else ["left out"])
+        _write(writer, parts)
     del writer  # the file is whole only when its writer is gone
-    if mended:
-        feedback.pushInfo(tr("{}: {} invalid geometries were mended.").format(source.sourceName(), mended))
+    feedback.pushInfo(_told(source.sourceName(), counts))
     return path
+
+
+def unsaved_edits(layer: QgsVectorLayer) -> str:
+    """Return a sentence on what is drawn in a layer and not saved yet, which is used; empty if nothing is."""
+    edits = layer.editBuffer() if layer.isModified() else None
+    if edits is None:
+        return ""
+    return tr("{}: edits that are not saved yet are used: {} drawn, {} reshaped, {} deleted.").format(
+        layer.name(), len(edits.addedFeatures()), len(edits.changedGeometries()), len(edits.deletedFeatureIds())
+    )
 
 
 def _open_writer(
@@ -90,18 +103,50 @@ def _multi_type(source: QgsProcessingFeatureSource) -> QgsWkbTypes.Type:
     return wanted
 
 
-def _mend(geometry: QgsGeometry) -> tuple[QgsGeometry, bool]:
-    """Return the geometry made valid, and whether it was not."""
-    if geometry.isGeosValid():
-        return geometry, False
-    return geometry.makeValid(), True
+def _oddities(geometry: QgsGeometry) -> Iterator[str]:
+    """Yield what a geometry has that a plain one has not."""
+    if geometry.isNull():
+        return
+    shape = geometry.constGet()
+    if not geometry.isGeosValid():
+        yield "invalid"
+    if shape.is3D() or shape.isMeasure():
+        yield "high"
+    if shape.hasCurvedSegments():
+        yield "curved"
+    if shape.partCount() > 1:
+        yield "multi"
 
 
-def _write_geometry(writer: QgsVectorFileWriter, geometry: QgsGeometry, wanted: QgsWkbTypes.Type) -> None:
+def _plain(geometry: QgsGeometry, wanted: QgsWkbTypes.Type) -> list[QgsGeometry]:
+    """Return a geometry made valid, flat and straight; nothing where nothing of the wanted kind is left of it."""
+    if not geometry.isNull() and not geometry.isGeosValid():
+        geometry = geometry.makeValid()
     if QgsWkbTypes.flatType(geometry.wkbType()) == QgsWkbTypes.Type.GeometryCollection:
         geometry.convertGeometryCollectionToSubclass(QgsWkbTypes.geometryType(wanted))
-    for part in geometry.coerceToType(wanted):
+    # Mended, a polygon may have become a line, which would be coerced to a polygon again.
+    if geometry.isEmpty() or geometry.type() != QgsWkbTypes.geometryType(wanted):
+        return []
+    return list(geometry.coerceToType(wanted))
+
+
+def _write(writer: QgsVectorFileWriter, parts: list[QgsGeometry]) -> None:
+    for part in parts:
         feature = QgsFeature()
         feature.setGeometry(part)
         if not writer.addFeature(feature, QgsFeatureSink.Flag.FastInsert):
             raise LayerUnusable(tr("A geometry could not be written: {}").format(writer.errorMessage()))
+
+
+def _told(layer: str, counts: Counter[str]) -> str:
+    """Return the sentence on what was written of a layer."""
+    oddities = {
+        "multi": tr("{} of several parts"),
+        "invalid": tr("{} invalid, mended"),
+        "high": tr("{} with heights or measures, flattened"),
+        "curved": tr("{} curved, straightened"),
+        "left out": tr("{} without a usable shape, left out"),
+    }
+    told = [text.format(counts[name]) for name, text in oddities.items() if counts[name]]
+    features = tr("{}: {} feature(s)").format(layer, counts["written"])
+    return f"{features} ({'; '.join(told)})." if told else f"{features}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qgis.core import Qgis, QgsApplication
 from qgis.gui import QgsMessageBar
+from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QPushButton
 
 from .environment import EnvironmentMissing, worker_python
@@ -23,7 +24,8 @@ class SslkdPlugin:
         from qgis.utils import iface
 
         self.initProcessing()
-        offer_set_up(iface.messageBar())
+        # Once QGIS has started: what is looked for lies on a disk that may be slow.
+        QTimer.singleShot(0, lambda: offer_set_up(iface.messageBar()))
 
     def initProcessing(self) -> None:
         """Start in qgis_process, which calls nothing but this."""

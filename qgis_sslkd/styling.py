@@ -118,8 +118,9 @@ def _put_in_place(node: QgsLayerTreeLayer, title: str) -> None:
     """Move a layer into the group of that title, made where the layer is, above what it should cover."""
     parent, root = node.parent(), node.layer().project().layerTreeRoot()
     group = root.findGroup(title) or parent.insertGroup(parent.children().index(node), title)
-    rank, ranks = _rank(node), [_rank(child) for child in group.children()]
-    above = next((place for place, other in enumerate(ranks) if other >= rank), len(ranks))
+    # QGIS may have put the layer into the group itself, at the top.
+    covered = [child != node and _rank(child) >= _rank(node) for child in group.children()]
+    above = covered.index(True) if True in covered else len(covered)
     # First the copy: QGIS drops layers that are no longer in the tree.
     group.insertChildNode(above, node.clone())
     parent.removeChildNode(node)

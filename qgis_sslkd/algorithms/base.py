@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterFeatureSource,
     QgsProcessingParameterNumber,
     QgsProcessingParameterVectorDestination,
     QgsProcessingUtils,
@@ -22,7 +23,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..environment import EnvironmentMissing, worker_python
 from ..errors import PluginError, UnusableParameters, shown_by_qgis
-from ..layers import crs_text, write_features
+from ..layers import crs_text, unsaved_edits, write_features
 from ..rasters import MOST_TILES, Frame, Raster, take_raster
 from ..resources import icon, tr
 from ..styling import Origin, present_when_loaded
@@ -86,6 +87,8 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         """Take from the layers what only the main thread may ask them."""
         with shown_by_qgis():
             self.take_layers(parameters, context)
+        for sentence in self._unsaved_edits(parameters, context):
+            feedback.pushInfo(sentence)
         return True
 
     def processAlgorithm(
@@ -241,6 +244,13 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
             usual_name = self.parameterDefinition(key).description()
             present_when_loaded(path, key.lower(), usual_name, origin, context)
         return made
+
+    def _unsaved_edits(self, parameters: Parameters, context: QgsProcessingContext) -> Iterator[str]:
+        for parameter in self.parameterDefinitions():
+            if isinstance(parameter, QgsProcessingParameterFeatureSource):
+                layer = self.parameterAsVectorLayer(parameters, parameter.name(), context)
+                if layer is not None and unsaved_edits(layer):
+                    yield unsaved_edits(layer)
 
     def _check_destinations(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         # The dialog asks this; scripts, models and qgis_process do not.

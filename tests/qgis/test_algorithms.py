@@ -9,6 +9,8 @@ from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsFeature,
+    QgsGeometry,
     QgsProcessingException,
     QgsProcessingParameterDefinition,
     QgsProject,
@@ -184,6 +186,21 @@ def test_the_model_asks_for_what_it_says(algorithm, worker):
             "detect:CENTRE_LINES": False,
         }
         assert model.validate() == (True, [])
+
+
+def test_it_is_told_that_edits_are_used_which_are_not_saved_yet(job, evaluate, feedback):
+    for key in ("REFERENCE", "AREA"):
+        layer = QgsProject.instance().addMapLayer(memory_layer("Polygon", box(0, 0, 20, 64), name=key))
+        layer.startEditing()
+        layer.deleteFeature(1)
+        drawn = QgsFeature()
+        drawn.setGeometry(QgsGeometry.fromWkt(box(0, 0, 64, 64)))
+        layer.addFeature(drawn)
+        evaluate[key] = layer
+    job("evaluateroads", evaluate)
+    for key in ("REFERENCE", "AREA"):
+        assert f"{key}: edits that are not saved yet are used: 1 drawn, 0 reshaped, 1 deleted." in feedback.infos
+        evaluate[key].rollBack()
 
 
 def test_what_is_left_empty_is_left_to_the_worker(job, train, ortho, tmp_path):

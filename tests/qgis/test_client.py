@@ -54,12 +54,13 @@ def test_an_event_may_come_in_pieces(feedback):
 
 def test_progress_and_messages_reach_qgis_while_the_worker_runs(feedback):
     code = """
-        say(event="progress", fraction=0.25, text="step 1 of 2")
-        say(event="progress", fraction=0.5, text="step 1 of 2")
-        say(event="progress", fraction=7, text="step 2 of 2")
-        say(event="progress", fraction="half", text="")
-        say(event="message", level="info", text="80 windows")
-        say(event="message", level="warning", text="no GPU")
+        def say_slowly(**event): say(**event); time.sleep(0.3)
+        say_slowly(event="progress", fraction=0.25, text="step 1 of 2")
+        say_slowly(event="progress", fraction=0.5, text="step 1 of 2")
+        say_slowly(event="progress", fraction="half", text="")
+        say_slowly(event="message", level="info", text="80 windows")
+        say_slowly(event="message", level="warning", text="no GPU")
+        say_slowly(event="progress", fraction=7, text="step 2 of 2")
         assert sys.stdin.readline() == "cancel\\n"
         say(event="cancelled")
         sys.exit(130)
@@ -70,6 +71,37 @@ def test_progress_and_messages_reach_qgis_while_the_worker_runs(feedback):
     assert feedback.fractions == [25, 50, 100]
     assert feedback.texts == ["step 1 of 2", "step 2 of 2"]
     assert (feedback.infos, feedback.warnings) == (["80 windows"], ["no GPU"])
+
+
+def test_of_more_than_anyone_reads_the_first_lines_are_told_and_the_others_counted(feedback):
+    code = """
+        for number in range(20000):
+            say(event="message", level="info", text=f"line {number}")
+            say(event="progress", fraction=number / 20000, text="")
+        say(event="message", level="warning", text="the end")
+        say(event="result", outputs={})
+    """
+    assert run_worker(program(code), feedback) == {}
+    lines = "\n".join(feedback.infos).splitlines()
+    assert lines[:50] == [f"line {number}" for number in range(50)]
+    left_out = sum(int(line.split()[0][1:]) for line in lines if line.endswith(" more lines)"))
+    assert len([line for line in lines if line.startswith("line ")]) + left_out == 20000
+    assert all(text.count("\n") <= 50 for text in feedback.infos)
+    assert feedback.fractions == sorted(feedback.fractions) and feedback.fractions[-1] == 100 * 19999 / 20000
+    assert feedback.warnings == ["the end"]
+
+
+def test_a_worker_that_talks_without_end_is_cancelled(feedback):
+    code = """
+        while True:
+            say(event="message", level="info", text="more")
+            print("rubbish" * 100)
+    """
+    cancelled = time.monotonic() + 1
+    cancel_soon(feedback)
+    with pytest.raises(JobCancelled):
+        run_worker(program(code), feedback)
+    assert time.monotonic() - cancelled < 5
 
 
 def test_an_error_event_is_the_sentence_that_the_user_sees(feedback):

@@ -12,7 +12,8 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
-from qgis_sslkd.layers import LayerUnusable, crs_text, write_features
+from qgis_sslkd.errors import Cancelled
+from qgis_sslkd.layers import LayerUnusable, crs_text, unsaved_edits, write_features
 
 ONE, TWO, THREE = box(0, 0, 10, 10), box(20, 0, 30, 10), box(40, 0, 50, 10)
 
@@ -55,20 +56,37 @@ def test_only_the_selected_features_are_written(written):
     assert next(chosen.getFeatures()).geometry().equals(QgsGeometry.fromWkt(TWO).convertToType(2, True))
 
 
+def test_features_of_another_provider_are_written(written, tmp_path):
+    (tmp_path / "roads.csv").write_text(f'id;wkt\n1;"{ONE}"\n2;"{TWO}"\n')
+    uri = f"file://{tmp_path}/roads.csv?delimiter=;&wktField=wkt&crs={UTM}&subset=id%3D2"
+    layer = QgsVectorLayer(uri, "text", "delimitedtext")
+    assert layer.isValid(), layer.error().summary()
+    (feature,) = written(layer).getFeatures()
+    assert feature.geometry().equals(QgsGeometry.fromWkt(TWO).convertToType(2, True))
+
+
 def test_a_filter_is_respected(written, tmp_path):
     layer = on_disk(memory_layer("Polygon", ONE, TWO, THREE), tmp_path / "roads.gpkg")
     assert layer.setSubsetString("fid > 1")
     assert written(layer).featureCount() == 2
 
 
-def test_what_is_drawn_and_not_saved_yet_is_written(written, tmp_path):
-    layer = QgsProject.instance().addMapLayer(on_disk(memory_layer("Polygon", ONE), tmp_path / "roads.gpkg"))
+def test_edits_that_are_not_saved_yet_are_used_and_told(written, tmp_path):
+    layer = QgsProject.instance().addMapLayer(on_disk(memory_layer("Polygon", ONE, TWO), tmp_path / "roads.gpkg"))
+    assert unsaved_edits(layer) == ""
     layer.startEditing()
-    drawn = QgsFeature(layer.fields())
-    drawn.setGeometry(QgsGeometry.fromWkt(TWO))
-    layer.addFeature(drawn)
-    assert written(layer).featureCount() == 2
+    assert unsaved_edits(layer) == ""
+    for number in range(3):
+        drawn = QgsFeature(layer.fields())
+        drawn.setGeometry(QgsGeometry.fromWkt(box(50 + 20 * number, 0, 60 + 20 * number, 10)))
+        layer.addFeature(drawn)
+    layer.deleteFeature(1)
+    layer.changeGeometry(2, QgsGeometry.fromWkt(THREE))
+    assert written(layer).featureCount() == 4
+    assert area(written(layer)) == pytest.approx(4 * (10 * PIXEL) ** 2)
+    assert unsaved_edits(layer) == "file: edits that are not saved yet are used: 3 drawn, 1 reshaped, 1 deleted."
     layer.rollBack()
+    assert written(layer).featureCount() == 2
 
 
 def test_the_coordinate_reference_system_is_kept(written):
@@ -81,24 +99,48 @@ def test_crossed_outlines_are_mended_and_counted(written, feedback):
     layer = written(memory_layer("Polygon", "Polygon((0 0,2 2,2 0,0 2,0 0))", ONE, name="streets"))
     assert all(feature.geometry().isGeosValid() for feature in layer.getFeatures())
     assert area(layer) == pytest.approx(2 + (10 * PIXEL) ** 2)
-    assert feedback.infos == ["streets: 1 invalid geometries were mended."]
+    assert feedback.infos == ["streets: 2 feature(s) (1 invalid, mended)."]
 
 
 @pytest.mark.parametrize(
-    ("kind", "wkt", "expected"),
+    ("kind", "wkt", "expected", "told"),
     [
-        ("PolygonZ", "PolygonZ((0 0 5,4 0 5,4 4 5,0 4 5,0 0 5))", QgsWkbTypes.Type.MultiPolygon),
-        ("CurvePolygon", "CurvePolygon(CircularString(0 0,2 2,4 0,2 -2,0 0))", QgsWkbTypes.Type.MultiPolygon),
-        ("LineString", "LineString(0 0,9 9)", QgsWkbTypes.Type.MultiLineString),
-        ("MultiLineStringZM", "MultiLineStringZM((0 0 1 1,9 9 1 1))", QgsWkbTypes.Type.MultiLineString),
+        ("Polygon", ONE, QgsWkbTypes.Type.MultiPolygon, "1 feature(s)."),
+        ("MultiPolygon", "MultiPolygon(((0 0,4 0,4 4,0 0)),((8 0,9 0,9 9,8 0)))", QgsWkbTypes.Type.MultiPolygon,
+         "1 feature(s) (1 of several parts)."),
+        ("PolygonZ", "PolygonZ((0 0 5,4 0 5,4 4 5,0 4 5,0 0 5))", QgsWkbTypes.Type.MultiPolygon,
+         "1 feature(s) (1 with heights or measures, flattened)."),
+        ("CurvePolygon", "CurvePolygon(CircularString(0 0,2 2,4 0,2 -2,0 0))", QgsWkbTypes.Type.MultiPolygon,
+         "1 feature(s) (1 curved, straightened)."),
+        ("LineString", "LineString(0 0,9 9)", QgsWkbTypes.Type.MultiLineString, "1 feature(s)."),
+        ("MultiLineStringZM", "MultiLineStringZM((0 0 1 1,9 9 1 1),(0 5 1 1,9 8 1 1))",
+         QgsWkbTypes.Type.MultiLineString,
+         "1 feature(s) (1 of several parts; 1 with heights or measures, flattened)."),
     ],
-)
-def test_every_kind_of_polygon_and_line_becomes_plain(written, kind, wkt, expected):
+)  # fmt: skip
+def test_every_kind_of_polygon_and_line_becomes_plain(written, feedback, kind, wkt, expected, told):
     layer = written(memory_layer(kind, wkt))
     assert layer.wkbType() == expected
     assert layer.featureCount() == 1
-    flat = QgsGeometry.fromWkt(wkt)
-    assert next(layer.getFeatures()).geometry().area() == pytest.approx(flat.area(), rel=1e-3)
+    flat, found = QgsGeometry.fromWkt(wkt), next(layer.getFeatures()).geometry()
+    assert found.area() == pytest.approx(flat.area(), rel=1e-3)
+    assert found.length() == pytest.approx(flat.length(), rel=1e-3)
+    assert feedback.infos == [f"layer: {told}"]
+
+
+@pytest.mark.parametrize("wkt", ["", "Polygon EMPTY", "Polygon((0 0,9 9,0 0))"])
+def test_a_feature_without_a_surface_is_left_out_and_counted(written, feedback, wkt):
+    layer = written(memory_layer("Polygon", ONE, wkt))
+    assert layer.featureCount() == 1
+    assert area(layer) == pytest.approx((10 * PIXEL) ** 2)
+    (told,) = feedback.infos
+    assert "layer: 1 feature(s) (" in told and "1 without a usable shape, left out" in told
+
+
+def test_a_cancelled_writing_ends(written, feedback):
+    feedback.cancel()
+    with pytest.raises(Cancelled):
+        written(memory_layer("Polygon", ONE))
 
 
 def test_points_are_refused(written):

@@ -30,6 +30,8 @@ from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsGeometry,
+    QgsLayerTreeRegistryBridge,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingException,
@@ -345,6 +347,18 @@ def test_an_evaluation_gives_scores_a_map_and_a_report(evaluation):
     assert "Quality by area" in Path(evaluation["REPORT"]).read_text(encoding="utf-8")
 
 
+def test_drawn_roads_may_be_in_another_reference_system(evaluation):
+    to_degrees = QgsCoordinateTransform(
+        QgsCoordinateReferenceSystem(UTM), QgsCoordinateReferenceSystem("EPSG:4326"), QgsProject.instance()
+    )
+    # Dense: what is straight in one system is bent in the other.
+    road = QgsGeometry.fromWkt(box(10, 40, 150, 56)).densifyByDistance(5)
+    road.transform(to_degrees)
+    evaluation["REFERENCE"] = memory_layer("Polygon", road.asWkt(12), crs="EPSG:4326")
+    results = processing.run("sslkd:evaluateroads", evaluation)
+    assert {key: results[key] for key in EXPECTED} == pytest.approx(EXPECTED)
+
+
 def test_an_evaluation_of_lines_gives_what_is_defined(evaluation, tmp_path):
     empty = str(write_raster(tmp_path / "empty.tif", 160, 100, bands=1, paint=lambda pixels: pixels.fill(0)))
     line = memory_layer("LineString", f"LineString({LEFT} {TOP - 25}, {LEFT + 80} {TOP - 25})")
@@ -464,12 +478,25 @@ def test_what_is_made_of_a_result_joins_it(street, tmp_path, qgis_new_project):
     wanted = {"INPUT": surface, "CENTRE_LINES": QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project)}
     for _ in range(2):
         processing.runAndLoadResults("sslkd:vectoriseroads", wanted)
-    project.removeMapLayer(surface)
+    project.removeMapLayer(surface.id())
     (group,) = project.layerTreeRoot().children()
     assert (group.name(), [child.name() for child in group.children()]) == (
         "Roads of ortho",
         ["roads of ortho: centre lines"] * 2,
     )
+
+
+def test_results_lie_in_order_where_qgis_puts_them_into_their_group_itself(street, qgis_new_project):
+    project = QgsProject.instance()
+    group = project.layerTreeRoot().addGroup("Roads of street")
+    # In QGIS's window, a layer goes above the current one, which may be in that group.
+    project.layerTreeRegistryBridge().setLayerInsertionPoint(QgsLayerTreeRegistryBridge.InsertionPoint(group, 0))
+    wanted = {key: QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project) for key in ("OUTLINES", "MAP")}
+    wanted["CENTRE_LINES"] = wanted["OUTLINES"]
+    reference = memory_layer("Polygon", box(10, 40, 150, 56))
+    processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": street, **wanted})
+    processing.runAndLoadResults("sslkd:evaluateroads", {"INPUT": street, "REFERENCE": reference, **wanted})
+    assert list(loaded(project, "street")) == ["centre lines", "outlines", "hits, misses and false alarms"]
 
 
 def test_a_name_that_was_chosen_is_kept(street, qgis_new_project):
