@@ -64,15 +64,16 @@ def write_onnx(path: Path, network: nn.Module, card: ModelCard, tiling: Tiling, 
         GraphError: if the network cannot be written as an ONNX file that gives the same.
     """
     own = _FromRasterValues(network, card.normalisation).eval()
-    shape = (2, card.network.in_channels, tiling.tile, tiling.tile)
-    images = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(2, len(own.mean), tiling.tile, tiling.tile, generator=torch.Generator().manual_seed(0))
+    images = (noise * own.std + own.mean) / _FULL_SCALE
     with written_whole(path) as partial:
         try:
             _trace(own, images[:1], partial)
             _complete(partial, deepness_metadata(card, tiling, settings), tiling.tile)
             _check(partial, own, images)
         except (RuntimeError, TypeError, ValueError, NotImplementedError, onnx.checker.ValidationError) as error:
-            raise GraphError(f"The network cannot be written as an ONNX file: {error}") from error
+            reason = str(error).partition("\n")[0]
+            raise GraphError(f"The network cannot be written as an ONNX file: {reason}") from error
 
 
 def deepness_metadata(card: ModelCard, tiling: Tiling, settings: RoadMapSettings) -> dict[str, str]:
