@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..core.errors import SettingError
-from ..core.networks import check_network
 from ..core.validation import explain
 from .methods import find_method
-from .presets import PRESETS, TrainingSettings
+from .presets import TrainingSettings
+from .settings import changed_settings
 from .tiles import MaskKind
 
 __all__ = [
@@ -32,8 +30,6 @@ __all__ = [
 
 LabelSet = Literal["split", "all"]
 """Whether the labels of the split are learned from, or those of the unlabelled tiles, too."""
-
-_SETTINGS: TypeAdapter[TrainingSettings] = TypeAdapter(TrainingSettings)
 
 
 class _Part(BaseModel):
@@ -163,17 +159,12 @@ def row_settings(configuration: Configuration, row: Row, seed: int) -> TrainingS
     """The settings that a row is trained with.
 
     Raises:
-        SettingError: if a setting is unknown or out of its range.
+        SettingError: if a setting or a network is unknown, or a value is out of its range.
     """
-    if configuration.preset not in PRESETS:
-        raise SettingError(f"There is no preset '{configuration.preset}'; choose one of {', '.join(PRESETS)}.")
-    plain = asdict(PRESETS[configuration.preset])
-    for changes in (configuration.settings, row.settings):
-        plain = _merged(plain, changes)
     try:
-        return replace(_SETTINGS.validate_python(plain), seed=seed)
-    except ValidationError as error:
-        raise SettingError(f"The settings of the row '{row.name}' are not understood: {explain(error)}.") from error
+        return changed_settings(configuration.preset, configuration.settings, row.settings, {"seed": seed})
+    except SettingError as error:
+        raise SettingError(f"The row '{row.name}': {error}") from error
 
 
 def _read(name: str) -> str:
@@ -187,17 +178,6 @@ def _read(name: str) -> str:
         ) from error
 
 
-def _merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with changes, which may be of parts of parts."""
-    unknown = sorted(changes.keys() - settings.keys())
-    if unknown:
-        raise SettingError(f"There is no setting '{unknown[0]}'; choose from {', '.join(settings)}.")
-    return {
-        name: _merged(value, changes[name]) if isinstance(changes.get(name), dict) else changes.get(name, value)
-        for name, value in settings.items()
-    }
-
-
 def _check(configuration: Configuration) -> None:
     slugs = [row.slug for row in configuration.rows]
     twice = next((row.name for k, row in enumerate(configuration.rows) if row.slug in slugs[:k]), None)
@@ -205,6 +185,4 @@ def _check(configuration: Configuration) -> None:
         raise SettingError(f"Two rows are called '{twice}'; give each a name of its own.")
     for row in configuration.rows:
         find_method(row.method)
-        settings = row_settings(configuration, row, 0)
-        for spec in (settings.student, *settings.teachers):
-            check_network(spec)
+        row_settings(configuration, row, 0)

@@ -29,7 +29,6 @@ __all__ = [
     "overlay",
     "picture",
     "save_png",
-    "show_pictures",
     "side_by_side",
 ]
 
@@ -38,7 +37,7 @@ Picture = npt.NDArray[np.float32]
 
 Labels = npt.NDArray[np.uint8]
 
-_HIT, _FALSE_ALARM, _MISS = (0.13, 0.72, 0.35), (0.95, 0.6, 0.07), (0.85, 0.1, 0.2)
+_HIT, _FALSE_ALARM, _MISS = (0.0, 0.447, 0.698), (0.941, 0.894, 0.259), (0.835, 0.369, 0.0)  # to the colour-blind, too
 _UNKNOWN = 0.4
 _IOU, _F1 = "#0072b2", "#88ccee"  # also told apart in grey
 _PATCHES = [
@@ -127,17 +126,6 @@ def masks_side_by_side(names: Sequence[str], labels: Sequence[Labels], found: Se
     return _compared(("truth",), given, names, made)
 
 
-def show_pictures(grid: npt.NDArray[Any], titles: Sequence[str], rows: Sequence[Sequence[Picture]]) -> None:
-    """Shows rows of pictures in a grid of axes at least as large, under one title a column."""
-    for axis in grid.flat:
-        axis.set_axis_off()
-    for axes, row in zip(grid, rows, strict=True):
-        for axis, shown in zip(axes, row, strict=False):
-            axis.imshow(shown)
-    for axis, title in zip(grid[0], titles, strict=False):
-        axis.set_title(fill(title, 22, break_on_hyphens=False))
-
-
 def picture(images: Images) -> Picture:
     """Normalised images `(C, H, W)` as RGB; one or two bands as grey."""
     bands = images[:3] if len(images) >= 3 else images[:1].repeat(3, axis=0)
@@ -150,6 +138,17 @@ def overlay(picture: Picture, found: Mask, labels: Labels) -> Picture:
     painted = _painted(picture, found, labels, 0.6)
     painted[labels == IGNORE] *= _UNKNOWN
     return painted
+
+
+def _show_pictures(grid: npt.NDArray[Any], titles: Sequence[str], rows: Sequence[Sequence[Picture]]) -> None:
+    """Shows rows of pictures in a grid of axes at least as large, under one title a column."""
+    for axis in grid.flat:
+        axis.set_axis_off()
+    for axes, row in zip(grid, rows, strict=True):
+        for axis, shown in zip(axes, row, strict=False):
+            axis.imshow(shown)
+    for axis, title in zip(grid[0], titles, strict=False):
+        axis.set_title(fill(title, 22, break_on_hyphens=False))
 
 
 def _painted(picture: Picture, found: Mask, labels: Labels, opacity: float) -> Picture:
@@ -186,7 +185,7 @@ def _compared(
     for line, axes in enumerate(np.split(grid, lines)):
         part = slice(line * methods, (line + 1) * methods)
         rows = [(*left, *right[part]) for left, right in zip(given, made, strict=True)]
-        show_pictures(axes, (*titles, *names[part]), rows)
+        _show_pictures(axes, (*titles, *names[part]), rows)
     columns = min(len(_PATCHES), (shape[1] + 1) // 2)
     figure.legend(handles=_PATCHES, loc="outside lower center", ncols=columns, frameon=False, fontsize=12)
     return figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any, Literal
@@ -24,14 +24,14 @@ from ..core.metrics import Confusion, Scores, confusion
 from ..core.network_spec import NetworkSpec
 from ..core.networks import build_network
 from ..core.rasters import RasterReader
-from ..core.reporting import Reporter
+from ..core.reporting import Reporter, duration
 from ..core.trainers import Batch, Losses, Trainer
 from .checkpoints import Checkpoints, State
 from .data import Sampler, TrainingData, read_window
 from .presets import TrainingSettings
 from .steps import StepTaker, learning_rate
 
-__all__ = ["READING_THREADS", "History", "Run", "Stage", "seed_torch", "validate"]
+__all__ = ["READING_THREADS", "History", "Run", "Stage", "count", "seed_torch", "validate"]
 
 READING_THREADS = 2
 _LOGGED = 200
@@ -67,7 +67,10 @@ class History:
         validated: steps after which the networks were validated.
         scores: by network, at `validated`.
         kept: the scores of the state that was kept, by network.
+        counts: the pixel counts that these scores are of, by network.
         seconds: how long it took.
+        validating: seconds of these that validation took.
+        waiting: seconds of these in which the next batch was still being read and augmented.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -76,26 +79,32 @@ class History:
     validated: list[int] = field(default_factory=list)
     scores: dict[str, list[Scores]] = field(default_factory=dict)
     kept: dict[str, Scores] = field(default_factory=dict)
+    counts: dict[str, Confusion] = field(default_factory=dict)
     seconds: float = 0.0
+    validating: float = 0.0
+    waiting: float = 0.0
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> History:
         """The history that `asdict` made plain."""
         scores = {name: [Scores(**each) for each in values] for name, values in plain["scores"].items()}
         kept = {name: Scores(**values) for name, values in plain["kept"].items()}
-        return cls(**{**plain, "scores": scores, "kept": kept})
+        # Checkpoints of the first version have no counts.
+        counts = {name: Confusion(**values) for name, values in plain.get("counts", {}).items()}
+        return cls(**{**plain, "scores": scores, "kept": kept, "counts": counts})
 
     def note_losses(self, step: int, losses: Mapping[str, float], rate: float) -> None:
         """Adds the losses of a step; a term that is new starts with NaN for what was before it."""
-        for name in losses.keys() - self.losses.keys():
-            self.losses[name] = [math.nan] * len(self.steps)
+        for name in losses:
+            self.losses.setdefault(name, [math.nan] * len(self.steps))
         for name, values in self.losses.items():
             values.append(losses.get(name, math.nan))
         self.steps.append(step)
         self.learning_rates.append(rate)
 
-    def note_scores(self, step: int, scores: Mapping[str, Scores], keep: Literal["best", "last"]) -> list[str]:
-        """Adds the scores after a step; returns the networks whose present state is to be kept."""
+    def note_counts(self, step: int, counts: Mapping[str, Confusion], keep: Literal["best", "last"]) -> list[str]:
+        """Adds the counts after a step; returns the networks whose present state is to be kept."""
+        scores = {name: each.scores() for name, each in counts.items()}
         self.validated.append(step)
         for name, score in scores.items():
             self.scores.setdefault(name, []).append(score)
@@ -105,7 +114,17 @@ class History:
             if keep == "last" or name not in self.kept or _comparable(score) > _comparable(self.kept[name])
         ]
         self.kept |= {name: scores[name] for name in worth_keeping}
+        self.counts |= {name: counts[name] for name in worth_keeping}
         return worth_keeping
+
+    def latest(self) -> list[str]:
+        """The last total of the losses and the last IoU, once known: `loss 0.41`, `IoU 0.58`."""
+        known = []
+        if self.steps:
+            known.append(f"loss {sum(values[-1] for values in self.losses.values() if not math.isnan(values[-1])):.2f}")
+        if self.scores:
+            known.append(f"IoU {_ious({name: scores[-1] for name, scores in self.scores.items()})}")
+        return known
 
 
 @dataclass(frozen=True)
@@ -146,7 +165,7 @@ class Run:
         clock = _Clock(stage, settings.steps, progress)
         steps = range(progress.done, settings.steps)
         with closing(map_ahead(sampler.batch, steps, READING_THREADS, ahead=4)) as batches:
-            for step, batch in zip(steps, batches, strict=True):
+            for step, batch in zip(steps, _timed(batches, progress.history), strict=True):
                 seed_torch(settings.seed, stage.number, step, rank())
                 losses = progress.step(batch, step)
                 if _is_due(step, settings.steps, _LOGGED):
@@ -162,6 +181,8 @@ class Run:
         for name, network in trainer.networks.items():
             network.load_state_dict(progress.kept[name])
         progress.history.seconds = clock.seconds
+        if steps:
+            self.reporter.info(_summary(stage, progress.history))
         return progress.history
 
     def build(self, spec: NetworkSpec, number: int) -> nn.Module:
@@ -174,10 +195,11 @@ class Run:
         return replace(spec, in_channels=len(self.data.normalisation.mean))
 
     def _validate(self, progress: _Progress) -> None:
-        networks = progress.candidates()
-        scores = validate(networks, self.data, self.device, self.reader)
-        for name in progress.history.note_scores(progress.done, scores, self.settings.keep):
+        networks, started = progress.candidates(), time.monotonic()
+        counts = count(networks, self.data, self.device, self.reader)
+        for name in progress.history.note_counts(progress.done, counts, self.settings.keep):
             progress.kept[name] = copy.deepcopy(networks[name].state_dict())
+        progress.history.validating += time.monotonic() - started
 
     def _resume(self, progress: _Progress, stage: Stage) -> None:
         state = self.checkpoints.load(stage.name, self.settings) if self.checkpoints else None
@@ -199,7 +221,14 @@ def seed_torch(*numbers: int) -> None:
 def validate(
     networks: Mapping[str, nn.Module], data: TrainingData, device: torch.device, reader: RasterReader
 ) -> dict[str, Scores]:
-    """Scores of each network on the held-out windows; the networks go on training afterwards.
+    """Scores of each network on the held-out windows, see `count`."""
+    return {name: total.scores() for name, total in count(networks, data, device, reader).items()}
+
+
+def count(
+    networks: Mapping[str, nn.Module], data: TrainingData, device: torch.device, reader: RasterReader
+) -> dict[str, Confusion]:
+    """Pixel counts of each network on the held-out windows; the networks go on training afterwards.
 
     Several processes share the windows.
     """
@@ -215,7 +244,19 @@ def validate(
             totals[name] += confusion(predict(images[None])[0] >= 0.5, labels)
     for network in networks.values():
         network.train()
-    return {name: _over_processes(total, device).scores() for name, total in totals.items()}
+    return {name: _over_processes(total, device) for name, total in totals.items()}
+
+
+def _timed(batches: Iterator[Batch], history: History) -> Iterator[Batch]:
+    """The batches; notes how long each was waited for."""
+    while True:
+        started = time.monotonic()
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        history.waiting += time.monotonic() - started
+        yield batch
 
 
 def _over_processes(total: Confusion, device: torch.device) -> Confusion:
@@ -238,15 +279,10 @@ class _Clock:
         return self._seconds_before + time.monotonic() - self._started
 
     def tell(self) -> tuple[float, str]:
-        """Share of the job that is done, and a line such as `step 2 of 2, 340/1500, loss 0.41, about 4 min left`."""
-        done, history = self._progress.done, self._progress.history
-        parts = [f"{self._stage.text}, {done}/{self._steps}"]
-        if history.steps:
-            parts.append(f"loss {sum(v[-1] for v in history.losses.values() if v[-1] == v[-1]):.2f}")
-        parts += [f"IoU of {name} {scores[-1].iou:.2f}" for name, scores in history.scores.items()]
-        pace = (time.monotonic() - self._started) / (done - self._done_before)
-        parts.append(f"about {_duration(pace * (self._steps - done))} left in this step")
-        return self._stage.start + done / self._steps * (self._stage.end - self._stage.start), ", ".join(parts)
+        """Share of the job that is done, and a line such as `step 2 of 2, 340/1500, loss 0.41, IoU 0.58`."""
+        done, stage = self._progress.done, self._stage
+        parts = [f"{stage.text}, {done}/{self._steps}", *self._progress.history.latest()]
+        return stage.start + done / self._steps * (stage.end - stage.start), ", ".join(parts)
 
 
 class _Progress:
@@ -309,6 +345,12 @@ def _synchronise(trained: nn.ModuleDict, device: torch.device) -> None:
             trained[name] = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
 
 
+def _summary(stage: Stage, history: History) -> str:
+    """What a training came to: `Step 2 of 2 (student) took 4 min: IoU 0.58 ...`."""
+    name = stage.text[0].upper() + stage.text[1:]
+    return f"{name} took {duration(history.seconds)}: IoU {_ious(history.kept)} on the validation area."
+
+
 def _is_due(step: int, steps: int, times: int) -> bool:
     """Whether something done `times` times, evenly and lastly at the end, is due after this step."""
     return (step + 1) * times // steps > step * times // steps
@@ -322,10 +364,14 @@ def _numbers(losses: Losses) -> dict[str, float]:
     return numbers
 
 
+def _ious(scores: Mapping[str, Scores]) -> str:
+    """The IoU of a single network, or those of several with their names."""
+    shown = {name: "undefined" if math.isnan(each.iou) else f"{each.iou:.2f}" for name, each in scores.items()}
+    if len(shown) == 1:
+        return next(iter(shown.values()))
+    return " and ".join(f"{iou} ({name})" for name, iou in shown.items())
+
+
 def _comparable(scores: Scores) -> float:
     """The IoU to compare by; undefined (no road found, none there) is worst, but no reason to keep nothing."""
     return -1.0 if math.isnan(scores.iou) else scores.iou
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -1,36 +1,60 @@
-"""HTML pages that need no other file: their look, tables of facts and embedded figures."""
+"""HTML pages that need no other file: their look, tables and embedded figures."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-__all__ = ["embedded", "facts_table", "page", "png"]
+__all__ = ["embedded", "facts_table", "page", "png", "table"]
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 h1, h2 { line-height: 1.2 } img { max-width: 100% } table { border-collapse: collapse; margin: 1rem 0 }
-td, th { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: left }
-td.number { text-align: right; font-variant-numeric: tabular-nums }
+td, th { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums } td.number { white-space: nowrap }
+thead th { vertical-align: bottom } tbody th { min-width: 6rem }
+.scrolled { overflow-x: auto } figure { margin: 1rem 0 } figcaption { color: #555; font-size: 90% }
+dt { font-weight: bold } dd { margin: 0 0 .5rem 1.5rem } td, dd, li { overflow-wrap: anywhere }
+@media (max-width: 40rem) { table { font-size: 85% } td, th { padding: .3rem .4rem } dd { margin-left: .7rem } }
+@media print {
+  body { font-size: 11pt; margin: 0; max-width: none } h2 { break-after: avoid }
+  figure, tr, dt, dd { break-inside: avoid } dt { break-after: avoid } .scrolled { overflow: visible }
+}
 """
 
 
 def page(title: str, parts: Iterable[str], style: str = "") -> str:
     """A whole page from a title and the HTML below it; `style` adds rules of CSS."""
     title = html.escape(title)
-    head = f"<meta charset='utf-8'><title>{title}</title><style>{_STYLE}{style}</style>"
-    return f"<!doctype html><html lang='en'>{head}<body><h1>{title}</h1>{''.join(parts)}</body></html>"
+    head = (
+        "<meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>{title}</title><style>{_STYLE}{style}</style>"
+    )
+    return f"<!doctype html><html lang='en'><head>{head}</head><body><h1>{title}</h1>{''.join(parts)}</body></html>"
 
 
 def facts_table(facts: Mapping[str, str]) -> str:
     """A table of names and what is to say about them."""
     rows = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in facts.items())
     return f"<table>{rows}</table>"
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:
+    """A table under titles, whose rows begin with their own heading.
+
+    Args:
+        titles: of the columns.
+        rows: what the cells hold; markup in it is shown, not obeyed.
+        texts: how many columns hold text; those at the right of them hold numbers.
+    """
+    head = "".join(f"<th scope='col'{_aligned(k, texts)}>{html.escape(title)}</th>" for k, title in enumerate(titles))
+    body = "".join(f"<tr>{''.join(_cells(row, texts))}</tr>" for row in rows)
+    return f"<div class='scrolled'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def embedded(figure: Figure, alt: str) -> str:
@@ -45,3 +69,13 @@ def png(figure: Figure) -> bytes:
     with mpl.rc_context({"font.size": 9}):
         figure.savefig(stream, format="png", dpi=110)
     return stream.getvalue()
+
+
+def _cells(row: Sequence[str], texts: int) -> Iterable[str]:
+    yield f"<th scope='row'>{html.escape(row[0])}</th>"
+    for number, text in enumerate(row[1:], start=1):
+        yield f"<td{_aligned(number, texts)}>{html.escape(text)}</td>"
+
+
+def _aligned(column: int, texts: int) -> str:
+    return " class='number'" if column >= texts else ""

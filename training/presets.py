@@ -35,7 +35,7 @@ class TrainingSettings:
         validations: how often each step of the method is validated.
         keep: `best` keeps each network as it was when it validated best; `last` as it is at the end, which is
             safer where the held-out area is small and the learning rate falls to 0.
-        weights: what the encoders start from.
+        weights: what the encoders start from: `none` for random numbers, or `imagenet`.
         seed: of everything that is random.
 
     Raises:

@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
+import html
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from torch import nn
 
-from ..core.detection import Predictor
 from ..core.devices import describe_device
 from ..core.inference import predictor
-from ..core.metrics import Scores
+from ..core.labels import IGNORE, ROAD
+from ..core.machine import describe_machine, describe_versions
+from ..core.metrics import Confusion
 from ..core.model_card import ModelCard
 from ..core.networks import count_parameters
-from .data import LabelledWindow, read_window
-from .figures import Picture, overlay, picture, show_pictures
+from ..core.rasters import Images
+from ..core.reporting import duration
+from .advice import Outcome, advice, verdict
+from .area_map import Place, area_map, places
+from .data import LabelledWindow, Labels, read_window
+from .explained import explained
+from .figures import picture, side_by_side
 from .fit import History, Run
+from .glossary import TERMS, loss_terms
 from .methods import Method, Trained
-from .pages import embedded, facts_table, page
+from .pages import embedded, facts_table, page, table
 from .results import SCORE_TITLES
 
 __all__ = ["write_report"]
 
 _SAMPLES = 4
-_OVERLAYS = "Validation windows: the image, then what each network found and missed"
+_LINES = (("#0072b2", "-"), ("#d55e00", "--"), ("#009e73", "-."), ("#cc79a7", ":"), ("#e69f00", "-"), ("#000000", "--"))
+_MAP = "Map of the labelled area, of what was held out of it and of the imagery without labels"
+_OVERLAYS = "Validation windows: the image, the drawn roads, then what each network found and missed"
 _CURVES = "Curves of the losses, the validation IoU and the learning rate"
-_STYLE = ".hit { color: #21b859 } .false { color: #f29912 } .miss { color: #d91a33 }"
+_STYLE = """
+.verdict { border-left: .4rem solid #0072b2; padding: .2rem 1rem; background: #f3f7fa }
+.hit { border-bottom: .25rem solid #0072b2 } .false { border-bottom: .25rem solid #f0e442 }
+.miss { border-bottom: .25rem solid #d55e00 }
+"""
 
 
-def write_report(path: Path, method: Method, card: ModelCard, run: Run, trained: Trained) -> None:
+def write_report(
+    path: Path, method: Method, card: ModelCard, run: Run, trained: Trained, facts: Mapping[str, str]
+) -> None:
     """Writes what a training learned from, how it went and what came out, for people who do not know the method.
 
     Args:
@@ -40,113 +56,214 @@ def write_report(path: Path, method: Method, card: ModelCard, run: Run, trained:
         card: of the model file.
         run: the run.
         trained: what came out.
+        facts: what else to tell of the inputs, by name.
     """
     parts = [
-        _introduction(method, trained.scores[trained.kept]),
-        "<h2>Scores on the validation area</h2>",
-        f"<p>{_held_out_share(run):.0%} of the annotated area was held out: nothing was learned from it. Scores are of "
-        "the road class unless said otherwise, from 0 to 1, higher is better.</p>",
-        _score_table(trained.scores, trained.networks),
-        "<h2>Found and missed on the validation area</h2>",
-        '<p><b class="hit">Green</b>: roads that were found. <b class="false">Orange</b>: called road, but not '
-        'drawn. <b class="miss">Red</b>: drawn, but missed.</p>',
-        embedded(_sample_figure(run, trained.networks), _OVERLAYS),
-        *(
-            f"<h2>How it went: {stage.text}</h2>{embedded(_curve_figure(history), _CURVES)}"
-            f"<p>{history.seconds / 60:.1f} minutes.</p>"
-            for stage, history in trained.histories.items()
-        ),
-        "<h2>Imagery and settings</h2>",
-        facts_table(_facts(card, run)),
+        *_introduction(method, run, trained),
+        *_learned_from(run),
+        *_scores(run, trained),
+        *_samples(run, trained.networks),
+        *(part for stage, history in trained.histories.items() for part in _course(stage.text, history)),
+        *_timings(trained),
+        "<h2>Imagery and labels</h2>",
+        facts_table({**_inputs(card, run), **facts}),
+        *_settings(run),
+        "<h2>Machine and versions</h2>",
+        facts_table({"Device": describe_device(run.device), **describe_machine(), **describe_versions()}),
+        *_glossary(trained.histories.values()),
     ]
     path.write_text(page("SSLKD training report", parts, _STYLE), encoding="utf-8")
 
 
-def _introduction(method: Method, result: Scores) -> str:
-    return (
+def _introduction(method: Method, run: Run, trained: Trained) -> Iterator[str]:
+    result = trained.scores[trained.kept]
+    yield (
         "<p>SSLKD learns in two steps: two large networks, the teachers, learn roads from the drawn labels and from "
         "each other's results on imagery without labels; a light network, the student, then learns from the labels "
-        f"and from the teachers. This training was of <b>{method.title}</b>. The network that was kept finds "
-        f"{_percent(result.recall)} of the road surface, and {_percent(result.precision)} of what it calls "
-        "road is road.</p>"
+        f"and from the teachers. This training was of <b>{html.escape(method.title)}</b>. "
+        "The words are explained <a href='#words'>at the end</a>.</p>"
+    )
+    yield (
+        f"<div class='verdict'><p><b>{verdict(result)}</b> On imagery that it has not seen, the network that was kept "
+        f"finds {_percent(result.recall)} of the road surface, and {_percent(result.precision)} of what it calls road "
+        "is road.</p><p>What to do next:</p><ul>"
+    )
+    yield from (f"<li>{html.escape(sentence)}</li>" for sentence in advice(_outcome(run, trained)))
+    yield "</ul></div>"
+
+
+def _outcome(run: Run, trained: Trained) -> Outcome:
+    kept, counts = trained.kept, _kept_counts(trained)
+    return Outcome(
+        scores=trained.scores[kept],
+        others={name: scores for name, scores in trained.scores.items() if name != kept},
+        ious=[s.iou for h in trained.histories.values() for s in h.scores.get(kept, [])],
+        held_out_area=run.data.held_out_area,
+        held_out_roads=None if counts is None else (counts.hits + counts.misses) * run.data.gsd**2,
     )
 
 
-def _held_out_share(run: Run) -> float:
-    return run.data.held_out_area / (run.data.held_out_area + run.data.labelled_area)
+def _learned_from(run: Run) -> Iterator[str]:
+    shown = places(run.data)
+    yield "<h2>What was learned from</h2>"
+    yield f"<figure>{embedded(area_map(shown), _MAP)}<figcaption>{_MAP}.</figcaption></figure>"
+    titles = ("Raster", "Labelled, learned from", "Labelled, held out", "Without labels, learned from")
+    yield table(titles, [_areas(number, place) for number, place in enumerate(shown, start=1)])
+
+
+def _areas(number: int, place: Place) -> tuple[str, ...]:
+    areas = (place.hectares(part) for part in ("labelled", "held_out", "unlabelled"))
+    return f"{number}: {place.raster.name}", *(f"{area:,.2f} ha" if area else "none" for area in areas)
+
+
+def _scores(run: Run, trained: Trained) -> Iterator[str]:
+    held_out = run.data.held_out_area / (run.data.held_out_area + run.data.labelled_area)
+    yield (
+        "<h2>Scores on the validation area</h2>"
+        f"<p>{held_out:.0%} of the annotated area was held out: nothing was learned from it. Scores are of "
+        "the road class unless said otherwise, from 0 to 1, higher is better.</p>"
+    )
+    rows = [
+        (
+            name + (" (kept)" if name == trained.kept else ""),
+            f"{count_parameters(trained.networks[name]) / 1e6:.1f} M",
+            *(_score(asdict(scores)[key]) for key in SCORE_TITLES),
+        )
+        for name, scores in trained.scores.items()
+    ]
+    yield table(("Network", "Parameters", *SCORE_TITLES.values()), rows)
+    counts = _kept_counts(trained)
+    if counts is not None:
+        yield f"<h3>Confusion matrix of the {html.escape(trained.kept)}</h3>"
+        yield f"<p>Pixels of {run.data.gsd:.2f} m on the validation area, and their share of all of these.</p>"
+        yield _confusion_table(counts)
+
+
+def _kept_counts(trained: Trained) -> Confusion | None:
+    return next((h.counts[trained.kept] for h in trained.histories.values() if trained.kept in h.counts), None)
+
+
+def _confusion_table(counts: Confusion) -> str:
+    """What was drawn in rows, what was called road in columns, and their sums."""
+    table_of_counts = (("road", counts.hits, counts.misses), ("background", counts.false_alarms, counts.rejections))
+    words = {"road": ("found", "missed"), "background": ("called road by mistake", "rightly left alone")}
+    rows = []
+    for name, called, left in table_of_counts:
+        cells = (_share(n, counts.pixels, word) for n, word in zip((called, left), words[name], strict=True))
+        rows.append((f"drawn as {name}", *cells, _share(called + left, counts.pixels)))
+    called, left = counts.hits + counts.false_alarms, counts.misses + counts.rejections
+    rows.append(("both", *(_share(number, counts.pixels) for number in (called, left, counts.pixels))))
+    return table(("", "called road", "called background", "both"), rows)
+
+
+def _share(count: int, pixels: int, word: str = "") -> str:
+    share = f"{count / pixels:.1%}" if pixels else "no share"
+    return f"{count:,} ({share})" + (f": {word}" if word else "")
+
+
+def _samples(run: Run, networks: Mapping[str, nn.Module]) -> Iterator[str]:
+    yield (
+        "<h2>Found and missed on the validation area</h2>"
+        '<p><b class="hit">Blue</b>: roads that were found. <b class="false">Yellow</b>: called road, but not '
+        'drawn. <b class="miss">Red</b>: drawn, but missed. Dark: not part of the validation area.</p>'
+    )
+    yield f"<figure>{embedded(_sample_figure(run, networks), _OVERLAYS)}<figcaption>{_OVERLAYS}.</figcaption></figure>"
+
+
+def _sample_figure(run: Run, networks: Mapping[str, nn.Module]) -> Figure:
+    """The validation windows with the most road."""
+    shown = [_sample(run, window) for window in run.data.validation]
+    shown = sorted(shown, key=lambda sample: -int((sample[1] == ROAD).sum()))[:_SAMPLES]
+    predictors = [predictor(network, run.device) for network in networks.values()]
+    found = [[predict(images[None])[0] >= 0.5 for predict in predictors] for images, _ in shown]
+    return side_by_side(list(networks), [picture(images) for images, _ in shown], [drawn for _, drawn in shown], found)
+
+
+def _sample(run: Run, window: LabelledWindow) -> tuple[Images, Labels]:
+    images, valid = read_window(window.source, window.window, run.data, run.reader)
+    labels = window.source.annotation.labels(window.window, images.shape[-2:])
+    labels[~valid] = IGNORE
+    return images, labels
+
+
+def _course(name: str, history: History) -> Iterator[str]:
+    yield f"<h2>How it went: {html.escape(name)}</h2>"
+    yield f"<figure>{embedded(_curve_figure(history), _CURVES)}<figcaption>{_CURVES}.</figcaption></figure>"
+
+
+def _curve_figure(history: History) -> Figure:
+    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    losses, scores, rates = figure.subplots(1, 3)
+    for (name, values), (colour, line) in zip(history.losses.items(), _lines(len(history.losses)), strict=True):
+        losses.plot(history.steps, values, label=name, color=colour, linestyle=line)
+    for (name, validated), (colour, line) in zip(history.scores.items(), _lines(len(history.scores)), strict=True):
+        ious = [score.iou for score in validated]
+        scores.plot(history.validated, ious, marker="o", label=name, color=colour, linestyle=line)
+    rates.plot(history.steps, history.learning_rates, color=_LINES[0][0])
+    for axes, title in ((losses, "Loss"), (scores, "Validation IoU"), (rates, "Learning rate")):
+        axes.set(title=title, xlabel="step", ylim=(0, None))
+        axes.grid(alpha=0.3)
+    for axes in (losses, scores):
+        axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False)
+    rates.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    return figure
+
+
+def _lines(count: int) -> Sequence[tuple[str, str]]:
+    """Colours and strokes that are told apart in grey and by the colour-blind, too."""
+    return [_LINES[number % len(_LINES)] for number in range(count)]
+
+
+def _timings(trained: Trained) -> Iterator[str]:
+    titles = ("Part", "Steps", "Time", "Steps a second", "of it validating", "of it waiting for imagery")
+    rows = [(stage.text, *_pace(history)) for stage, history in trained.histories.items()]
+    yield "<h2>Time it took</h2>"
+    yield table(titles, [*rows, ("all", "", duration(trained.seconds), "", "", "")])
+    yield "<p>Where waiting takes a large part, a faster disk or tiled rasters would make training faster.</p>"
+
+
+def _pace(history: History) -> Iterator[str]:
+    """Of the steps alone: how many there were, their pace, and what else took time."""
+    steps = history.validated[-1]
+    yield f"{steps:,}"
+    yield duration(history.seconds)
+    stepping = history.seconds - history.validating
+    yield f"{steps / stepping:.2g}" if stepping > 0 else ""
+    for part in (history.validating, history.waiting):
+        yield f"{duration(part)} ({part / history.seconds:.0%})" if history.seconds > 0 else ""
+
+
+def _inputs(card: ModelCard, run: Run) -> dict[str, str]:
+    rasters = dict.fromkeys(source.raster.path for source in (*run.data.labelled, *run.data.unlabelled))
+    normalisation = ", ".join(
+        f"{mean:.4g} ± {std:.4g}" for mean, std in zip(card.normalisation.mean, card.normalisation.std, strict=True)
+    )
+    return {
+        "Rasters": ", ".join(rasters),
+        "Bands": f"{card.network.in_channels} of {card.dtype}",
+        "Values that become 0 ± 1": normalisation,
+        "Ground sampling distance": f"{card.gsd:.3f} m",
+        "Validation windows": str(len(run.data.validation)),
+    }
+
+
+def _settings(run: Run) -> Iterator[str]:
+    rows = [(each.name, each.value, each.meaning.replace("`", "")) for each in explained(run.settings)]
+    yield "<h2>Settings</h2><p>All of them, by their names in a settings file.</p>"
+    yield table(("Setting", "Value", "What it is"), rows, texts=3)
+
+
+def _glossary(histories: Iterable[History]) -> Iterator[str]:
+    terms = loss_terms([name for history in histories for name in history.losses])
+    told = {**TERMS, **{f"Loss term “{name}”": f"{text[0].upper()}{text[1:]}." for name, text in terms.items()}}
+    yield "<h2 id='words'>What the words mean</h2><dl>"
+    yield from (f"<dt>{html.escape(word)}</dt><dd>{html.escape(meaning)}</dd>" for word, meaning in told.items())
+    yield "</dl>"
 
 
 def _percent(share: float) -> str:
     return "an unknown part" if math.isnan(share) else f"{share:.0%}"
 
 
-def _score_table(kept: Mapping[str, Scores], networks: Mapping[str, nn.Module]) -> str:
-    head = "".join(f"<th>{title}</th>" for title in ("Network", "Parameters", *SCORE_TITLES.values()))
-    rows = "".join(
-        f"<tr><td>{name}</td><td class='number'>{count_parameters(networks[name]) / 1e6:.1f} M</td>"
-        + "".join(f"<td class='number'>{asdict(scores)[key]:.3f}</td>" for key in SCORE_TITLES)
-        + "</tr>"
-        for name, scores in kept.items()
-    )
-    return f"<table><tr>{head}</tr>{rows}</table>"
-
-
-def _facts(card: ModelCard, run: Run) -> dict[str, str]:
-    rasters = dict.fromkeys(source.raster.path for source in (*run.data.labelled, *run.data.unlabelled))
-    return {
-        "Rasters": ", ".join(rasters),
-        "Bands": f"{card.network.in_channels} of {card.dtype}",
-        "Ground sampling distance": f"{card.gsd:.3f} m",
-        "Device": describe_device(run.device),
-        **{name.replace("_", " ").capitalize(): _readable(value) for name, value in card.training.items()},
-    }
-
-
-def _readable(setting: object) -> str:
-    """A setting as people write it; networks as `deeplabv3plus / resnet50`."""
-    match setting:
-        case {"architecture": architecture, "encoder": encoder, "width": width}:
-            return f"{architecture} / {encoder}" + (f", {width:g} of its width" if width != 1 else "")
-        case tuple():
-            return "; ".join(map(_readable, setting))
-        case _:
-            return str(setting)
-
-
-def _curve_figure(history: History) -> Figure:
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
-    losses, scores, rates = figure.subplots(1, 3)
-    for name, values in history.losses.items():
-        losses.plot(history.steps, values, label=name)
-    for name, validated in history.scores.items():
-        scores.plot(history.validated, [score.iou for score in validated], marker="o", label=name)
-    rates.plot(history.steps, history.learning_rates)
-    for axes, title in ((losses, "Loss"), (scores, "Validation IoU"), (rates, "Learning rate")):
-        axes.set(title=title, xlabel="step")
-        axes.grid(alpha=0.3)
-    losses.legend(fontsize="small")
-    scores.legend(fontsize="small")
-    return figure
-
-
-def _sample_figure(run: Run, networks: Mapping[str, nn.Module]) -> Figure:
-    """Validation windows in rows: the image, then every network's hits, false alarms and misses over it."""
-    samples = list(_with_roads(run, run.data.validation))[:_SAMPLES]
-    predictors = {name: predictor(network, run.device) for name, network in networks.items()}
-    figure = Figure(figsize=(3 * (1 + len(predictors)), 3 * len(samples)), layout="constrained")
-    rows = [_sample_row(run, window, predictors.values()) for window in samples]
-    show_pictures(figure.subplots(len(rows), 1 + len(predictors), squeeze=False), ("image", *predictors), rows)
-    return figure
-
-
-def _sample_row(run: Run, window: LabelledWindow, predictors: Iterable[Predictor]) -> list[Picture]:
-    images, _ = read_window(window.source, window.window, run.data, run.reader)
-    labels = window.source.annotation.labels(window.window, images.shape[-2:])
-    colours = picture(images)
-    return [colours, *(overlay(colours, predict(images[None])[0] >= 0.5, labels) for predict in predictors)]
-
-
-def _with_roads(run: Run, windows: Iterable[LabelledWindow]) -> Iterable[LabelledWindow]:
-    """Windows that show roads first, then the others."""
-    shape = (run.data.tile, run.data.tile)
-    return sorted(windows, key=lambda w: not (w.source.annotation.labels(w.window, shape) == 1).any())
+def _score(score: float) -> str:
+    return "undefined" if math.isnan(score) else f"{score:.3f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -53,10 +53,12 @@ def train(
     report: Path,
     reporter: Reporter,
     checkpoint_folder: Path | None = None,
+    facts: Mapping[str, str] | None = None,
 ) -> Scores:
     """Trains by a method and writes the model file of the network that is its result, and the report.
 
     With a checkpoint folder, a run of the same inputs and settings that was stopped goes on to the same result.
+    Facts are what else the report tells of the inputs, by name.
 
     Returns:
         The network's scores on the held-out part of the annotated area.
@@ -64,6 +66,7 @@ def train(
     Raises:
         SslkdError: if the inputs do not go together or training fails; no file is left behind then.
     """
+    reporter.progress(0, "looking at the imagery and the drawn roads")
     with RasterReader() as reader:
         data = prepare(
             inputs.labelled, inputs.roads, inputs.area, inputs.unlabelled, settings.tile, settings.seed, reader
@@ -73,7 +76,8 @@ def train(
         run = Run(data, settings, device, reader, reporter, checkpoints)
         trained = method.train(run)
         if is_first():
-            _write(trained, method, run, model, report)
+            reporter.progress(1, "writing the model and the report")
+            _write(trained, method, run, model, report, _of_layers(inputs) | dict(facts or {}))
     if checkpoints:
         checkpoints.remove([stage.name for stage in trained.histories])
     return trained.scores[trained.kept]
@@ -92,13 +96,20 @@ def model_card(trained: Trained, run: Run) -> ModelCard:
     )
 
 
-def _write(trained: Trained, method: Method, run: Run, model: Path, report: Path) -> None:
+def _write(trained: Trained, method: Method, run: Run, model: Path, report: Path, facts: Mapping[str, str]) -> None:
     card = model_card(trained, run)
     # The model first: hours of training must not hang on a picture.
     if not save_model(model, trained.network, card):
         run.reporter.warning("The student cannot be written as a graph: detection on the CPU will be slower.")
     with written_whole(report) as partial:
-        write_report(partial, method, card, run, trained)
+        write_report(partial, method, card, run, trained, facts)
+
+
+def _of_layers(inputs: TrainingInputs) -> dict[str, str]:
+    return {
+        "Drawn roads": ", ".join(layer.path for layer in inputs.roads),
+        "Annotated area": ", ".join(layer.path for layer in inputs.area) or "the whole of the labelled rasters",
+    }
 
 
 def _checkpoints(folder: Path | None, inputs: TrainingInputs) -> Checkpoints | None:

@@ -83,9 +83,15 @@ def train(
     batch: Annotated[int | None, typer.Option(help="Labelled windows a step, and as many unlabelled ones.")] = None,
     tile: Annotated[int | None, typer.Option(help="Side of a window in pixels, a multiple of 32.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Learning rate at the start.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything that is random.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything that is random; 0 unless said.")] = None,
     device: Device = "auto",
-    weights: Annotated[str, typer.Option(help="What the encoders start from: none or imagenet.")] = "none",
+    weights: Annotated[
+        str | None, typer.Option(help="What the encoders start from: none or imagenet; none unless said.")
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="TOML file of further settings, see docs/training.md; the options given here win."),
+    ] = None,
     checkpoints: Annotated[
         Path | None,
         typer.Option(help="Folder to note in how far the training is; the same command then goes on after a stop."),
@@ -93,7 +99,7 @@ def train(
 ) -> None:
     """Train two teachers and a light student from a few labels and much imagery.
 
-    The options that are not given keep the preset's values.
+    The options that are not given keep the values of the settings file, or else the preset's.
     """
     _run(TrainJob, locals())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -51,9 +51,11 @@ class TrainJob(_Job):
         batch: labelled windows a step, and as many unlabelled ones; None for the preset's.
         tile: side of a window in pixels, a multiple of 32; None for the preset's.
         learning_rate: at the start; None for the preset's.
-        seed: of everything that is random.
+        seed: of everything that is random; None for the preset's.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        weights: what the encoders start from.
+        weights: what the encoders start from; None for the preset's.
+        settings: further settings by name, or a TOML file of them. They come before the preset's, and what else
+            this job says comes before them.
         model: the student's model file to write.
         report: HTML report to write.
         checkpoints: folder to note in how far the training is, and to go on from after a stop; None for nowhere.
@@ -74,9 +76,10 @@ class TrainJob(_Job):
     batch: int | None = None
     tile: int | None = None
     learning_rate: float | None = None
-    seed: int = 0
+    seed: int | None = None
     device: str = "auto"
-    weights: Literal["none", "imagenet"] = "none"
+    weights: Literal["none", "imagenet"] | None = None
+    settings: dict[str, Any] | Path | None = None
     model: Path
     report: Path
     checkpoints: Path | None = None

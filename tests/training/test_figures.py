@@ -1,12 +1,14 @@
 """Figures show what they are given: bars, points and the colours of single pixels."""
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from qgis_sslkd.core.costs import Costs
 from qgis_sslkd.core.metrics import Scores
@@ -22,7 +24,7 @@ from qgis_sslkd.training.figures import (
 from qgis_sslkd.training.results import Summary
 
 NAN = math.nan
-GREEN, ORANGE, RED = (0.13, 0.72, 0.35), (0.95, 0.6, 0.07), (0.85, 0.1, 0.2)
+BLUE, YELLOW, RED = (0.0, 0.447, 0.698), (0.941, 0.894, 0.259), (0.835, 0.369, 0.0)
 BLACK, WHITE, GREY = (0.0,) * 3, (1.0,) * 3, (0.4,) * 3
 
 # One pixel each: hit, false alarm, miss, rejection, and two unknown ones, found and not.
@@ -55,16 +57,38 @@ def mixed(colour, grey):
 
 
 def test_overlay_colours_hits_false_alarms_and_misses():
-    expected = [0.6 * np.array(colour) + 0.4 * COLOURS[0, 0] for colour in (GREEN, ORANGE, RED)]
+    expected = [0.6 * np.array(colour) + 0.4 * COLOURS[0, 0] for colour in (BLUE, YELLOW, RED)]
     expected += [COLOURS[0, 0], 0.4 * COLOURS[0, 0], 0.4 * COLOURS[0, 0]]
     np.testing.assert_allclose(overlay(COLOURS, FOUND, LABELS), [expected], rtol=1e-6)
+
+
+# Machado, Oliveira and Fernandes, https://doi.org/10.1109/TVCG.2009.113: from linear RGB to what is seen.
+SIGHTS = {
+    "all colours": np.eye(3),
+    "without red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "without green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "without blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_everybody_tells_hits_mistakes_and_misses_apart(sight):
+    """Over grey imagery, dark or light: a CIEDE2000 difference of 10 is plain at a glance."""
+    for grey in (0.3, 0.5, 0.7):
+        colours = np.full((1, 6, 3), grey, dtype=np.float32)
+        seen = overlay(colours, FOUND, LABELS)[0, :4].astype(np.float64)
+        linear = np.where(seen <= 0.04045, seen / 12.92, ((seen + 0.055) / 1.055) ** 2.4) @ np.transpose(SIGHTS[sight])
+        linear = linear.clip(0, 1)
+        seen = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+        lab = rgb2lab(seen[None])[0]
+        assert min(deltaE_ciede2000(a, b) for a, b in combinations(lab, 2)) > 10
 
 
 def test_side_by_side_greys_the_image_below_the_errors():
     image, truth, method = side_by_side(["S"], [COLOURS], [LABELS], [[FOUND]]).axes
     np.testing.assert_array_equal(shown(image), COLOURS)
     np.testing.assert_allclose(shown(truth), [[WHITE, BLACK, WHITE, BLACK, GREY, GREY]], rtol=1e-6)
-    expected = [mixed(GREEN, 0.5), mixed(ORANGE, 0.5), mixed(RED, 0.5), [0.5] * 3, [0.2] * 3, [0.2] * 3]
+    expected = [mixed(BLUE, 0.5), mixed(YELLOW, 0.5), mixed(RED, 0.5), [0.5] * 3, [0.2] * 3, [0.2] * 3]
     np.testing.assert_allclose(shown(method), [expected], rtol=1e-6)
     assert [axes.get_title() for axes in (image, truth, method)] == ["image", "truth", "S"]
 
@@ -72,14 +96,14 @@ def test_side_by_side_greys_the_image_below_the_errors():
 def test_masks_show_the_same_without_the_image():
     truth, method = masks_side_by_side(["S"], [LABELS], [[FOUND]]).axes
     np.testing.assert_allclose(shown(truth), [[WHITE, BLACK, WHITE, BLACK, GREY, GREY]], rtol=1e-6)
-    np.testing.assert_allclose(shown(method), [[GREEN, ORANGE, RED, BLACK, GREY, GREY]], rtol=1e-6)
+    np.testing.assert_allclose(shown(method), [[BLUE, YELLOW, RED, BLACK, GREY, GREY]], rtol=1e-6)
 
 
 def test_colours_reach_the_file(tmp_path):
     save_png(masks_side_by_side(["S"], [LABELS], [[FOUND]]), tmp_path / "masks.png")
     with Image.open(tmp_path / "masks.png") as file:
         drawn = np.array([colour for pixels, colour in file.convert("RGB").getcolors(2**24) if pixels > 500]) / 255
-    for colour in (GREEN, ORANGE, RED, BLACK, WHITE, GREY):
+    for colour in (BLUE, YELLOW, RED, BLACK, WHITE, GREY):
         assert abs(drawn - colour).max(axis=1).min() <= 1 / 255
 
 

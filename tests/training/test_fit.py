@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 from dataclasses import asdict, replace
 
 import pytest
@@ -85,20 +86,46 @@ def test_settings_out_of_range(setting, value):
 
 def test_history_keeps_the_best_of_each_network():
     history = History()
-    good, bad = Confusion(8, 1, 1, 90).scores(), Confusion(4, 5, 5, 86).scores()
-    undefined = Confusion(0, 0, 0, 100).scores()
-    assert history.note_scores(1, {"a": undefined, "b": good}, "best") == ["a", "b"]
-    assert history.note_scores(2, {"a": bad, "b": bad}, "best") == ["a"]
-    assert history.note_scores(3, {"a": undefined, "b": good}, "best") == []
-    assert history.kept == {"a": bad, "b": good}
+    good, bad = Confusion(8, 1, 1, 90), Confusion(4, 5, 5, 86)
+    undefined = Confusion(0, 0, 0, 100)
+    assert history.note_counts(1, {"a": undefined, "b": good}, "best") == ["a", "b"]
+    assert history.note_counts(2, {"a": bad, "b": bad}, "best") == ["a"]
+    assert history.note_counts(3, {"a": undefined, "b": good}, "best") == []
+    assert history.counts == {"a": bad, "b": good}
+    assert history.kept == {"a": bad.scores(), "b": good.scores()}
 
 
 def test_history_keeps_the_last_where_that_is_wanted():
     history = History()
-    good, bad = Confusion(8, 1, 1, 90).scores(), Confusion(4, 5, 5, 86).scores()
-    assert history.note_scores(1, {"a": good}, "last") == ["a"]
-    assert history.note_scores(2, {"a": bad}, "last") == ["a"]
-    assert history.kept == {"a": bad}
+    good, bad = Confusion(8, 1, 1, 90), Confusion(4, 5, 5, 86)
+    assert history.note_counts(1, {"a": good}, "last") == ["a"]
+    assert history.note_counts(2, {"a": bad}, "last") == ["a"]
+    assert history.kept == {"a": bad.scores()}
+    assert history.counts == {"a": bad}
+
+
+def test_a_history_comes_back_from_a_checkpoint_also_from_one_without_counts():
+    history = History()
+    history.note_losses(1, {"supervised": 0.5}, 0.1)
+    history.note_counts(1, {"a": Confusion(8, 1, 1, 90)}, "last")
+    plain = asdict(history)
+    assert History.of(plain) == history
+    del plain["counts"], plain["validating"], plain["waiting"]
+    assert History.of(plain).kept == history.kept
+    assert History.of(plain).counts == {}
+
+
+def test_what_is_told_on_the_way():
+    history = History()
+    assert history.latest() == []
+    history.note_losses(1, {"supervised": 0.25}, 0.1)
+    history.note_losses(2, {"supervised": 0.25, "feature": 0.16}, 0.1)
+    assert history.latest() == ["loss 0.41"]
+    history.note_counts(2, {"student": Confusion(58, 21, 21, 0)}, "last")
+    assert history.latest() == ["loss 0.41", "IoU 0.58"]
+    two = History()
+    two.note_counts(2, {"teacher 1": Confusion(58, 21, 21, 0), "teacher 2": Confusion(0, 0, 0, 9)}, "last")
+    assert two.latest() == ["IoU 0.58 (teacher 1) and undefined (teacher 2)"]
 
 
 def test_history_of_a_term_that_comes_later():
@@ -108,6 +135,9 @@ def test_history_of_a_term_that_comes_later():
     assert history.losses["supervised"] == [0.5, 0.4]
     assert math.isnan(history.losses["cross"][0])
     assert history.losses["cross"][1] == 0.3
+    history.note_losses(3, dict.fromkeys("hgfedcba", 0.1), 0.1)
+    assert list(history.losses) == ["supervised", "cross", *"hgfedcba"]
+    assert all(len(values) == 3 for values in history.losses.values())
 
 
 @pytest.fixture
@@ -121,6 +151,19 @@ def run(small_scene, reporter):
 def networks():
     seed_torch(0)
     return {f"teacher {k}": build_network(spec) for k, spec in enumerate(TINY.teachers)}
+
+
+def test_a_training_tells_how_far_it_is_what_it_came_to_and_where_its_time_went(run):
+    history = run.fit(SupervisedTrainer({"a": networks()["teacher 0"]}), replace(STAGE, text="step 2 of 2 (student)"))
+    first, second, last = run.reporter.texts
+    assert re.fullmatch(r"step 2 of 2 \(student\), 1/3, loss \d+\.\d\d", first)
+    assert re.fullmatch(r"step 2 of 2 \(student\), 2/3, loss \d+\.\d\d, IoU (\d\.\d\d|undefined)", second)
+    assert last.startswith("step 2 of 2 (student), 3/3, loss ")
+    assert run.reporter.fractions == pytest.approx([1 / 3, 2 / 3, 1])
+    assert re.fullmatch(r"Step 2 of 2 \(student\) took .*: IoU .* on the validation area\.", run.reporter.infos[-1])
+    assert 0 < history.validating < history.seconds
+    assert 0 < history.waiting < history.seconds - history.validating
+    assert history.kept["a"].oa == history.counts["a"].scores().oa
 
 
 def weights_after_both_steps(run):

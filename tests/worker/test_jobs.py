@@ -24,14 +24,9 @@ def parsed(job, **changes):
 
 def test_what_is_not_said_is_the_default():
     train, detect, evaluate = parsed(TRAIN), parsed(DETECT), parsed(EVALUATE)
-    assert (train.preset, train.road_width, train.seed, train.device, train.weights) == (
-        "balanced",
-        6,
-        0,
-        "auto",
-        "none",
-    )
+    assert (train.preset, train.road_width, train.device) == ("balanced", 6, "auto")
     assert [train.steps, train.batch, train.tile, train.learning_rate] == [None] * 4
+    assert [train.seed, train.weights, train.settings] == [None] * 3
     assert (train.area, train.unlabelled) == ([], [])
     assert (detect.threshold, detect.least_area, detect.simplify, detect.device) == (0.5, 20, 0.5, "auto")
     assert [detect.extent, detect.tile, detect.overlap, detect.batch] == [None] * 4
@@ -45,7 +40,7 @@ def test_what_is_not_said_is_the_default():
 @pytest.mark.parametrize(
     ("job", "kind", "changes"),
     [
-        (TRAIN, TrainJob, {"steps": None, "batch": None, "tile": None, "learning_rate": None}),
+        (TRAIN, TrainJob, {"steps": None, "batch": None, "tile": None, "learning_rate": None, "settings": None}),
         (DETECT, DetectJob, {"extent": None, "tile": None, "overlap": None, "probability": None, "outlines": None}),
         (EVALUATE, EvaluateJob, {"json": None, "report": None, "map": None}),
     ],
@@ -64,6 +59,8 @@ def test_everything_can_be_said():
     several = {"raster": ["a.tif", "b.tif"], "surface": None, "folder": "out", "products": ["outlines", "probability"]}
     assert parsed(DETECT, **several).raster == ["a.tif", "b.tif"]
     assert parsed(TRAIN, bands=[3, 1]).bands == [3, 1]
+    assert parsed(TRAIN, settings="my.toml").settings == Path("my.toml")
+    assert parsed(TRAIN, settings={"average": 0.99}).settings == {"average": 0.99}
     assert parsed(EVALUATE, json="m.json").json_file == Path("m.json")
 
 
@@ -80,6 +77,7 @@ def test_everything_can_be_said():
         ({**TRAIN, "roads": []}, "roads"),
         ({**TRAIN, "road_width": 0}, "road_width"),
         ({**TRAIN, "steps": 1.5}, "steps"),
+        ({**TRAIN, "settings": 3}, "settings"),
         ({**DETECT, "extent": [1, 2, 3]}, "extent"),
         ({**DETECT, "threshold": "half"}, "threshold"),
         ({"kind": "detect", "raster": "a.tif"}, "model"),

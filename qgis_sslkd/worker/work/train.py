@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import asdict
+from pathlib import Path
 
 from ...core.annotations import read_polygons
 from ...core.devices import choose_device
@@ -11,43 +11,50 @@ from ...core.distributed import of_first, process_group
 from ...core.files import check_writable
 from ...core.networks import parse_network
 from ...core.rasters import inspect_raster
-from ...core.reporting import Reporter
+from ...core.reporting import Reporter, WithTimeLeft
 from ...training.methods import find_method
-from ...training.presets import PRESETS, TrainingSettings
+from ...training.presets import TrainingSettings
 from ...training.run import TrainingInputs, train
+from ...training.settings import changed_settings, load_changes
 from ..jobs import TrainJob
 from .common import Outputs, check_inputs_stay, number, read_area
 
-__all__ = ["do_train"]
+__all__ = ["do_train", "training_settings"]
 
 
 def do_train(job: TrainJob, reporter: Reporter) -> Outputs:
     """Trains a student."""
     check_writable(job.model, job.report)
-    check_inputs_stay([*job.labelled, *job.roads, *job.area, *job.unlabelled], job.model, job.report)
+    files = [str(job.settings)] if isinstance(job.settings, Path) else []
+    check_inputs_stay([*job.labelled, *job.roads, *job.area, *job.unlabelled, *files], job.model, job.report)
     device = choose_device(job.device)
     method = find_method(job.method)
-    settings = _training_settings(job)
+    settings = training_settings(job)
     inputs = TrainingInputs(
         labelled=[inspect_raster(path, job.bands) for path in job.labelled],
         roads=[read_polygons(path, job.road_width) for path in job.roads],
         area=read_area(job.area),
         unlabelled=[inspect_raster(path, job.bands) for path in job.unlabelled],
     )
+    facts = {"Width of roads drawn as lines": f"{job.road_width:g} m", "Preset": job.preset, "Method": job.method}
+    teller = WithTimeLeft(reporter)
     with process_group(device):
-        scores = train(inputs, method, settings, device, job.model, job.report, of_first(reporter), job.checkpoints)
+        scores = train(
+            inputs, method, settings, device, job.model, job.report, of_first(teller), job.checkpoints, facts
+        )
     return {"model": str(job.model), "report": str(job.report), "iou": number(scores.iou), "f1": number(scores.f1)}
 
 
-def _training_settings(job: TrainJob) -> TrainingSettings:
-    """The preset with what the job sets otherwise."""
-    chosen: dict[str, Any] = {
-        "steps": job.steps,
-        "batch": job.batch,
-        "tile": job.tile,
-        "learning_rate": job.learning_rate,
-        "student": parse_network(job.student) if job.student else None,
-        "teachers": tuple(map(parse_network, job.teachers)) or None,
+def training_settings(job: TrainJob) -> TrainingSettings:
+    """The preset, changed by the job's settings, changed by the job's own fields.
+
+    Raises:
+        SettingError: if there is no such setting or network, or a value is out of its range.
+    """
+    further = load_changes(job.settings) if isinstance(job.settings, Path) else job.settings or {}
+    own = {
+        **{name: getattr(job, name) for name in ("steps", "batch", "tile", "learning_rate", "seed", "weights")},
+        "student": asdict(parse_network(job.student)) if job.student else None,
+        "teachers": [asdict(parse_network(teacher)) for teacher in job.teachers] or None,
     }
-    given = {name: value for name, value in chosen.items() if value is not None}
-    return replace(PRESETS[job.preset], seed=job.seed, weights=job.weights, **given)
+    return changed_settings(job.preset, further, {name: value for name, value in own.items() if value is not None})

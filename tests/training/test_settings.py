@@ -1,0 +1,110 @@
+"""Settings from a preset, a file and options; and the page that lists them."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from qgis_sslkd.core.errors import SettingError
+from qgis_sslkd.core.network_spec import NetworkSpec
+from qgis_sslkd.core.trainers import CrossSupervision, Distillation
+from qgis_sslkd.training.explained import explained
+from qgis_sslkd.training.presets import PRESETS, TrainingSettings
+from qgis_sslkd.training.settings import changed_settings, load_changes
+
+PAGE = Path(__file__).parents[2] / "docs" / "training.md"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_without_changes_they_are_the_preset(preset):
+    assert changed_settings(preset) == PRESETS[preset]
+
+
+def test_later_changes_win_and_parts_are_changed_alone():
+    settings = changed_settings(
+        "quick",
+        {"steps": 7, "distillation": {"views": "strong", "warm_up": 0.3}, "student": {"encoder": "resnet34"}},
+        {"steps": 9, "distillation": {"warm_up": 0.2}},
+    )
+    assert settings.steps == 9
+    assert settings.distillation == Distillation(views="strong", warm_up=0.2)
+    assert settings.student == NetworkSpec("deeplabv3plus", "resnet34")
+    assert settings.cross == PRESETS["quick"].cross
+
+
+def test_teachers_are_replaced_as_a_whole():
+    named = [
+        {"architecture": "segnet", "encoder": "vgg11", "width": 0.5},
+        {"architecture": "segformer", "encoder": "mit_b0"},
+    ]
+    assert changed_settings("quick", {"teachers": named}).teachers == tuple(NetworkSpec(**each) for each in named)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"stepz": 7}, r"'stepz'; choose from teachers, student, steps, .*seed\.$"),
+        ({"distillation": {"view": "strong"}}, r"'view'; choose from warm_up, .*views"),
+        ({"distillation": "strong"}, "distillation"),
+        ({"steps": {"teachers": 3}}, "steps"),
+        ({"optimiser": "adam"}, "optimiser: .*'sgd' or 'adamw'"),
+        ({"average": 1.5}, "below 1, got 1.5"),
+        ({"student": {"encoder": "resnet19"}}, "no encoder 'resnet19'"),
+        ({"teachers": [{"architecture": "unet", "encoder": "resnet18"}] * 2}, "unet.*deeplabv3plus"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence_with_what_is_known(changes, words):
+    with pytest.raises(SettingError, match=words) as caught:
+        changed_settings("quick", changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_preset_names_those_that_there_are():
+    with pytest.raises(SettingError, match="paper, balanced, quick"):
+        changed_settings("fast")
+
+
+def test_a_file_holds_changes(tmp_path):
+    path = tmp_path / "my.toml"
+    path.write_text('average = 0.99\n[distillation]\nviews = "strong"\n[student]\nencoder = "resnet34"\n')
+    settings = changed_settings("quick", load_changes(path))
+    assert (settings.average, settings.distillation.views) == (0.99, "strong")
+    assert settings.student.encoder == "resnet34"
+
+
+@pytest.mark.parametrize("content", [b"steps = = 3", b"\xff\xfe", None])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
+    path = tmp_path / "my.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingError, match=r"my\.toml"):
+        load_changes(path)
+
+
+def test_every_setting_has_a_value_and_a_meaning():
+    listed = {setting.name: setting for setting in explained(PRESETS["quick"])}
+    nested = {"cross": CrossSupervision, "distillation": Distillation}
+    plain = {field.name for field in fields(TrainingSettings)} - nested.keys()
+    parts = {f"{name}.{field.name}" for name, kind in nested.items() for field in fields(kind)}
+    assert set(listed) == plain | parts
+    assert all(setting.meaning for setting in listed.values())
+    assert listed["distillation.views"].meaning.endswith(" One of `same`, `strong`.")
+    assert listed["student"].value == "deeplabv3plus/resnet18"
+    assert listed["teachers"].value == "deeplabv3plus/resnet18, segnet/vgg13 x 0.25"
+    assert (listed["augment"].value, listed["cross.warm_up"].value, listed["learning_rate"].value) == (
+        "true",
+        "0.5",
+        "0.001",
+    )
+    assert (
+        listed["average"].meaning.startswith("decay of the running average")
+        and "0 for none" in listed["average"].meaning
+    )
+
+
+def test_the_page_lists_every_setting_with_its_meaning_and_its_value_in_each_preset():
+    columns = [{s.name: s for s in explained(PRESETS[name])} for name in ("quick", "balanced", "paper")]
+    for name, setting in columns[0].items():
+        values = " | ".join(column[name].value for column in columns)
+        row = f"| `{name}` | {setting.meaning} | {values} |"
+        assert row in PAGE.read_text(encoding="utf-8"), f"docs/training.md lacks:\n{row}"

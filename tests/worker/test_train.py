@@ -1,0 +1,53 @@
+"""Which settings a training job ends up with."""
+
+import pytest
+
+from qgis_sslkd.core.errors import SettingError
+from qgis_sslkd.training.presets import PRESETS
+from qgis_sslkd.training.settings import changed_settings
+from qgis_sslkd.worker.jobs import TrainJob
+from qgis_sslkd.worker.work.train import do_train, training_settings
+
+
+def job(**changes):
+    files = {"labelled": ["a.tif"], "roads": ["r.gpkg"], "model": "m.safetensors", "report": "r.html"}
+    return TrainJob(**{**files, "preset": "quick", **changes})
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "my.toml"
+    path.write_text('steps = 7\nseed = 3\nweights = "imagenet"\n[student]\nencoder = "resnet34"\nwidth = 1\n')
+    return path
+
+
+def test_nothing_said_is_the_preset():
+    assert training_settings(job()) == PRESETS["quick"]
+
+
+def test_the_file_comes_before_the_preset_and_the_options_before_the_file(file):
+    of_file = training_settings(job(settings=file))
+    assert (of_file.steps, of_file.seed, of_file.weights, of_file.student.encoder) == (7, 3, "imagenet", "resnet34")
+    assert of_file.batch == PRESETS["quick"].batch
+    of_both = training_settings(job(settings=file, steps=9, seed=0, weights="none", student="segformer/mit_b0"))
+    assert (of_both.steps, of_both.seed, of_both.weights) == (9, 0, "none")
+    assert (of_both.student.architecture, of_both.student.encoder) == ("segformer", "mit_b0")
+
+
+def test_a_mapping_does_as_a_file_does():
+    changes = {"distillation": {"views": "strong"}, "average": 0.99}
+    assert training_settings(job(settings=changes)) == changed_settings("quick", changes)
+
+
+def test_a_mistake_in_the_file_is_told_before_any_work(tmp_path, reporter):
+    path = tmp_path / "my.toml"
+    path.write_text("stepz = 7\n")
+    files = {"model": tmp_path / "m.safetensors", "report": tmp_path / "r.html"}
+    with pytest.raises(SettingError, match="There is no setting 'stepz'; choose from teachers, "):
+        do_train(job(settings=path, **files), reporter)
+    assert reporter.texts == []
+
+
+def test_no_output_replaces_the_settings_file(file, reporter):
+    with pytest.raises(SettingError, match=r"my\.toml is one of the inputs"):
+        do_train(job(settings=file, report=file, model=file.with_name("m.safetensors")), reporter)

@@ -1,0 +1,72 @@
+"""Settings that start from a preset and are changed by a file, a comparison or the options of a command."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..core.errors import SettingError
+from ..core.networks import check_network
+from ..core.validation import explain
+from .presets import PRESETS, TrainingSettings
+
+__all__ = ["Changes", "changed_settings", "load_changes"]
+
+Changes = Mapping[str, Any]
+"""Values of settings by name; of a setting that has parts, a mapping of some of these."""
+
+_SETTINGS: TypeAdapter[TrainingSettings] = TypeAdapter(TrainingSettings)
+
+
+def changed_settings(preset: str, *changes: Changes) -> TrainingSettings:
+    """The settings of a preset with changes, of which the later ones win.
+
+    Raises:
+        SettingError: if there is no such preset, setting or network, or a value is out of its range.
+    """
+    if preset not in PRESETS:
+        raise SettingError(f"There is no preset '{preset}'; choose one of {', '.join(PRESETS)}.")
+    plain = asdict(PRESETS[preset])
+    for each in changes:
+        plain = _merged(plain, each)
+    try:
+        settings = _SETTINGS.validate_python(plain)
+    except ValidationError as error:
+        raise SettingError(f"The settings are not understood: {explain(error)}.") from error
+    for spec in (settings.student, *settings.teachers):
+        check_network(spec)
+    return settings
+
+
+def load_changes(path: Path) -> Changes:
+    """Reads a TOML file of settings.
+
+    Raises:
+        SettingError: if it cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"The settings file {path} cannot be read; give a TOML file.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(f"The settings file {path} is no TOML: {error}.") from error
+
+
+def _merged(settings: Changes, changes: Changes) -> dict[str, Any]:
+    """Settings with changes, which may be of parts of parts."""
+    unknown = sorted(changes.keys() - settings.keys())
+    if unknown:
+        raise SettingError(f"There is no setting '{unknown[0]}'; choose from {', '.join(settings)}.")
+    return {
+        name: _merged(value, changes[name]) if _have_parts(value, changes.get(name)) else changes.get(name, value)
+        for name, value in settings.items()
+    }
+
+
+def _have_parts(value: object, change: object) -> bool:
+    return isinstance(value, dict) and isinstance(change, dict)
