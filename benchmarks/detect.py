@@ -3,7 +3,7 @@
 For each network, in one run and over the same tiles in the same engine, each in a process of its own: the passes
 alone, the whole of `sslkd detect` from file to finished rasters and outlines, a plain loop, and MONAI's sliding
 window in memory. Then `sslkd detect`'s reading and writing alone, with a network that costs nothing, beside a copy
-by GDAL into the same compression.
+by GDAL into the same compression. At last its peak memory over widths and heights, as a constant and bytes a column.
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ import rasterio
 import rasterio.shutil
 from rasterio.transform import from_origin
 from rasterio.windows import Window
+from safetensors.numpy import save_file
 
 from qgis_sslkd.core.detection import Predictor
 from qgis_sslkd.core.engine import Engine
-from qgis_sslkd.core.grids import OwnGrid, Scene
-from qgis_sslkd.core.model_card import ModelCard
+from qgis_sslkd.core.model_card import ModelCard, card_header
 from qgis_sslkd.core.network_spec import NetworkSpec
-from qgis_sslkd.core.rasters import Images, Normalisation, inspect_raster
+from qgis_sslkd.core.rasters import Images, Normalisation
 from qgis_sslkd.core.reporting import Silent
-from qgis_sslkd.core.road_map import RoadMapFiles, RoadMapSettings, make_road_map
-from qgis_sslkd.core.vectors import VectorSettings
+from qgis_sslkd.core.runtime import Runtime
 from qgis_sslkd.core.windows import Tiling, tile_starts
+from qgis_sslkd.worker.jobs import DetectJob
+from qgis_sslkd.worker.work import detect
 
 Result = TypeVar("Result")
 TILING = Tiling(tile=512, overlap=128, batch=1)
@@ -175,14 +176,14 @@ def monai(bench: Bench) -> Measured:
 
 
 def reading_and_writing(bench: Bench) -> Measured:
-    """All of detection but the network."""
-    raster = inspect_raster(str(bench.raster))
-    card = ModelCard(NetworkSpec("none", "none"), NORMALISATION, raster.dtype, raster.gsd, TILING.tile)
-    settings = RoadMapSettings(0.5, VectorSettings())
+    """All of `sslkd detect` but the network."""
+    card = ModelCard(NetworkSpec("none", "none"), NORMALISATION, "uint8", 0.3, TILING.tile)
+    save_file({"none": np.zeros(1)}, "none.safetensors", card_header(card))
     engine = Counting(free)
-    grid = OwnGrid(Scene(raster, Window(0, 0, raster.width, raster.height)))
-    files = RoadMapFiles(Path("free.tif"))
-    measured = timed(lambda: make_road_map(grid, card, engine, TILING, settings, files, Silent()), 0)
+    detect.load_runtime = lambda *_: Runtime(engine, TILING.batch, "no network")
+    sizes = {"tile": TILING.tile, "overlap": TILING.overlap, "resample": False}
+    job = DetectJob(raster=[str(bench.raster)], model=Path("none.safetensors"), surface=Path("free.tif"), **sizes)
+    measured = timed(lambda: detect.do_detect(job, Silent()), 0)
     return replace(measured, tiles=engine.images)
 
 
@@ -190,6 +191,21 @@ def copy(bench: Bench) -> Measured:
     """What GDAL takes to copy the raster into the same compression."""
     options = {**SURFACE, "predictor": 2, "num_threads": "all_cpus", "bigtiff": "if_safer"}
     return timed(lambda: rasterio.shutil.copy(bench.raster, "copy.tif", **options), 0)
+
+
+def memory(folder: Path, widths: list[int]) -> dict[str, Measured]:
+    """Reading and writing over widths, and over the heights of the first; shows the constant and bytes a column."""
+    low, high = TILING.tile * 2, TILING.tile * 8
+    results: dict[str, Measured] = {}
+    for height, width in [(low, width) for width in widths] + [(high, widths[0])]:
+        bench = Bench(folder, write_photo(folder / f"{height} x {width}.tif", height, width))
+        results[bench.raster.stem] = apart(folder, reading_and_writing, bench)
+        bench.raster.unlink()
+    peaks = [results[f"{low} x {width}"].memory for width in widths]
+    slope, constant = np.polyfit(widths, peaks, 1) if len(widths) > 1 else (0, peaks[0])
+    show("peak memory without a network, height x width", results)
+    print(f"  {constant:.0f} MiB and {slope * 2**20:.0f} bytes a column", flush=True)
+    return results
 
 
 def timed(work: Callable[[], object], tiles: int) -> Measured:
@@ -233,9 +249,9 @@ def write_model(path: Path, encoder: str) -> Path:
     return path
 
 
-def show(title: str, results: dict[str, Measured], needed: int) -> None:
+def show(title: str, results: dict[str, Measured]) -> None:
     """Print a table; the first row is what the others are compared with."""
-    print(f"{title}: {needed} tiles needed", flush=True)
+    print(title, flush=True)
     first = next(iter(results.values()))
     for name, row in results.items():
         clock, processor = row.seconds / first.seconds, row.processor / first.processor
@@ -250,6 +266,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--encoders", nargs="*", default=["mobilenet_v2", "resnet50"], help="of the students")
     parser.add_argument("--size", nargs=2, type=int, default=(3200, 4000), help="height and width of their raster")
     parser.add_argument("--sides", nargs="*", type=int, default=[4096, 16384, 40960], help="of those without a network")
+    parser.add_argument("--widths", nargs="*", type=int, default=[2048, 4096, 8192, 16384, 40960], help="for memory")
     parser.add_argument("--bfloat16", action="store_true", help="compute in bfloat16 instead of float32")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     return parser.parse_args()
@@ -261,7 +278,7 @@ def measure(bench: Bench, works: tuple[Callable[[Bench], Measured], ...]) -> dic
     rows, columns = bench.starts()
     title = bench.model.stem if bench.model else "no network"
     precision = "bfloat16" if bench.bfloat16 else "float32"
-    show(f"{title}, {precision}, {bench.raster.stem}", results, len(rows) * len(columns))
+    show(f"{title}, {precision}, {bench.raster.stem}: {len(rows) * len(columns)} tiles needed", results)
     return results
 
 
@@ -284,6 +301,8 @@ def main() -> None:
             bench = Bench(folder, write_photo(folder / f"{side} x {side}.tif", side, side))
             figures[f"no network, {side}"] = measure(bench, (copy, reading_and_writing))
             bench.raster.unlink()
+        if options.widths:
+            figures["memory"] = memory(folder, options.widths)
     if options.json:
         tables = {title: {name: asdict(row) for name, row in rows.items()} for title, rows in figures.items()}
         options.json.write_text(json.dumps(tables, indent=1) + "\n")

@@ -12,7 +12,11 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 @pytest.mark.parametrize(
     ("name", "arguments", "rows"),
     [
-        ("detect", ["--encoders", "--sides", "700"], ["copy", "reading and writing"]),
+        (
+            "detect",
+            ["--encoders", "--sides", "700", "--widths", "600", "1200"],
+            ["copy", "reading and writing", "bytes a column"],
+        ),
         ("vectorise", ["--side", "512", "--centre-lines"], ["polygonize", "outlines", "centre_lines"]),
     ],
 )
