@@ -195,10 +195,10 @@ def copy(bench: Bench) -> Measured:
 
 def memory(folder: Path, widths: list[int]) -> dict[str, Measured]:
     """Reading and writing over widths, and over the heights of the first; shows the constant and bytes a column."""
-    low, high = TILING.tile * 2, TILING.tile * 8
+    low, high = TILING.tile * 2, TILING.tile * 32
     results: dict[str, Measured] = {}
     for height, width in [(low, width) for width in widths] + [(high, widths[0])]:
-        bench = Bench(folder, write_photo(folder / f"{height} x {width}.tif", height, width))
+        bench = Bench(folder, apart(folder, write_photo, folder / f"{height} x {width}.tif", height, width))
         results[bench.raster.stem] = apart(folder, reading_and_writing, bench)
         bench.raster.unlink()
     peaks = [results[f"{low} x {width}"].memory for width in widths]
@@ -289,16 +289,16 @@ def main() -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         height, width = options.size
-        photo = write_photo(folder / f"{height} x {width}.tif", height, width)
-        tile = write_photo(folder / "one tile.tif", TILING.tile, TILING.tile)
+        # Apart: a process starts with the peak memory of the one that starts it.
+        photo = apart(folder, write_photo, folder / f"{height} x {width}.tif", height, width)
+        tile = apart(folder, write_photo, folder / "one tile.tif", TILING.tile, TILING.tile)
         for encoder in options.encoders:
-            # Apart: a process starts with the peak memory of the one that starts it.
             model = apart(folder, write_model, folder / f"{encoder}.safetensors", encoder)
             bench = Bench(folder, photo, model, options.bfloat16)
             figures[encoder] = measure(bench, (passes, whole, plain_loop, monai))
             figures[f"{encoder}, one tile"] = measure(Bench(folder, tile, model, options.bfloat16), (passes, whole))
         for side in options.sides:
-            bench = Bench(folder, write_photo(folder / f"{side} x {side}.tif", side, side))
+            bench = Bench(folder, apart(folder, write_photo, folder / f"{side} x {side}.tif", side, side))
             figures[f"no network, {side}"] = measure(bench, (copy, reading_and_writing))
             bench.raster.unlink()
         if options.widths:

@@ -1,5 +1,7 @@
 """Centre lines of known shapes: on the axis, as wide and as long as drawn, meeting in points, whole across blocks."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import rasterio
@@ -88,6 +90,35 @@ def test_a_ring_gives_one_closed_line(lines_of):
     assert line.is_closed
     assert fields["length"] == pytest.approx([2 * np.pi * 40], rel=0.02)
     assert fields["width"] == pytest.approx([7], rel=0.05)
+
+
+def wave(way):
+    """An S from left to right."""
+    return shapely.LineString(np.column_stack([way, 60 + 30 * np.sin(2 * np.pi * (way - 15) / 130)]))
+
+
+# The axes that meet in points, how many free ends they have and how many junctions.
+SHAPES = {
+    "cross": ([[(10, 60), (150, 60)], [(80, 5), (80, 115)]], 4, 1),
+    "T": ([[(10, 40), (150, 40)], [(80, 40), (80, 110)]], 3, 1),
+    "Y": ([[(80, 60), (20, 20)], [(80, 60), (140, 20)], [(80, 60), (80, 112)]], 3, 1),
+    "S-curve": ([wave(np.linspace(15, 145, 200)).coords], 2, 0),
+    "dead end off a road from edge to edge": ([[(0, 30), (160, 30)], [(60, 30), (60, 95)]], 3, 1),
+    "block of houses": ([[(30, 25), (130, 25), (130, 95), (30, 95), (30, 25)], [(80, 25), (80, 95)]], 0, 2),
+}
+
+
+@pytest.mark.parametrize("width", [5.0, 9.0])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_drawn_shapes_have_their_ends_junctions_and_lengths(lines_of, shape, width):
+    axes, free_ends, junctions = SHAPES[shape]
+    lines, fields, _ = lines_of([street(*axis, width=width) for axis in axes])
+    ends = Counter(end for line in lines for end in (line.coords[0], line.coords[-1]))
+    assert sum(count == 1 for count in ends.values()) == free_ends
+    assert sum(count >= 3 for count in ends.values()) == junctions
+    assert fields["length"].sum() == pytest.approx(sum(shapely.LineString(axis).length for axis in axes), rel=0.03)
+    axis = shapely.union_all([shapely.LineString(axis) for axis in axes])
+    assert shapely.distance(shapely.points(shapely.get_coordinates(lines)), axis).max() < width / 4 + PIXEL
 
 
 @pytest.mark.parametrize(("gap", "count"), [(6, 1), (14, 1), (17, 2), (60, 2)])

@@ -13,6 +13,7 @@ from emptiness import KINDS, with_nothing
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from monai.inferers import sliding_window_inference
 from rasterio.io import MemoryFile
 from rasterio.transform import from_origin
 from rasterio.windows import Window
@@ -408,6 +409,28 @@ def test_a_network_over_a_raster_is_the_network_over_each_tile():
             total[row : row + 64, column : column + 64] += weight * predict(part[None])[0]
             weights[row : row + 64, column : column + 64] += weight
     np.testing.assert_allclose(found, total / weights, rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_monai_s_sliding_window_gives_the_same_to_rounding(batch):
+    """Over a size at which both place the same tiles, with this blending's weights for its importance map."""
+    network = nn.Conv2d(2, 2, 5, padding=2)
+    pixels = np.random.default_rng(0).random((2, 128, 160)).astype(np.float32)
+    predict = predictor(network, torch.device("cpu"))
+    with in_memory(pixels) as raster:
+        found, _ = detect(raster, predict, Tiling(64, 32, batch))
+    profile = 1e-3 + np.sin(np.pi * (np.arange(64) + 0.5) / 64) ** 2
+    # Only their ratios count; MONAI takes none below 0.001.
+    weights = torch.from_numpy(1e6 * np.outer(profile, profile))
+    (expected,) = sliding_window_inference(
+        torch.from_numpy(pixels[None]),
+        (64, 64),
+        batch,
+        lambda images: torch.from_numpy(predict(images.numpy())[:, None]),
+        overlap=0.5,
+        roi_weight_map=weights,
+    )
+    np.testing.assert_allclose(found, expected[0], rtol=1e-5)
 
 
 def test_a_virtual_mosaic_is_read_like_any_raster(make_raster, tmp_path):
