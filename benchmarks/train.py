@@ -1,7 +1,8 @@
 """What a training step costs beyond its forward and backward passes: `make bench-train`.
 
 Times whole steps of both steps of the method (reading, augmenting, all passes, the optimiser), and the same
-passes on random tensors that lie on the device already, in turns in one run, and prints their ratio.
+passes on random tensors that lie on the device already, in turns in one run, and prints their ratio: by the clock,
+and in processor seconds, which other work on the machine disturbs less.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,20 @@ from qgis_sslkd.training.steps import StepTaker
 
 _SIDE, _PIXEL = 4096, 0.3
 _LEFT, _TOP = 500_000.0, 5_000_000.0
+_ROUND = 10
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """What a step takes.
+
+    Attributes:
+        clock: seconds that pass.
+        processor: seconds of all processors.
+    """
+
+    clock: float
+    processor: float
 
 
 def main() -> None:
@@ -42,12 +58,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", default="paper", choices=PRESETS)
     parser.add_argument("--batch", type=int, help="labelled windows a step, and as many unlabelled ones")
-    parser.add_argument("--steps", type=int, default=20, help="steps of each kind; the first two are not counted")
+    parser.add_argument("--tile", type=int, help="side of a window in pixels, a multiple of 32")
+    parser.add_argument("--steps", type=int, default=20, help="steps of each kind; a few at first are not counted")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     options = parser.parse_args()
     settings = replace(PRESETS[options.preset], steps=10**6)
-    settings = replace(settings, batch=options.batch or settings.batch)
+    settings = replace(settings, batch=options.batch or settings.batch, tile=options.tile or settings.tile)
     device = choose_device(options.device)
     print(f"{options.preset}: {settings.batch} + {settings.batch} windows of {settings.tile} px, "
           f"{describe_device(device)}, {options.steps} steps")  # fmt: skip
@@ -56,10 +73,12 @@ def main() -> None:
         run = Run(data, settings, device, reader, Silent())
         figures = {name: _measure(trainer, run, options.steps) for name, trainer in _trainers(run)}
     for name, (whole, passes) in figures.items():
-        print(f"{name}: whole step {whole:.3f} s, passes alone {passes:.3f} s, ratio {whole / passes:.3f}")
+        print(f"{name}: whole step {whole.clock:.3f} s, passes alone {passes.clock:.3f} s, "
+              f"ratio {whole.clock / passes.clock:.3f}; processor {whole.processor:.3f} s and "
+              f"{passes.processor:.3f} s, ratio {whole.processor / passes.processor:.3f}")  # fmt: skip
     if options.json:
-        options.json.write_text(json.dumps({name: dict(zip(("whole", "passes"), f, strict=True))
-                                            for name, f in figures.items()}, indent=1) + "\n")  # fmt: skip
+        plain = {name: {"whole": asdict(whole), "passes": asdict(passes)} for name, (whole, passes) in figures.items()}
+        options.json.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
 
 
 def _trainers(run: Run) -> Iterator[tuple[str, Trainer]]:
@@ -73,30 +92,39 @@ def _trainers(run: Run) -> Iterator[tuple[str, Trainer]]:
     yield "step 2 (student)", StudentTrainer(student, teachers, replace(settings.distillation, warm_up=0.0))
 
 
-def _measure(trainer: Trainer, run: Run, steps: int) -> tuple[float, float]:
-    """Median seconds of a whole step and of its passes alone, the two in turns so that noise hits both alike."""
+def _measure(trainer: Trainer, run: Run, steps: int) -> tuple[Seconds, Seconds]:
+    """What a whole step and its passes alone take, a round of these after a round of those."""
     trainer.trained.to(run.device).to(memory_format=torch.channels_last).train()
     taker = StepTaker(trainer, run.settings, run.device)
     sampler = Sampler(run.data, run.settings.batch, (0, 1), run.settings.augment, run.reader)
     random = _random_batch(run.settings, run.device)
+    taker.step(random, 0)  # the first step also prepares the device
     whole, passes = [], []
-    with closing(map_ahead(sampler.batch, range(steps), READING_THREADS, ahead=4)) as batches:
-        for step in range(steps):
-            whole.append(_seconds(lambda step=step: taker.step(next(batches), step), run.device))
-            passes.append(_seconds(lambda step=step: taker.step(random, step), run.device))
-    return _median(whole), _median(passes)
+    for start in range(0, steps, _ROUND):
+        part = range(start, min(start + _ROUND, steps))
+        passes.append(_timed(repeat(random, len(part)), taker, run.device))
+        with closing(map_ahead(sampler.batch, part, READING_THREADS, ahead=4)) as batches:
+            whole.append(_timed(batches, taker, run.device))
+    return _of_a_step(whole, steps), _of_a_step(passes, steps)
 
 
-def _median(seconds: Sequence[float]) -> float:
-    return statistics.median(seconds[2:] or seconds)
-
-
-def _seconds(work: Callable[[], object], device: torch.device) -> float:
+def _timed(batches: Iterable[Batch], taker: StepTaker, device: torch.device) -> tuple[list[float], float]:
+    """Seconds of each step by the clock, the next batch included, and seconds of all processors for all of them."""
+    clock, processor = [], time.process_time()
     started = time.perf_counter()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - started
+    for batch in batches:
+        taker.step(batch, 0)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        clock.append(time.perf_counter() - started)
+        started = time.perf_counter()
+    return clock, time.process_time() - processor
+
+
+def _of_a_step(rounds: Sequence[tuple[list[float], float]], steps: int) -> Seconds:
+    """The median by the clock, without the first step of a round, for which nothing was read ahead."""
+    clock = [seconds for each, _ in rounds for seconds in each[1:] or each]
+    return Seconds(statistics.median(clock), sum(processor for _, processor in rounds) / steps)
 
 
 def _random_batch(settings: TrainingSettings, device: torch.device) -> Batch:

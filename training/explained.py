@@ -52,12 +52,13 @@ def _parts(part: _Part, prefix: str) -> Iterator[Setting]:
         if isinstance(value, _Part):
             yield from _parts(value, f"{prefix}{name}.")
         else:
-            yield Setting(prefix + name, _readable(value), told.get(name, "") + _choices(hints[name]))
+            yield Setting(prefix + name, _readable(value), _with_choices(told.get(name, ""), hints[name]))
 
 
-def _choices(hint: object) -> str:
-    """What else to say of a setting of a few values."""
-    return f" One of {', '.join(f'`{choice}`' for choice in get_args(hint))}." if get_origin(hint) is Literal else ""
+def _with_choices(meaning: str, hint: object) -> str:
+    """A meaning and, where it does not name them, the few values that there are to choose from."""
+    choices = [f"`{choice}`" for choice in get_args(hint)] if get_origin(hint) is Literal else []
+    return meaning if all(choice in meaning for choice in choices) else f"{meaning} One of {', '.join(choices)}."
 
 
 def _readable(value: object) -> str:

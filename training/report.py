@@ -172,8 +172,8 @@ def _samples(run: Run, networks: Mapping[str, nn.Module]) -> Iterator[str]:
 
 def _sample_figure(run: Run, networks: Mapping[str, nn.Module]) -> Figure:
     """The validation windows with the most road."""
-    shown = [_sample(run, window) for window in run.data.validation]
-    shown = sorted(shown, key=lambda sample: -int((sample[1] == ROAD).sum()))[:_SAMPLES]
+    windows = sorted(run.data.validation, key=lambda window: -int((_drawn(run, window) == ROAD).sum()))
+    shown = [_sample(run, window) for window in windows[:_SAMPLES]]
     predictors = [predictor(network, run.device) for network in networks.values()]
     found = [[predict(images[None])[0] >= 0.5 for predict in predictors] for images, _ in shown]
     return side_by_side(list(networks), [picture(images) for images, _ in shown], [drawn for _, drawn in shown], found)
@@ -181,9 +181,13 @@ def _sample_figure(run: Run, networks: Mapping[str, nn.Module]) -> Figure:
 
 def _sample(run: Run, window: LabelledWindow) -> tuple[Images, Labels]:
     images, valid = read_window(window.source, window.window, run.data, run.reader)
-    labels = window.source.annotation.labels(window.window, images.shape[-2:])
+    labels = _drawn(run, window)
     labels[~valid] = IGNORE
     return images, labels
+
+
+def _drawn(run: Run, window: LabelledWindow) -> Labels:
+    return window.source.annotation.labels(window.window, (run.data.tile, run.data.tile))
 
 
 def _course(name: str, history: History) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """Settings from a preset, a file and options; and the page that lists them."""
 
+import re
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -88,7 +90,8 @@ def test_every_setting_has_a_value_and_a_meaning():
     parts = {f"{name}.{field.name}" for name, kind in nested.items() for field in fields(kind)}
     assert set(listed) == plain | parts
     assert all(setting.meaning for setting in listed.values())
-    assert listed["distillation.views"].meaning.endswith(" One of `same`, `strong`.")
+    assert listed["distillation.aggregation"].meaning.endswith(" One of `logit_sum`, `prob_mean`.")
+    assert "One of" not in listed["distillation.views"].meaning  # it names them
     assert listed["student"].value == "deeplabv3plus/resnet18"
     assert listed["teachers"].value == "deeplabv3plus/resnet18, segnet/vgg13 x 0.25"
     assert (listed["augment"].value, listed["cross.warm_up"].value, listed["learning_rate"].value) == (
@@ -100,6 +103,13 @@ def test_every_setting_has_a_value_and_a_meaning():
         listed["average"].meaning.startswith("decay of the running average")
         and "0 for none" in listed["average"].meaning
     )
+
+
+def test_the_examples_of_the_page_are_settings():
+    examples = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    settings = changed_settings("quick", *map(tomllib.loads, examples))
+    assert (settings.steps, settings.average, len(settings.teachers)) == (600, 0.99, 3)
+    assert settings.student == NetworkSpec("deeplabv3plus", "efficientnet-b0")
 
 
 def test_the_page_lists_every_setting_with_its_meaning_and_its_value_in_each_preset():
