@@ -80,6 +80,8 @@ def take_raster(layer: QgsRasterLayer, frame: Frame | None, context: QgsProcessi
     Raises:
         LayerUnusable: if it cannot be read, or is too large to be copied.
     """
+    if not layer.isValid():
+        raise LayerUnusable(tr("The layer {} cannot be read: mend or remove it first.").format(layer.name()))
     if layer.providerType() == "gdal":
         name = _gdal_name(layer)
         return RasterInMemory(layer.name(), name) if name.startswith("/vsimem/") else RasterFile(name)
@@ -114,12 +116,17 @@ class RasterInMemory:
             feedback.setProgress(100 * share)
             return not feedback.isCanceled()
 
-        copied = gdal.Translate(path, self.name, creationOptions=_GEOTIFF, callback=goes_on)
-        if feedback.isCanceled():
-            raise Cancelled(tr("Cancelled: nothing was written."))
+        try:
+            copied, problem = gdal.Translate(path, self.name, creationOptions=_GEOTIFF, callback=goes_on), ""
+        except RuntimeError as error:  # None, where nobody asked GDAL for exceptions
+            copied, problem = None, str(error)
         if copied is None:
+            Path(path).unlink(missing_ok=True)
+            _raise_if_cancelled(feedback)
             raise LayerUnusable(
-                tr("The layer {} cannot be copied to {}: {}").format(self.title, path, gdal.GetLastErrorMsg())
+                tr("The layer {} cannot be copied to {}: {}").format(
+                    self.title, path, problem or gdal.GetLastErrorMsg()
+                )
             )
         return path
 
@@ -129,12 +136,8 @@ class RasterOfProvider:
 
     def __init__(self, layer: QgsRasterLayer, frame: Frame, transforms: QgsCoordinateTransformContext) -> None:
         self._name, self._crs, self._transforms = layer.name(), layer.crs(), transforms
-        if not layer.isValid() or not self._crs.isValid():
-            raise LayerUnusable(
-                tr("The layer {} cannot be read, or has no coordinate reference system: mend it first.").format(
-                    self._name
-                )
-            )
+        if not self._crs.isValid():
+            raise LayerUnusable(tr("The layer {} has no coordinate reference system: set it first.").format(self._name))
         self._grid = self._planned(layer.dataProvider(), frame)
         if self._grid.tiles > frame.most_tiles:
             raise LayerUnusable(
@@ -173,14 +176,13 @@ class RasterOfProvider:
             whole = provider.extent()
             pixel = whole.width() / provider.xSize(), whole.height() / provider.ySize()
             return _Grid.around(extent, (whole.xMinimum(), whole.yMaximum()), pixel)
+        return self._planned_picture(provider, extent, frame)
+
+    def _planned_picture(self, provider: QgsRasterDataProvider, extent: QgsRectangle, frame: Frame) -> _Grid:
         if frame.extent.isNull():
-            raise LayerUnusable(
-                tr("The layer {} comes as pictures from a server: choose an extent.").format(self._name)
-            )
+            raise LayerUnusable(tr("The layer {} is a picture of a server: choose an extent.").format(self._name))
         if frame.pixel is None:
-            raise LayerUnusable(
-                tr("The layer {} comes as pictures from a server: choose a pixel size.").format(self._name)
-            )
+            raise LayerUnusable(tr("The layer {} is a picture of a server: choose a pixel size.").format(self._name))
         side = _at_least_as_fine(frame.pixel / self._metres_per_unit(extent), provider.nativeResolutions())
         # Tiles start at whole pixels from the origin in most schemes: then no pixel is interpolated.
         return _Grid.around(extent, (0.0, 0.0), (side, side))
@@ -197,8 +199,7 @@ class RasterOfProvider:
             problem = writer.writeRaster(
                 self._pipe, grid.columns, grid.rows, grid.extent, self._crs, self._transforms, block
             )
-        if feedback.isCanceled():
-            raise Cancelled(tr("Cancelled: nothing was written."))
+        _raise_if_cancelled(feedback)
         if replies.failed or block.errors():
             reason = next(iter([*replies.failed.values(), *block.errors()]))
             raise LayerUnusable(tr("The server of the layer {} does not answer: {}").format(self._name, reason))
@@ -283,6 +284,11 @@ def _told_to_stop(feedback: QgsProcessingFeedback) -> Iterator[QgsRasterBlockFee
         yield block
     finally:
         feedback.canceled.disconnect(block.cancel)
+
+
+def _raise_if_cancelled(feedback: QgsProcessingFeedback) -> None:
+    if feedback.isCanceled():
+        raise Cancelled(tr("Cancelled: nothing was written."))
 
 
 def _writer(path: str, provider: QgsRasterDataProvider) -> QgsRasterFileWriter:
