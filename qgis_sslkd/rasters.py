@@ -41,6 +41,7 @@ MOST_TILES = 2500
 _TILE = 256  # pixels of most servers' tiles
 _PIECE = 1024  # pixels asked for at a time; QGIS asks a server for 256 tiles at most
 _MOST_FAILURES = 16
+_NO_PICTURE = ("text/", "application/xml", "application/vnd.ogc.se")  # types of what servers say in place of one
 _WGS84_ELLIPSOID = "EPSG:7030"
 _PICTURES = (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
 _PARTS_OF_A_GDAL_NAME = ("path", "layerName", "vsiPrefix", "vsiSuffix")
@@ -195,7 +196,8 @@ class RasterOfProvider:
 
     def _write(self, path: str, feedback: QgsProcessingFeedback) -> None:
         writer, grid = _writer(path, self._pipe.provider()), self._grid
-        with _told_to_stop(feedback) as block, _replies(block) as replies:
+        of_pictures = _is_picture(self._pipe.provider())
+        with _told_to_stop(feedback) as block, _replies(block, of_pictures) as replies:
             problem = writer.writeRaster(
                 self._pipe, grid.columns, grid.rows, grid.extent, self._crs, self._transforms, block
             )
@@ -203,7 +205,8 @@ class RasterOfProvider:
         if replies.failed or block.errors():
             reason = next(iter([*replies.failed.values(), *block.errors()]))
             raise LayerUnusable(tr("The server of the layer {} does not answer: {}").format(self._name, reason))
-        if problem != QgsRasterFileWriter.WriterError.NoError:
+        # None is 0, by names that differ between versions of QGIS.
+        if problem != type(problem)(0):
             raise LayerUnusable(tr("The layer {} cannot be copied to {}.").format(self._name, path))
         if replies.absent:
             feedback.pushWarning(
@@ -244,10 +247,10 @@ class _Grid:
 class _Replies:
     """What servers answered in this thread, by address; QGIS leaves out in silence what does not come."""
 
-    def __init__(self, block: QgsRasterBlockFeedback) -> None:
+    def __init__(self, block: QgsRasterBlockFeedback, of_pictures: bool) -> None:
         self.failed: dict[str, str] = {}
         self.absent: set[str] = set()
-        self._block = block
+        self._block, self._of_pictures = block, of_pictures
 
     def hear(self, reply: QgsNetworkReplyContent) -> None:
         """Take an answer; QGIS asks again after a failure, so the last one counts."""
@@ -257,13 +260,18 @@ class _Replies:
             self.absent.add(address)
         elif error not in (QNetworkReply.NetworkError.NoError, QNetworkReply.NetworkError.OperationCanceledError):
             self.failed[address] = reply.errorString()
+        elif self._of_pictures and (kind := bytes(reply.rawHeader(b"Content-Type")).decode()).startswith(_NO_PICTURE):
+            self.failed[address] = tr("it sent {} in place of a picture").format(kind)
         if len(self.failed) > _MOST_FAILURES:
             self._block.cancel()
 
 
 @contextmanager
-def _replies(block: QgsRasterBlockFeedback) -> Iterator[_Replies]:
-    replies, answered = _Replies(block), QgsNetworkAccessManager.instance().finished[QgsNetworkReplyContent]
+def _replies(block: QgsRasterBlockFeedback, of_pictures: bool) -> Iterator[_Replies]:
+    replies, answered = (
+        _Replies(block, of_pictures),
+        QgsNetworkAccessManager.instance().finished[QgsNetworkReplyContent],
+    )
     answered.connect(replies.hear)
     try:
         yield replies

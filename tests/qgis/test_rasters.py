@@ -237,6 +237,12 @@ def test_a_server_that_fails_is_told_and_leaves_no_file(copied, server, tmp_path
     assert not list((tmp_path / "copies").iterdir())
 
 
+def test_a_server_that_sends_a_text_in_place_of_a_picture_is_told(copied, server):
+    server.kind = "text/xml"
+    with pytest.raises(LayerUnusable, match="it sent text/xml in place of a picture"):
+        copied(server.layer(), FRAME)
+
+
 def test_a_server_that_is_gone_is_told_and_asked_no_more(copied, server):
     layer = server.layer()
     server.close()
