@@ -41,6 +41,7 @@ MOST_TILES = 2500
 _TILE = 256  # pixels of most servers' tiles
 _PIECE = 1024  # pixels asked for at a time; QGIS asks a server for 256 tiles at most
 _MOST_FAILURES = 16
+_NO_PICTURE = ("text/", "application/xml", "application/vnd.ogc.se")  # types of what servers say in place of one
 _WGS84_ELLIPSOID = "EPSG:7030"
 _PICTURES = (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
 _PARTS_OF_A_GDAL_NAME = ("path", "layerName", "vsiPrefix", "vsiSuffix")
@@ -80,6 +81,8 @@ def take_raster(layer: QgsRasterLayer, frame: Frame | None, context: QgsProcessi
     Raises:
         LayerUnusable: if it cannot be read, or is too large to be copied.
     """
+    if not layer.isValid():
+        raise LayerUnusable(tr("The layer {} cannot be read: mend or remove it first.").format(layer.name()))
     if layer.providerType() == "gdal":
         name = _gdal_name(layer)
         return RasterInMemory(layer.name(), name) if name.startswith("/vsimem/") else RasterFile(name)
@@ -114,12 +117,17 @@ class RasterInMemory:
             feedback.setProgress(100 * share)
             return not feedback.isCanceled()
 
-        copied = gdal.Translate(path, self.name, creationOptions=_GEOTIFF, callback=goes_on)
-        if feedback.isCanceled():
-            raise Cancelled(tr("Cancelled: nothing was written."))
+        try:
+            copied, problem = gdal.Translate(path, self.name, creationOptions=_GEOTIFF, callback=goes_on), ""
+        except RuntimeError as error:  # None, where nobody asked GDAL for exceptions
+            copied, problem = None, str(error)
         if copied is None:
+            Path(path).unlink(missing_ok=True)
+            _raise_if_cancelled(feedback)
             raise LayerUnusable(
-                tr("The layer {} cannot be copied to {}: {}").format(self.title, path, gdal.GetLastErrorMsg())
+                tr("The layer {} cannot be copied to {}: {}").format(
+                    self.title, path, problem or gdal.GetLastErrorMsg()
+                )
             )
         return path
 
@@ -129,12 +137,8 @@ class RasterOfProvider:
 
     def __init__(self, layer: QgsRasterLayer, frame: Frame, transforms: QgsCoordinateTransformContext) -> None:
         self._name, self._crs, self._transforms = layer.name(), layer.crs(), transforms
-        if not layer.isValid() or not self._crs.isValid():
-            raise LayerUnusable(
-                tr("The layer {} cannot be read, or has no coordinate reference system: mend it first.").format(
-                    self._name
-                )
-            )
+        if not self._crs.isValid():
+            raise LayerUnusable(tr("The layer {} has no coordinate reference system: set it first.").format(self._name))
         self._grid = self._planned(layer.dataProvider(), frame)
         if self._grid.tiles > frame.most_tiles:
             raise LayerUnusable(
@@ -173,14 +177,13 @@ class RasterOfProvider:
             whole = provider.extent()
             pixel = whole.width() / provider.xSize(), whole.height() / provider.ySize()
             return _Grid.around(extent, (whole.xMinimum(), whole.yMaximum()), pixel)
+        return self._planned_picture(provider, extent, frame)
+
+    def _planned_picture(self, provider: QgsRasterDataProvider, extent: QgsRectangle, frame: Frame) -> _Grid:
         if frame.extent.isNull():
-            raise LayerUnusable(
-                tr("The layer {} comes as pictures from a server: choose an extent.").format(self._name)
-            )
+            raise LayerUnusable(tr("The layer {} is a picture of a server: choose an extent.").format(self._name))
         if frame.pixel is None:
-            raise LayerUnusable(
-                tr("The layer {} comes as pictures from a server: choose a pixel size.").format(self._name)
-            )
+            raise LayerUnusable(tr("The layer {} is a picture of a server: choose a pixel size.").format(self._name))
         side = _at_least_as_fine(frame.pixel / self._metres_per_unit(extent), provider.nativeResolutions())
         # Tiles start at whole pixels from the origin in most schemes: then no pixel is interpolated.
         return _Grid.around(extent, (0.0, 0.0), (side, side))
@@ -193,16 +196,17 @@ class RasterOfProvider:
 
     def _write(self, path: str, feedback: QgsProcessingFeedback) -> None:
         writer, grid = _writer(path, self._pipe.provider()), self._grid
-        with _told_to_stop(feedback) as block, _replies(block) as replies:
+        of_pictures = _is_picture(self._pipe.provider())
+        with _told_to_stop(feedback) as block, _replies(block, of_pictures) as replies:
             problem = writer.writeRaster(
                 self._pipe, grid.columns, grid.rows, grid.extent, self._crs, self._transforms, block
             )
-        if feedback.isCanceled():
-            raise Cancelled(tr("Cancelled: nothing was written."))
+        _raise_if_cancelled(feedback)
         if replies.failed or block.errors():
             reason = next(iter([*replies.failed.values(), *block.errors()]))
             raise LayerUnusable(tr("The server of the layer {} does not answer: {}").format(self._name, reason))
-        if problem != QgsRasterFileWriter.WriterError.NoError:
+        # None is 0, by names that differ between versions of QGIS.
+        if problem != type(problem)(0):
             raise LayerUnusable(tr("The layer {} cannot be copied to {}.").format(self._name, path))
         if replies.absent:
             feedback.pushWarning(
@@ -243,10 +247,10 @@ class _Grid:
 class _Replies:
     """What servers answered in this thread, by address; QGIS leaves out in silence what does not come."""
 
-    def __init__(self, block: QgsRasterBlockFeedback) -> None:
+    def __init__(self, block: QgsRasterBlockFeedback, of_pictures: bool) -> None:
         self.failed: dict[str, str] = {}
         self.absent: set[str] = set()
-        self._block = block
+        self._block, self._of_pictures = block, of_pictures
 
     def hear(self, reply: QgsNetworkReplyContent) -> None:
         """Take an answer; QGIS asks again after a failure, so the last one counts."""
@@ -256,13 +260,18 @@ class _Replies:
             self.absent.add(address)
         elif error not in (QNetworkReply.NetworkError.NoError, QNetworkReply.NetworkError.OperationCanceledError):
             self.failed[address] = reply.errorString()
+        elif self._of_pictures and (kind := bytes(reply.rawHeader(b"Content-Type")).decode()).startswith(_NO_PICTURE):
+            self.failed[address] = tr("it sent {} in place of a picture").format(kind)
         if len(self.failed) > _MOST_FAILURES:
             self._block.cancel()
 
 
 @contextmanager
-def _replies(block: QgsRasterBlockFeedback) -> Iterator[_Replies]:
-    replies, answered = _Replies(block), QgsNetworkAccessManager.instance().finished[QgsNetworkReplyContent]
+def _replies(block: QgsRasterBlockFeedback, of_pictures: bool) -> Iterator[_Replies]:
+    replies, answered = (
+        _Replies(block, of_pictures),
+        QgsNetworkAccessManager.instance().finished[QgsNetworkReplyContent],
+    )
     answered.connect(replies.hear)
     try:
         yield replies
@@ -283,6 +292,11 @@ def _told_to_stop(feedback: QgsProcessingFeedback) -> Iterator[QgsRasterBlockFee
         yield block
     finally:
         feedback.canceled.disconnect(block.cancel)
+
+
+def _raise_if_cancelled(feedback: QgsProcessingFeedback) -> None:
+    if feedback.isCanceled():
+        raise Cancelled(tr("Cancelled: nothing was written."))
 
 
 def _writer(path: str, provider: QgsRasterDataProvider) -> QgsRasterFileWriter:

@@ -142,6 +142,18 @@ def test_a_raster_in_the_memory_of_qgis_is_copied_with_all_that_it_tells(copied,
     assert found.GetRasterBand(1).GetNoDataValue() == 7
 
 
+def test_a_copy_of_the_memory_of_qgis_is_cancelled(memory, context, feedback, tmp_path):
+    feedback.cancel()
+    with pytest.raises(Cancelled):
+        take_raster(QgsRasterLayer(memory, "memory"), None, context).file(tmp_path, feedback)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_layer_whose_file_is_gone_is_refused(context):
+    with pytest.raises(LayerUnusable, match="The layer gone cannot be read"):
+        take_raster(QgsRasterLayer("/nowhere/gone.tif", "gone"), None, context)
+
+
 def formula_layer(path, formula="%22a@1%22%20*%202.5"):
     extent = f"{LEFT},{TOP - 64 * PIXEL},{LEFT + 64 * PIXEL},{TOP}"
     source = f"a:provider=gdal&a:uri={quote(str(path))}"
@@ -223,6 +235,12 @@ def test_a_server_that_fails_is_told_and_leaves_no_file(copied, server, tmp_path
     with pytest.raises(LayerUnusable, match=r"The server of the layer tiles does not answer: .*Service Unavailable"):
         copied(server.layer(), FRAME)
     assert not list((tmp_path / "copies").iterdir())
+
+
+def test_a_server_that_sends_a_text_in_place_of_a_picture_is_told(copied, server):
+    server.kind = "text/xml"
+    with pytest.raises(LayerUnusable, match="it sent text/xml in place of a picture"):
+        copied(server.layer(), FRAME)
 
 
 def test_a_server_that_is_gone_is_told_and_asked_no_more(copied, server):

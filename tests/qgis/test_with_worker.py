@@ -1,6 +1,8 @@
 """The whole way through QGIS and the real worker: layers in, model file, layers out."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -35,6 +37,9 @@ from qgis.core import (
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingException,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
     QgsProcessingOutputLayerDefinition,
     QgsProject,
     QgsRasterLayer,
@@ -533,6 +538,29 @@ def test_the_model_that_comes_along_trains_and_detects(scene, roads, tmp_path, f
     assert_every_pixel_decided(results["detect:SURFACE"], scene)
 
 
+def test_the_algorithms_are_chained_in_a_model(detection, tmp_path, context, feedback):
+    model = QgsProcessingModelAlgorithm("chain", "test")
+    steps = {
+        "detect": ("detectroads", {**detection, "THRESHOLD": 0.001}),
+        "vectorise": ("vectoriseroads", {"OUTLINES": str(tmp_path / "o.gpkg")}),
+        "evaluate": ("evaluateroads", {"MAP": str(tmp_path / "e.tif")}),
+    }
+    chained = {"vectorise": {"INPUT": ("detect", "SURFACE")}}
+    chained["evaluate"] = {**chained["vectorise"], "REFERENCE": ("vectorise", "OUTLINES")}
+    for step, (name, values) in steps.items():
+        child = QgsProcessingModelChildAlgorithm(f"sslkd:{name}")
+        child.setChildId(step)
+        for key, value in values.items():
+            child.addParameterSources(key, [QgsProcessingModelChildParameterSource.fromStaticValue(value)])
+        for key, source in chained.get(step, {}).items():
+            child.addParameterSources(key, [QgsProcessingModelChildParameterSource.fromChildOutput(*source)])
+        model.addChildAlgorithm(child)
+    results, finished = model.run({}, context, feedback)
+    assert finished
+    # What was found is scored against its own outlines, which are rounded off at the corners.
+    assert results["CHILD_RESULTS"]["evaluate"]["IOU"] == pytest.approx(1, abs=1e-3)
+
+
 def test_a_batch_runs_one_algorithm_over_many_rasters(detection, algorithm, tmp_path, context, feedback):
     detect = algorithm("detectroads")
     for number in range(2):
@@ -544,21 +572,57 @@ def test_a_batch_runs_one_algorithm_over_many_rasters(detection, algorithm, tmp_
         assert_every_pixel_decided(parameters["SURFACE"], raster)
 
 
-def test_cancel_ends_a_training_in_the_background_and_leaves_nothing(training, algorithm, feedback, tmp_path):
+@pytest.fixture
+def in_background(algorithm, feedback):
+    """Start an algorithm as the Toolbox does; return its worker's id, and a list that will tell how it ended."""
     context, ended = QgsProcessingContext(), []
-    train = algorithm("trainsslkd")
-    task = QgsProcessingAlgRunnerTask(train, {**training, **ENDLESS}, context, feedback)
-    task.executed.connect(lambda finished, results: ended.append((finished, results)))
-    QgsApplication.taskManager().addTask(task)
-    assert wait_until(lambda: any("step 1 of 2" in text for text in feedback.texts), 120), feedback.texts
-    running = workers()
-    assert running
+
+    def start(name, parameters):
+        others = set(workers())
+        task = QgsProcessingAlgRunnerTask(algorithm(name), parameters, context, feedback)
+        task.executed.connect(lambda finished, results: ended.append((finished, results)))
+        QgsApplication.taskManager().addTask(task)
+        assert wait_until(lambda: set(workers()) - others, 30)
+        return set(workers()) - others, ended
+
+    return start
+
+
+def assert_cancelled(feedback, running, ended):
     cancelled = time.monotonic()
     feedback.cancel()
     assert wait_until(lambda: ended, 6)
     assert time.monotonic() - cancelled < 5
     assert ended == [(False, {})]
     assert not [pid for pid in running if alive(pid)]
+
+
+def test_cancel_ends_a_training_in_the_background_and_leaves_nothing(training, in_background, feedback, tmp_path):
+    running, ended = in_background("trainsslkd", {**training, **ENDLESS})
+    assert wait_until(lambda: any("step 1 of 2" in text for text in feedback.texts), 120), feedback.texts
+    assert_cancelled(feedback, running, ended)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["trainsslkd", "detectroads", "vectoriseroads", "evaluateroads"])
+def test_cancel_ends_a_worker_that_has_just_begun_and_leaves_nothing(name, request, in_background, feedback, tmp_path):
+    parameters = {
+        "trainsslkd": lambda: request.getfixturevalue("training"),
+        "detectroads": lambda: request.getfixturevalue("detection"),
+        "vectoriseroads": lambda: {"INPUT": request.getfixturevalue("street"), "OUTLINES": str(tmp_path / "o.gpkg")},
+        "evaluateroads": lambda: request.getfixturevalue("evaluation"),
+    }[name]()
+    running, ended = in_background(name, parameters)
+    assert_cancelled(feedback, running, ended)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_worker_that_is_killed_is_told_and_leaves_nothing(detection, in_background, feedback, tmp_path):
+    (worker,), ended = in_background("detectroads", detection)
+    os.kill(worker, signal.SIGKILL)
+    assert wait_until(lambda: ended, 10)
+    assert ended == [(False, {})]
+    assert "The worker ended unexpectedly (exit code 9)" in feedback.htmlLog()
     assert not list(tmp_path.iterdir())
 
 

@@ -20,7 +20,7 @@ class TileServer(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked, self.status, self.absent = [], 200, set()
+        self.asked, self.status, self.kind, self.absent = [], 200, "image/png", set()
         self.going_on = threading.Event()
         self.going_on.set()
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
         status = 404 if (x, y) in self.server.absent else self.server.status
         body = _png(colours(*(range(start * SIDE, (start + 1) * SIDE) for start in (x, y)))) if status == 200 else b""
         self.send_response(status)
-        self.send_header("Content-Type", "image/png")
+        self.send_header("Content-Type", self.server.kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         with contextlib.suppress(ConnectionError):  # cancelled
