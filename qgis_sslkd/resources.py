@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from configparser import ConfigParser
 from pathlib import Path
 
-from qgis.PyQt.QtCore import QCoreApplication
+from qgis.PyQt.QtCore import QCoreApplication, QLocale, QTranslator
 from qgis.PyQt.QtGui import QIcon
 
 _HERE = Path(__file__).parent
@@ -15,9 +16,28 @@ def tr(text: str) -> str:
     return QCoreApplication.translate("SSLKD", text)
 
 
+def translator(locale: str) -> QTranslator:
+    """Return what translates the plugin's texts to a language, such as `de_AT`; empty for one that there is not."""
+    made = QTranslator()
+    made.load(QLocale(locale), "sslkd", "_", str(_HERE / "i18n"))
+    return made
+
+
 def icon(name: str) -> QIcon:
     """Return one of the plugin's icons."""
     return QIcon(str(_HERE / "icons" / f"{name}.svg"))
+
+
+def picture(name: str) -> str:
+    """Return the help's picture of what goes into an algorithm and what comes out, for the head of its short help."""
+    return f'<p><img src="{(_HERE / "help" / name).as_uri()}.svg"></p>'
+
+
+def help_page(name: str) -> str:
+    """Return the address of an algorithm's help page."""
+    metadata = ConfigParser(interpolation=None)
+    metadata.read(_HERE / "metadata.txt", encoding="utf-8")
+    return f"{metadata['general']['homepage']}/blob/main/docs/help/{name}.md"
 
 
 def style_file(name: str) -> str:

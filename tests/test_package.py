@@ -137,6 +137,12 @@ def test_insecure_code_is_named(pack):
     assert found.startswith("roads/sly.py:3: ")
 
 
+def test_a_password_in_the_code_is_named(pack):
+    assert check_package.secrets(pack(GOOD)) == []
+    sly = "\nPASS" + "WORD = 'f81Kq#zP0aw2'\n"
+    assert check_package.secrets(pack({**GOOD, "roads/sly.py": sly})) == ["roads/sly.py:2: Secret Keyword"]
+
+
 def test_staged_plugin_is_the_zip_and_replaces_what_was_there(checkout, archive):
     staged = checkout / "build" / "plugins" / "qgis_sslkd"
     (staged / "left_over.py").write_text("")

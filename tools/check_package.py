@@ -38,7 +38,7 @@ FORBIDDEN_ENDINGS = {".pyc", ".pyo", ".exe", ".dll", ".so", ".dylib", ".bat", ".
 def main() -> None:
     """Check the zip file that is named, or the one that `make package` wrote."""
     archive = Path(sys.argv[1]) if len(sys.argv) > 1 else BUILD / f"{PLUGIN}-{version()}.zip"
-    found = [*problems(archive), *insecurities(archive)]
+    found = [*problems(archive), *insecurities(archive), *secrets(archive)]
     if found:
         sys.exit("\n".join(f"{archive.name}: {problem}" for problem in found))
     print(f"{archive.name}: fit to be uploaded")
@@ -69,6 +69,19 @@ def insecurities(archive: Path) -> list[str]:
             f"{each.get('issue_text') or each.get('reason')}"
             for each in found
         ]
+
+
+def secrets(archive: Path) -> list[str]:
+    """What detect-secrets takes for passwords and keys; it asks nobody whether they are."""
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(archive) as packed:
+            packed.extractall(folder)
+        command = [sys.executable, "-m", "detect_secrets", "scan", "--all-files", "--no-verify", "."]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return [f"detect-secrets failed: {done.stderr.strip()}"]
+        results = json.loads(done.stdout)["results"]
+        return [f"{name}:{each['line_number']}: {each['type']}" for name in results for each in results[name]]
 
 
 def _about_names(packed: zipfile.ZipFile) -> Iterator[str]:

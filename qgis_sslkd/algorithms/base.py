@@ -25,7 +25,7 @@ from ..environment import EnvironmentMissing, worker_python
 from ..errors import PluginError, UnusableParameters, shown_by_qgis
 from ..layers import crs_text, unsaved_edits, write_features
 from ..rasters import MOST_TILES, Frame, Raster, take_raster
-from ..resources import icon, tr
+from ..resources import help_page, icon, tr
 from ..styling import Origin, present_when_loaded
 
 Parameters = dict[str, Any]
@@ -61,6 +61,10 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
     def icon(self) -> QIcon:
         """Return the icon shown in the Toolbox."""
         return icon(self.name())
+
+    def helpUrl(self) -> str:
+        """Return the address of the help page, which the dialog's button opens."""
+        return help_page(self.name())
 
     def canExecute(self) -> tuple[bool, str]:
         """Tell whether the worker can be started, and what to do if not."""

@@ -15,7 +15,7 @@ from qgis.core import (
 
 from ..client import run_job
 from ..errors import UnusableParameters
-from ..resources import tr
+from ..resources import picture, tr
 from .base import TILE_STEP, Parameters, SslkdAlgorithm, number, optional_number, threshold
 
 _EXTENSION = ".onnx"
@@ -48,7 +48,7 @@ class ExportOnnx(SslkdAlgorithm):
 
     def shortHelpString(self) -> str:
         """Return the help beside the dialog."""
-        return tr(
+        return picture(self.name()) + tr(
             "Writes a model that <i>Train SSLKD</i> made as an ONNX file, which other programs run: "
             "the plugin <i>Deepness</i>, which needs no Set up SSLKD, or any that has ONNX Runtime.\n\n"
             "<b>Model file</b>: as <i>Train SSLKD</i> made it.\n\n"

@@ -20,7 +20,7 @@ from ..environment import SETTING, VARIABLE, home, worker_python
 from ..errors import UnusableParameters
 from ..installer import TORCH_CHOICES, Plan, forget_fetched, install, is_current, remove
 from ..managed import LOCK, TOOLS_LOCK, python_of
-from ..resources import tr
+from ..resources import picture, tr
 from .base import Parameters, SslkdAlgorithm, named_choice
 
 INSTALL, REPAIR, USE, REMOVE = ACTIONS = ["install", "repair", "use", "remove"]
@@ -62,7 +62,7 @@ class SetUp(SslkdAlgorithm):
 
     def shortHelpString(self) -> str:
         """Return the help beside the dialog."""
-        return tr(
+        return picture(self.name()) + tr(
             "Installs what the other algorithms of SSLKD need: a Python environment of its own with PyTorch, "
             "in your QGIS profile. QGIS's own Python stays as it is. "
             "It fetches some 200 MB to 3 GB and takes some 2 to 6 GB on the disk.\n\n"
@@ -76,6 +76,7 @@ class SetUp(SslkdAlgorithm):
             "a network, fill it by <i>pip download --require-hashes -d FOLDER -r worker.txt -r tools.txt</i>; "
             "the two lists are in the plugin's folder <i>requirements</i>.\n"
             "<b>Python to use</b>: for <i>use</i>, one that has the packages of <i>requirements/worker.txt</i>.\n\n"
+            "<b>The worker's Python</b>: the program that the other algorithms start from now on.\n\n"
             "The proxy of QGIS's settings is used. Cancelling, or a failure, leaves what was there before."
         )
 

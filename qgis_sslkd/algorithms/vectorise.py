@@ -14,7 +14,7 @@ from qgis.core import (
 from ..client import run_job
 from ..errors import UnusableParameters
 from ..rasters import Raster, take_raster
-from ..resources import tr
+from ..resources import picture, tr
 from ..styling import subject_of
 from .base import Parameters, SslkdAlgorithm, number, threshold
 
@@ -53,7 +53,7 @@ class VectoriseRoads(SslkdAlgorithm):
 
     def shortHelpString(self) -> str:
         """Return the help beside the dialog."""
-        return tr(
+        return picture(self.name()) + tr(
             "Makes outlines and centre lines for a map from a raster of roads, whatever made it.\n\n"
             "<b>Raster</b>: a road surface (1 road, 0 background) or the probability of road (0 to 1), in one band.\n"
             "<b>Threshold</b>: of a probability, a pixel is road from this value on.\n"
@@ -62,9 +62,9 @@ class VectoriseRoads(SslkdAlgorithm):
             "<b>Simplification</b>: how far a vector may leave the pixels' stairs; 0 keeps them.\n"
             "<b>Smoothing</b>: as far from a corner, it is rounded off; 0 keeps the corners.\n"
             "<b>Gaps to bridge</b>: interruptions of the centre lines up to this length are closed.\n"
-            "<b>Coordinate reference system</b>: of the vectors; without it, the raster's.\n\n"
-            "<b>Outlines</b> are valid polygons with their area and, from a probability, its mean. "
-            "<b>Centre lines</b> are a connected network with widths and lengths. "
+            "<b>Coordinate reference system of the vectors</b>: without it, the raster's.\n\n"
+            "<b>Road outlines</b> are valid polygons with their area and, from a probability, its mean. "
+            "<b>Road centre lines</b> are a connected network with widths and lengths. "
             "All measures are metres on the ground, whatever the coordinate reference system."
         )
 

@@ -1,0 +1,89 @@
+"""Translations: whole, true to their places for values, compiled, and shown by a QGIS in that language."""
+
+import string
+import sys
+
+import pytest
+from conftest import PLUGINS, ROOT, qgis_process
+from qgis.PyQt.QtCore import QTranslator
+
+sys.path.append(str(ROOT / "tools"))
+
+import translations
+from qgis_sslkd.algorithms import ALGORITHMS
+from qgis_sslkd.models import TrainAndDetect
+from qgis_sslkd.resources import tr, translator
+
+FILES = sorted((PLUGINS / "qgis_sslkd" / "i18n").glob("*.ts"))
+TEXTS = list(translations.source_texts())
+
+
+def places(text):
+    """What a text leaves open for values, with how they are to be written."""
+    return sorted((name, form) for _, name, form, _ in string.Formatter().parse(text) if name is not None)
+
+
+def marks(text):
+    return sorted(mark for mark in ("<b>", "</b>", "<i>", "</i>", "\n") for _ in range(text.count(mark)))
+
+
+def test_german_is_there_and_every_text_is_found():
+    assert [path.name for path in FILES] == ["sslkd_de.ts"]
+    assert {"Detect roads", "Cancelled.", "The layer {} holds neither polygons nor lines."} <= set(TEXTS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_text_has_a_finished_translation_and_no_other_is_there(path):
+    assert set(translations.translations(path)) == set(TEXTS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_translations_keep_places_for_values_and_marks(path):
+    wrong = [
+        source
+        for source, target in translations.translations(path).items()
+        if places(source) != places(target) or marks(source) != marks(target)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_compiled_file_is_what_the_source_gives(path, qgis_app):
+    compiled = QTranslator()
+    assert compiled.load(str(path.with_suffix(".qm")))
+    qgis_app.installTranslator(compiled)
+    try:
+        assert {text: tr(text) for text in TEXTS} == translations.translations(path)
+    finally:
+        qgis_app.removeTranslator(compiled)
+
+
+@pytest.mark.parametrize(
+    ("locale", "text"), [("de", "Straßen erkennen"), ("de_AT", "Straßen erkennen"), ("en_GB", ""), ("xx", "")]
+)
+def test_language_is_that_of_the_locale(locale, text):
+    assert translator(locale).translate(translations.CONTEXT, "Detect roads") == text
+
+
+def test_german_short_help_explains_what_the_german_dialog_shows(qgis_app):
+    german = translator("de")
+    qgis_app.installTranslator(german)
+    try:
+        for algorithm in (make() for make in ALGORITHMS):
+            algorithm.initAlgorithm({})
+            shown = algorithm.shortHelpString().casefold()
+            definitions = [*algorithm.parameterDefinitions(), *algorithm.outputDefinitions()]
+            titles = [each.description().partition(" (")[0].casefold() for each in definitions]
+            assert [title for title in titles if title not in shown] == [], algorithm.name()
+    finally:
+        qgis_app.removeTranslator(german)
+
+
+def test_qgis_in_german_shows_german_names_and_keeps_the_ids(tmp_path):
+    settings = tmp_path / "profiles" / "default" / "QGIS" / "QGIS3.ini"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("[locale]\noverrideFlag=true\nuserLocale=de\n")
+    listed = qgis_process(tmp_path, "list").stdout
+    for name, title in (("detectroads", "Straßen erkennen"), ("trainanddetect", "Trainieren und erkennen")):
+        assert f"sslkd:{name}\t{title}" in listed
+    assert {f"sslkd:{make().name()}" for make in (*ALGORITHMS, TrainAndDetect)} <= set(listed.split())
