@@ -491,11 +491,19 @@ def test_what_is_made_of_a_result_joins_it(street, tmp_path, qgis_new_project):
     )
 
 
-def test_results_lie_in_order_where_qgis_puts_them_into_their_group_itself(street, qgis_new_project):
+@pytest.fixture
+def current_group(qgis_new_project):
+    """A group that QGIS puts layers into, as it does in its window when a layer of the group is the current one."""
     project = QgsProject.instance()
-    group = project.layerTreeRoot().addGroup("Roads of street")
-    # In QGIS's window, a layer goes above the current one, which may be in that group.
-    project.layerTreeRegistryBridge().setLayerInsertionPoint(QgsLayerTreeRegistryBridge.InsertionPoint(group, 0))
+    bridge, root = project.layerTreeRegistryBridge(), project.layerTreeRoot()
+    group = root.addGroup("Roads of street")
+    bridge.setLayerInsertionPoint(QgsLayerTreeRegistryBridge.InsertionPoint(group, 0))
+    yield group
+    bridge.setLayerInsertionPoint(QgsLayerTreeRegistryBridge.InsertionPoint(root, 0))
+
+
+def test_results_lie_in_order_where_qgis_puts_them_into_their_group_itself(street, current_group):
+    project = QgsProject.instance()
     wanted = {key: QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project) for key in ("OUTLINES", "MAP")}
     wanted["CENTRE_LINES"] = wanted["OUTLINES"]
     reference = memory_layer("Polygon", box(10, 40, 150, 56))
