@@ -14,6 +14,7 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
     QgsProcessingParameterVectorDestination,
     QgsProcessingUtils,
@@ -36,7 +37,9 @@ TILE_STEP = 32
 class SslkdAlgorithm(QgsProcessingAlgorithm):
     """An algorithm whose work is done by the worker."""
 
+    MODEL = "MODEL"
     TILE = "TILE"
+    OVERLAP = "OVERLAP"
     BATCH = "BATCH"
     DEVICE = "DEVICE"
     CRS = "CRS"
@@ -133,6 +136,16 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         tile, batch = tr("Tile (pixels, a multiple of 32)"), tr("Tiles at a time")
         self.add_advanced(optional_number(self.TILE, tile, minimum=least_tile))
         self.add_advanced(optional_number(self.BATCH, batch, minimum=least_batch))
+
+    def add_model(self) -> None:
+        """Add the model file that Train SSLKD made."""
+        self.addParameter(
+            QgsProcessingParameterFile(self.MODEL, tr("Model file"), fileFilter=tr("SSLKD model") + " (*.safetensors)")
+        )
+
+    def add_overlap(self) -> None:
+        """Add the advanced parameter on what neighbouring tiles share."""
+        self.add_advanced(optional_number(self.OVERLAP, tr("Overlap of tiles (pixels)"), minimum=0))
 
     def add_device(self) -> None:
         """Add the advanced parameter on where the networks run."""
@@ -231,6 +244,21 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
                 tr("The layer {} holds no {}: draw some, or check its filter and its selection.").format(
                     source.sourceName(), what
                 )
+            )
+
+    def check_model(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        """Raise UnusableParameters if the model file is not there."""
+        model = self.parameterAsFile(parameters, self.MODEL, context)
+        if not Path(model).is_file():
+            raise UnusableParameters(tr("There is no model file {}: choose one that Train SSLKD made.").format(model))
+
+    def check_overlap(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        """Raise UnusableParameters if tiles would overlap by more than their side."""
+        tile = self.optional_integer(parameters, self.TILE, context)
+        overlap = self.optional_integer(parameters, self.OVERLAP, context)
+        if tile is not None and overlap is not None and overlap >= tile:
+            raise UnusableParameters(
+                tr("The overlap ({} pixels) must be smaller than the tile ({} pixels).").format(overlap, tile)
             )
 
     def made_layers(

@@ -14,7 +14,6 @@ from qgis.core import (
     QgsProcessingParameterCrs,
     QgsProcessingParameterExtent,
     QgsProcessingParameterFeatureSource,
-    QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
@@ -27,7 +26,7 @@ from ..model_file import read_facts
 from ..rasters import Raster
 from ..resources import picture, tr
 from ..styling import subject_of
-from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, number, optional_number, threshold
+from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, number, threshold
 
 # What the worker does when the job does not tell.
 _USUAL = {
@@ -49,7 +48,6 @@ class DetectRoads(SslkdAlgorithm):
     """Runs a trained student over a raster."""
 
     INPUT = "INPUT"
-    MODEL = "MODEL"
     AREA = "AREA"
     THRESHOLD = "THRESHOLD"
     LEAST_AREA = "LEAST_AREA"
@@ -61,7 +59,6 @@ class DetectRoads(SslkdAlgorithm):
     NODATA = "NODATA"
     RESAMPLE = "RESAMPLE"
     FLIPS = "FLIPS"
-    OVERLAP = "OVERLAP"
     PRECISION = "PRECISION"
     COG = "COG"
     SURFACE = "SURFACE"
@@ -141,8 +138,8 @@ class DetectRoads(SslkdAlgorithm):
         self._take_raster(raster, parameters, context)
         self.check_holds(parameters, self.AREA, tr("polygon"), context)
         self._check_bands(raster, parameters, context)
-        self._check_model(parameters, context)
-        self._check_overlap(parameters, context)
+        self.check_model(parameters, context)
+        self.check_overlap(parameters, context)
 
     def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Take the raster layer apart."""
@@ -166,9 +163,7 @@ class DetectRoads(SslkdAlgorithm):
 
     def _add_inputs(self) -> None:
         self.addParameter(QgsProcessingParameterRasterLayer(self.INPUT, tr("Raster")))
-        self.addParameter(
-            QgsProcessingParameterFile(self.MODEL, tr("Model file"), fileFilter=tr("SSLKD model") + " (*.safetensors)")
-        )
+        self.add_model()
         self.addParameter(QgsProcessingParameterExtent(self.EXTENT, tr("Extent"), optional=True))
         polygon = QgsProcessing.SourceType.TypeVectorPolygon
         self.addParameter(QgsProcessingParameterFeatureSource(self.AREA, tr("Area"), [polygon], optional=True))
@@ -183,7 +178,7 @@ class DetectRoads(SslkdAlgorithm):
         self.add_advanced(number(self.BRIDGE, tr("Gaps to bridge (metres)"), 0.0))
         self.add_frame()
         self.add_tile_and_batch(least_tile=TILE_STEP, least_batch=1)
-        self.add_advanced(optional_number(self.OVERLAP, tr("Overlap of tiles (pixels)"), minimum=0))
+        self.add_overlap()
         self.add_device()
         self.add_advanced(named_choice(self.PRECISION, tr("Precision"), ["auto", "float32", "bfloat16"]))
         cog, crs = tr("Write Cloud Optimised GeoTIFFs"), tr("Coordinate reference system of the vectors")
@@ -241,19 +236,6 @@ class DetectRoads(SslkdAlgorithm):
                         raster.name(), band, raster.bandCount()
                     )
                 )
-
-    def _check_model(self, parameters: Parameters, context: QgsProcessingContext) -> None:
-        model = self.parameterAsFile(parameters, self.MODEL, context)
-        if not Path(model).is_file():
-            raise UnusableParameters(tr("There is no model file {}: choose one that Train SSLKD made.").format(model))
-
-    def _check_overlap(self, parameters: Parameters, context: QgsProcessingContext) -> None:
-        tile = self.optional_integer(parameters, self.TILE, context)
-        overlap = self.optional_integer(parameters, self.OVERLAP, context)
-        if tile is not None and overlap is not None and overlap >= tile:
-            raise UnusableParameters(
-                tr("The overlap ({} pixels) must be smaller than the tile ({} pixels).").format(overlap, tile)
-            )
 
     def _job(self, raster: str, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
         return {

@@ -8,7 +8,6 @@ from typing import Any
 from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
-    QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterNumber,
 )
@@ -16,7 +15,7 @@ from qgis.core import (
 from ..client import run_job
 from ..errors import UnusableParameters
 from ..resources import picture, tr
-from .base import TILE_STEP, Parameters, SslkdAlgorithm, number, optional_number, threshold
+from .base import TILE_STEP, Parameters, SslkdAlgorithm, number, threshold
 
 _EXTENSION = ".onnx"
 
@@ -24,8 +23,6 @@ _EXTENSION = ".onnx"
 class ExportOnnx(SslkdAlgorithm):
     """Hands a trained student to other programs."""
 
-    MODEL = "MODEL"
-    OVERLAP = "OVERLAP"
     THRESHOLD = "THRESHOLD"
     LEAST_AREA = "LEAST_AREA"
     OUTPUT = "OUTPUT"
@@ -67,15 +64,13 @@ class ExportOnnx(SslkdAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Declare the parameters and outputs."""
-        self.addParameter(
-            QgsProcessingParameterFile(self.MODEL, tr("Model file"), fileFilter=tr("SSLKD model") + " (*.safetensors)")
-        )
+        self.add_model()
         self.add_advanced(
             QgsProcessingParameterNumber(
                 self.TILE, tr("Tile (pixels, a multiple of 32)"), defaultValue=512, minValue=TILE_STEP
             )
         )
-        self.add_advanced(optional_number(self.OVERLAP, tr("Overlap of tiles (pixels)"), minimum=0))
+        self.add_overlap()
         self.add_advanced(threshold(self.THRESHOLD))
         self.add_advanced(number(self.LEAST_AREA, tr("Least area (square metres)"), 5.0))
         self.addParameter(
@@ -87,13 +82,11 @@ class ExportOnnx(SslkdAlgorithm):
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Raise an error if the parameters make no sense."""
         super().check(parameters, context)
-        model = self.parameterAsFile(parameters, self.MODEL, context)
-        if not Path(model).is_file():
-            raise UnusableParameters(tr("There is no model file {}: choose one that Train SSLKD made.").format(model))
+        self.check_model(parameters, context)
         output = self.parameterAsFileOutput(parameters, self.OUTPUT, context)
         if Path(output).suffix.lower() != _EXTENSION:
             raise UnusableParameters(tr("The ONNX file {} must end in {}.").format(output, _EXTENSION))
-        self._check_overlap(parameters, context)
+        self.check_overlap(parameters, context)
 
     def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """There are none."""
@@ -105,14 +98,6 @@ class ExportOnnx(SslkdAlgorithm):
         job = self._job(parameters, context)
         run_job(job, feedback)
         return {self.OUTPUT: job["onnx"]}
-
-    def _check_overlap(self, parameters: Parameters, context: QgsProcessingContext) -> None:
-        tile = self.parameterAsInt(parameters, self.TILE, context)
-        overlap = self.optional_integer(parameters, self.OVERLAP, context)
-        if overlap is not None and overlap >= tile:
-            raise UnusableParameters(
-                tr("The overlap ({} pixels) must be smaller than the tile ({} pixels).").format(overlap, tile)
-            )
 
     def _job(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
         return {

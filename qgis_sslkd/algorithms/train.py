@@ -62,6 +62,7 @@ class TrainSslkd(SslkdAlgorithm):
     LEARNING_RATE = "LEARNING_RATE"
     SEED = "SEED"
     WEIGHTS = "WEIGHTS"
+    SETTINGS = "SETTINGS"
     CHECKPOINTS = "CHECKPOINTS"
     MODEL = "MODEL"
     REPORT = "REPORT"
@@ -114,6 +115,8 @@ class TrainSslkd(SslkdAlgorithm):
             "<b>Learning rate</b>: how far a step goes. <b>Seed</b>: another draws other tiles and weights. "
             "<b>Device</b>: auto takes the GPU where there is one. "
             "<b>Starting weights</b>: imagenet downloads weights that have seen photographs. "
+            "A <b>settings file</b> (TOML) sets everything else that the documentation lists; "
+            "what is chosen here comes before it. "
             "With a <b>checkpoint folder</b>, a training that was cancelled goes on where it stopped "
             "when it is started again with the same parameters.\n"
             "<b>Layers from servers</b> (tiles, WMS) are copied first, into the checkpoint folder if there is one; "
@@ -214,6 +217,11 @@ class TrainSslkd(SslkdAlgorithm):
                 optional=True,
             )
         )
+        self.add_advanced(
+            QgsProcessingParameterFile(
+                self.SETTINGS, tr("Settings file"), fileFilter=tr("TOML files") + " (*.toml)", optional=True
+            )
+        )
 
     def _add_outputs(self) -> None:
         self.addParameter(
@@ -235,6 +243,7 @@ class TrainSslkd(SslkdAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         student = self.parameterAsEnumString(parameters, self.STUDENT, context)
+        weights = self.parameterAsEnumString(parameters, self.WEIGHTS, context)
         checkpoints = self.parameterAsFile(parameters, self.CHECKPOINTS, context) or None
         # A training goes on with rasters of the same names only.
         copies = Path(checkpoints, "rasters") if checkpoints else None
@@ -253,9 +262,11 @@ class TrainSslkd(SslkdAlgorithm):
             "batch": self.optional_integer(parameters, self.BATCH, context),
             "tile": self.optional_integer(parameters, self.TILE, context),
             "learning_rate": self.optional_double(parameters, self.LEARNING_RATE, context),
-            "seed": self.parameterAsInt(parameters, self.SEED, context),
+            # What was left as it is leaves the settings file its say.
+            "seed": self.parameterAsInt(parameters, self.SEED, context) or None,
             "device": self.parameterAsEnumString(parameters, self.DEVICE, context),
-            "weights": self.parameterAsEnumString(parameters, self.WEIGHTS, context),
+            "weights": None if weights == "none" else weights,
+            "settings": self.parameterAsFile(parameters, self.SETTINGS, context) or None,
             "model": self.parameterAsFileOutput(parameters, self.MODEL, context),
             "report": self.parameterAsFileOutput(parameters, self.REPORT, context),
             "checkpoints": checkpoints,

@@ -123,7 +123,7 @@ def test_train_asks_for_what_it_says(algorithm):
     train = algorithm("trainsslkd")
     assert described(train, ADVANCED) == {
         "STEPS", "BATCH", "TILE", "LEARNING_RATE", "SEED", "DEVICE", "WEIGHTS", "CHECKPOINTS", "METHOD",
-        "STUDENT", "EXTENT", "PIXEL_SIZE", "MOST_TILES",
+        "STUDENT", "EXTENT", "PIXEL_SIZE", "MOST_TILES", "SETTINGS",
     }  # fmt: skip
     assert {"AREA", "UNLABELLED", "EXTENT", "PIXEL_SIZE"} <= described(train, OPTIONAL)
     assert not {"LABELLED", "ANNOTATIONS", "MODEL", "REPORT"} & described(train, OPTIONAL)
@@ -219,9 +219,10 @@ def test_what_is_left_empty_is_left_to_the_worker(job, train, ortho, tmp_path):
         "batch": None,
         "tile": None,
         "learning_rate": None,
-        "seed": 0,
+        "seed": None,
         "device": "auto",
-        "weights": "none",
+        "weights": None,
+        "settings": None,
         "checkpoints": None,
         "model": str(tmp_path / "m.safetensors"),
         "report": str(tmp_path / "r.html"),
@@ -244,6 +245,7 @@ def test_what_is_chosen_for_training_reaches_the_worker(job, train, tmp_path):
         "SEED": 7,
         "DEVICE": "cpu",
         "WEIGHTS": "imagenet",
+        "SETTINGS": str(tmp_path / "settings.toml"),
         "CHECKPOINTS": str(tmp_path),
     }
     made = job("trainsslkd", {**train, **chosen})
