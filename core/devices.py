@@ -37,7 +37,8 @@ def describe_device(device: torch.device) -> str:
     """The device's name as people know it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads != 1 else ''}"
 
 
 def training_precision(device: torch.device) -> torch.dtype:

@@ -17,6 +17,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
             ["--encoders", "--sides", "700", "--widths", "600", "1200"],
             ["copy", "reading and writing", "bytes a column"],
         ),
+        ("train", ["--preset", "quick", "--batch", "2", "--tile", "64", "--steps", "2"], ["step 1", "step 2"]),
         ("vectorise", ["--side", "512", "--centre-lines"], ["polygonize", "outlines", "centre_lines"]),
     ],
 )

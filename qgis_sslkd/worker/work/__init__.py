@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...core.reporting import Reporter
+from ...core.reporting import Reporter, WithTimeLeft
 from ..jobs import AnyJob, CompareJob, DetectJob, DiagnoseJob, EvaluateJob, ExportJob, TrainJob, VectoriseJob
 from .common import Outputs
 
@@ -18,6 +18,7 @@ def do(job: AnyJob, reporter: Reporter) -> Outputs:
         SslkdError: if the job cannot be done; nothing is left behind then.
         CancelledError: where the user asked to stop.
     """
+    reporter = WithTimeLeft(reporter)
     match job:
         case TrainJob():
             from .train import do_train

@@ -11,7 +11,7 @@ from ...core.distributed import of_first, process_group
 from ...core.files import check_writable
 from ...core.networks import parse_network
 from ...core.rasters import inspect_raster
-from ...core.reporting import Reporter, WithTimeLeft
+from ...core.reporting import Reporter
 from ...training.methods import find_method
 from ...training.presets import TrainingSettings
 from ...training.run import TrainingInputs, train
@@ -37,10 +37,9 @@ def do_train(job: TrainJob, reporter: Reporter) -> Outputs:
         unlabelled=[inspect_raster(path, job.bands) for path in job.unlabelled],
     )
     facts = {"Width of roads drawn as lines": f"{job.road_width:g} m", "Preset": job.preset, "Method": job.method}
-    teller = WithTimeLeft(reporter)
     with process_group(device):
         scores = train(
-            inputs, method, settings, device, job.model, job.report, of_first(teller), job.checkpoints, facts
+            inputs, method, settings, device, job.model, job.report, of_first(reporter), job.checkpoints, facts
         )
     return {"model": str(job.model), "report": str(job.report), "iou": number(scores.iou), "f1": number(scores.f1)}
 
