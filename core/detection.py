@@ -21,7 +21,8 @@ __all__ = ["Alone", "Piece", "Predictor", "Row", "Team", "averaged_over_flips", 
 Predictor = Callable[[Images], Images]
 """From normalised images `(B, C, H, W)` to the probability of road `(B, H, W)`."""
 
-_READING_THREADS = 2
+# Each thread has handles of its own, and GDAL's blocks belong to a handle: a second one would decode them all again.
+_READING_THREADS = 1
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def slide(
                 return None
             return _Tile(row, column, normalisation.apply(sight.pixels, sight.valid), sight.wanted)
 
-        with closing(map_ahead(read, places, _READING_THREADS, ahead=2 * tiling.batch)) as tiles:
+        with closing(map_ahead(read, places, _READING_THREADS, ahead=tiling.batch)) as tiles:
             told = _told(tiles, len(places), reporter)
             own = (_predicted(islice(told, columns), predict, tiling.batch) for _ in range(len(places) // columns))
             for row, pieces in enumerate(team.gather(own, len(blender.rows))):

@@ -267,3 +267,5 @@ def _write_strips(
             surface.append(np.where(strip.valid, road, np.uint8(SURFACE_NODATA)))
             if probability:
                 probability.append(np.where(strip.valid, strip.probability, np.float32(PROBABILITY_NODATA)))
+            # It would lie in memory while the next is made.
+            del strip

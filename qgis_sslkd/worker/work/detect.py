@@ -43,7 +43,7 @@ __all__ = ["do_detect"]
 _TILE = 512
 _BLOCK = 512  # pixels, of most tiled rasters
 _LEAST_CACHE = 4 * 2**20
-_OWN_MAPPING = 2**20  # bytes
+_OWN_MAPPING = 4 * 2**20  # bytes; more than a tile takes
 
 
 @dataclass(frozen=True, eq=False)
