@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test test-core test-qgis lint typecheck format lock package check-package install demo bench-train bench-detect bench-vectorise clean
+.PHONY: help setup test test-core test-qgis lint typecheck format lock translations package check-package install demo screenshots bench-train bench-detect bench-vectorise clean
 
 # The system's Python, which QGIS runs in; a version manager's would not see PyQGIS.
 PYTHON := $(or $(wildcard /usr/bin/python3),python3)
@@ -62,6 +62,9 @@ lock: setup ## Write requirements/*.txt anew; with ARGS=--upgrade, from the newe
 	$(LOCK) requirements/worker.in --output-file requirements/worker.txt --constraints requirements/dev.txt
 	$(LOCK) requirements/qgis-test.in --output-file requirements/qgis-test.txt
 
+translations: ## Bring the translations up to date with the texts, and compile them (needs lrelease)
+	@$(PYTHON) -Es tools/translations.py
+
 package: ## Assemble the plugin under build/plugins, and its zip file
 	@$(PYTHON) -Es tools/package.py
 
@@ -73,6 +76,9 @@ install: ## Install the plugin and its worker into the QGIS profile QGIS_PROFILE
 
 demo: setup package ## Train and detect with the real QGIS on a real or made-up scene
 	$(PYTHON) demo/run.py
+
+screenshots: setup package ## Take the pictures of README and the help in a QGIS desktop on a virtual screen (needs xvfb)
+	$(WORKER)/python -m demo.screenshots $(ARGS)
 
 bench-train: setup ## Measure what training steps cost beyond their passes; ARGS="--preset quick" for small networks
 	$(WORKER)/python benchmarks/train.py $(ARGS)
