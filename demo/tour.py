@@ -17,7 +17,7 @@ from qgis.utils import iface, plugins
 STAGE = Path(os.environ["SSLKD_STAGE"])
 PICTURES = STAGE / "pictures"
 POLL_MS = 50
-PATIENCE_MS = 900_000
+PATIENCE_MS = 3_600_000
 STEPS = int(os.environ.get("SSLKD_STEPS", "200"))
 WINDOW, DIALOG, PAGE = (1180, 720), (960, 640), (900, 1000)
 STYLES = {
@@ -126,11 +126,15 @@ def _tidy_window() -> None:
 
 
 def _look_at(layer: QgsMapLayer) -> Tour:
-    """Show all of a layer; the map shows layers, and the extent of the first one, some events after they are added."""
-    canvas = iface.mapCanvas()
+    """Show all of a layer, and nothing before the map; the map takes up new layers some events after they are added."""
+    canvas, drawn = iface.mapCanvas(), []
     yield lambda: layer in canvas.layers() and not canvas.isDrawing()
+    plugins["processing"].resultsDock.hide()
+    iface.messageBar().clearWidgets()
+    canvas.mapCanvasRefreshed.connect(lambda: drawn.append(True))
     canvas.setExtent(layer.extent())
-    yield lambda: canvas.extent().contains(layer.extent()) and canvas.extent().width() < 2 * layer.extent().width()
+    canvas.refresh()
+    yield lambda: drawn
 
 
 def _other_dialogs(layers: dict[str, QgsMapLayer]) -> dict[str, dict[str, object]]:
@@ -212,6 +216,7 @@ def _evaluate(layers: dict[str, QgsMapLayer]) -> Tour:
         "REPORT": str(STAGE / "evaluation.html"),
     }
     yield from _run("evaluateroads", parameters)
+    yield from _look_at(layers["test"])
     yield from shot("evaluation_map", iface.mainWindow())
     yield from _page("report", STAGE / "evaluation.html")
 
