@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test test-core test-qgis lint typecheck format lock package check-package install demo bench-train bench-detect bench-vectorise clean
+.PHONY: help setup test test-core test-qgis test-qgis-lts lint typecheck format lock translations package check-package install demo screenshots bench-train bench-detect bench-vectorise clean
 
 # The system's Python, which QGIS runs in; a version manager's would not see PyQGIS.
 PYTHON := $(or $(wildcard /usr/bin/python3),python3)
@@ -37,6 +37,10 @@ test-qgis: setup package ## Run the tests of the plugin, in a QGIS without a win
 	$(QGIS_ENVIRONMENT) build/qgis-test/bin/pytest -o addopts= -o pythonpath=build/plugins \
 		--confcutdir=tests/qgis tests/qgis $(ARGS)
 
+# As root, with debootstrap: a Debian 13 of its own, some 3 GB and the worker's environment; it is kept for the next time.
+test-qgis-lts: setup ## Run the tests of the plugin in QGIS 3.40 LTR, in a Debian 13 under build/qgis-lts
+	@$(PYTHON) -Es tools/qgis_lts.py $(ARGS)
+
 lint: setup typecheck ## Check style, format, types and security
 	$(WORKER)/ruff check .
 	$(WORKER)/ruff format --check .
@@ -62,6 +66,9 @@ lock: setup ## Write requirements/*.txt anew; with ARGS=--upgrade, from the newe
 	$(LOCK) requirements/worker.in --output-file requirements/worker.txt --constraints requirements/dev.txt
 	$(LOCK) requirements/qgis-test.in --output-file requirements/qgis-test.txt
 
+translations: ## Bring the translations up to date with the texts, and compile them (needs lrelease)
+	@$(PYTHON) -Es tools/translations.py
+
 package: ## Assemble the plugin under build/plugins, and its zip file
 	@$(PYTHON) -Es tools/package.py
 
@@ -73,6 +80,9 @@ install: ## Install the plugin and its worker into the QGIS profile QGIS_PROFILE
 
 demo: setup package ## Train and detect with the real QGIS on a real or made-up scene
 	$(PYTHON) demo/run.py
+
+screenshots: setup package ## Take the pictures of README and the help in a QGIS desktop on a virtual screen (needs xvfb)
+	$(WORKER)/python -m demo.screenshots $(ARGS)
 
 bench-train: setup ## Measure what training steps cost beyond their passes; ARGS="--preset quick" for small networks
 	$(WORKER)/python benchmarks/train.py $(ARGS)

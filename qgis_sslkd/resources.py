@@ -30,7 +30,7 @@ def icon(name: str) -> QIcon:
 
 def picture(name: str) -> str:
     """Return the help's picture of what goes into an algorithm and what comes out, for the head of its short help."""
-    return f'<p><img src="{(_HERE / "help" / name).as_uri()}.svg"></p>'
+    return f'<img src="{(_HERE / "help" / name).as_uri()}.svg">\n\n'
 
 
 def help_page(name: str) -> str:

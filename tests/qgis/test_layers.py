@@ -53,7 +53,8 @@ def test_only_the_selected_features_are_written(written):
     layer.selectByIds([2])
     chosen = written(QgsProcessingFeatureSourceDefinition(layer.id(), selectedFeaturesOnly=True))
     assert chosen.featureCount() == 1
-    assert next(chosen.getFeatures()).geometry().equals(QgsGeometry.fromWkt(TWO).convertToType(2, True))
+    two = QgsGeometry.fromWkt(TWO).convertToType(QgsWkbTypes.GeometryType.PolygonGeometry, True)
+    assert next(chosen.getFeatures()).geometry().equals(two)
 
 
 def test_features_of_another_provider_are_written(written, tmp_path):
