@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test test-core test-qgis test-qgis-lts lint typecheck format lock translations package check-package install demo screenshots bench-train bench-detect bench-vectorise clean
+.PHONY: help setup test test-core test-qgis test-qgis-lts lint typecheck format lock translations package check-package install demo screenshots bench-train bench-detect bench-vectorise bench-plugin clean
 
 # The system's Python, which QGIS runs in; a version manager's would not see PyQGIS.
 PYTHON := $(or $(wildcard /usr/bin/python3),python3)
@@ -92,6 +92,9 @@ bench-detect: setup ## Measure detection beside bare forward passes, MONAI and a
 
 bench-vectorise: setup ## Measure outlines of a large raster beside GDAL's polygonizer; ARGS=--centre-lines for centre lines
 	$(WORKER)/python benchmarks/vectorise.py $(ARGS)
+
+bench-plugin: setup package ## Measure what the plugin costs QGIS to start, and how long its window waits
+	$(QGIS_ENVIRONMENT) $(PYTHON) benchmarks/plugin.py $(ARGS)
 
 clean: ## Remove everything that was made, the environments included
 	rm -rf build demo/out .qgis-settings ./*.egg-info

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyogrio
 import shapely
 from affine import Affine
-from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning
 from rasterio.features import rasterize
@@ -107,6 +105,10 @@ def read_polygons(path: str, line_width: float | None) -> VectorLayer:
     Raises:
         AnnotationError: if the file cannot be read, has no CRS, or holds no polygon (or line).
     """
+    # It brings a GDAL of its own, which need not lie in memory beside a network.
+    import pyogrio
+    from pyogrio.errors import DataLayerError, DataSourceError
+
     file, _, layer = path.partition("|layername=")
     try:
         meta, _, encoded, _ = pyogrio.raw.read(file, layer=layer or None, columns=[], force_2d=True)

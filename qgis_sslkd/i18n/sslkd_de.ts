@@ -28,6 +28,14 @@
       <translation>Höchstzahl der Kacheln, die von einem Layer kopiert werden</translation>
     </message>
     <message>
+      <source>Model file</source>
+      <translation>Modelldatei</translation>
+    </message>
+    <message>
+      <source>Overlap of tiles (pixels)</source>
+      <translation>Überlappung der Kacheln (Pixel)</translation>
+    </message>
+    <message>
       <source>Device</source>
       <translation>Gerät</translation>
     </message>
@@ -52,12 +60,24 @@
       <translation>Die Kachel muss ein Vielfaches von {} Pixeln sein, und {} ist keines.</translation>
     </message>
     <message>
+      <source>SSLKD model</source>
+      <translation>SSLKD-Modell</translation>
+    </message>
+    <message>
       <source>The coordinate reference system {} is not known: choose one such as EPSG:25832.</source>
       <translation>Das Koordinatenbezugssystem {} ist nicht bekannt: Wählen Sie eines wie EPSG:25832.</translation>
     </message>
     <message>
       <source>The layer {} holds no {}: draw some, or check its filter and its selection.</source>
       <translation>Der Layer {} enthält kein Objekt dieser Art ({}): Zeichnen Sie welche, oder prüfen Sie seinen Filter und seine Auswahl.</translation>
+    </message>
+    <message>
+      <source>There is no model file {}: choose one that Train SSLKD made.</source>
+      <translation>Es gibt keine Modelldatei {}: Wählen Sie eine aus „SSLKD trainieren“.</translation>
+    </message>
+    <message>
+      <source>The overlap ({} pixels) must be smaller than the tile ({} pixels).</source>
+      <translation>Die Überlappung ({} Pixel) muss kleiner als die Kachel ({} Pixel) sein.</translation>
     </message>
     <message>
       <source>“{}” takes a number, and {} is none.</source>
@@ -160,10 +180,6 @@ Die Raster haben das Koordinatenbezugssystem der Eingabe und liegen auf ihren Pi
       <translation>Straßen,erkennen,extrahieren,Deep Learning,Segmentierung,Inferenz,Vorhersage,roads,detect</translation>
     </message>
     <message>
-      <source>Model file</source>
-      <translation>Modelldatei</translation>
-    </message>
-    <message>
       <source>Extent</source>
       <translation>Ausdehnung</translation>
     </message>
@@ -192,10 +208,6 @@ Die Raster haben das Koordinatenbezugssystem der Eingabe und liegen auf ihren Pi
       <translation>Zu überbrückende Lücken (Meter)</translation>
     </message>
     <message>
-      <source>Overlap of tiles (pixels)</source>
-      <translation>Überlappung der Kacheln (Pixel)</translation>
-    </message>
-    <message>
       <source>Precision</source>
       <translation>Genauigkeit</translation>
     </message>
@@ -220,20 +232,8 @@ Die Raster haben das Koordinatenbezugssystem der Eingabe und liegen auf ihren Pi
       <translation>Modell: {}</translation>
     </message>
     <message>
-      <source>SSLKD model</source>
-      <translation>SSLKD-Modell</translation>
-    </message>
-    <message>
       <source>The extent holds no part of the raster {}: draw it over the raster.</source>
       <translation>Die Ausdehnung enthält keinen Teil des Rasters {}: Ziehen Sie sie über dem Raster auf.</translation>
-    </message>
-    <message>
-      <source>There is no model file {}: choose one that Train SSLKD made.</source>
-      <translation>Es gibt keine Modelldatei {}: Wählen Sie eine aus „SSLKD trainieren“.</translation>
-    </message>
-    <message>
-      <source>The overlap ({} pixels) must be smaller than the tile ({} pixels).</source>
-      <translation>Die Überlappung ({} Pixel) muss kleiner als die Kachel ({} Pixel) sein.</translation>
     </message>
     <message>
       <source>The raster {} has no band {}: choose from 1 to {}.</source>
@@ -529,7 +529,7 @@ Two large networks (the teachers) learn from the annotated part and teach each o
 &lt;b&gt;Unlabelled rasters&lt;/b&gt;: more imagery of the same kind. Without it, the part of the labelled rasters outside the annotated area is used.
 &lt;b&gt;Preset&lt;/b&gt;: quick suits a laptop without a GPU, balanced a GPU, paper is what the publication did.
 
-Advanced parameters that stay empty follow the preset. &lt;b&gt;Method&lt;/b&gt;: sslkd; the others are what it is compared with in research. &lt;b&gt;Student's network&lt;/b&gt;: the later in the list, the lighter and the faster in detection. &lt;b&gt;Steps of each stage&lt;/b&gt;: more take longer and learn more. &lt;b&gt;Tile&lt;/b&gt; and &lt;b&gt;tiles at a time&lt;/b&gt;: what a step looks at; less needs less memory. &lt;b&gt;Learning rate&lt;/b&gt;: how far a step goes. &lt;b&gt;Seed&lt;/b&gt;: another draws other tiles and weights. &lt;b&gt;Device&lt;/b&gt;: auto takes the GPU where there is one. &lt;b&gt;Starting weights&lt;/b&gt;: imagenet downloads weights that have seen photographs. With a &lt;b&gt;checkpoint folder&lt;/b&gt;, a training that was cancelled goes on where it stopped when it is started again with the same parameters.
+Advanced parameters that stay empty follow the preset. &lt;b&gt;Method&lt;/b&gt;: sslkd; the others are what it is compared with in research. &lt;b&gt;Student's network&lt;/b&gt;: the later in the list, the lighter and the faster in detection. &lt;b&gt;Steps of each stage&lt;/b&gt;: more take longer and learn more. &lt;b&gt;Tile&lt;/b&gt; and &lt;b&gt;tiles at a time&lt;/b&gt;: what a step looks at; less needs less memory. &lt;b&gt;Learning rate&lt;/b&gt;: how far a step goes. &lt;b&gt;Seed&lt;/b&gt;: another draws other tiles and weights. &lt;b&gt;Device&lt;/b&gt;: auto takes the GPU where there is one. &lt;b&gt;Starting weights&lt;/b&gt;: imagenet downloads weights that have seen photographs. A &lt;b&gt;settings file&lt;/b&gt; (TOML) sets everything else that the documentation lists; what is chosen here comes before it. With a &lt;b&gt;checkpoint folder&lt;/b&gt;, a training that was cancelled goes on where it stopped when it is started again with the same parameters.
 &lt;b&gt;Layers from servers&lt;/b&gt; (tiles, WMS) are copied first, into the checkpoint folder if there is one; they need the extent and the pixel size on the ground, or get the next finer one that the server has. A tile has 256 by 256 pixels.
 &lt;b&gt;Extent of layers from servers&lt;/b&gt;, &lt;b&gt;pixel size of layers from servers&lt;/b&gt; and &lt;b&gt;most tiles to copy of a layer&lt;/b&gt;: where, how fine, and how much at most.
 
@@ -545,7 +545,7 @@ Zwei große Netze (die Lehrer) lernen vom annotierten Teil und lehren einander a
 &lt;b&gt;Raster ohne Annotationen&lt;/b&gt;: mehr Bilddaten derselben Art. Ohne sie wird der Teil außerhalb des annotierten Gebiets verwendet.
 &lt;b&gt;Voreinstellung&lt;/b&gt;: quick passt zu einem Laptop ohne GPU, balanced zu einer GPU, paper ist, was die Veröffentlichung tat.
 
-Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Methode&lt;/b&gt;: sslkd; die anderen sind das, womit es in der Forschung verglichen wird. &lt;b&gt;Netz des Schülers&lt;/b&gt;: Je später in der Liste, desto leichter ist es und desto schneller erkennt es. &lt;b&gt;Schritte jeder Stufe&lt;/b&gt;: Mehr dauern länger und lernen mehr. &lt;b&gt;Kachel&lt;/b&gt; und &lt;b&gt;Kacheln auf einmal&lt;/b&gt;: was ein Schritt ansieht; weniger braucht weniger Speicher. &lt;b&gt;Lernrate&lt;/b&gt;: wie weit ein Schritt geht. &lt;b&gt;Startwert des Zufalls&lt;/b&gt;: Ein anderer zieht andere Kacheln und Gewichte. &lt;b&gt;Gerät&lt;/b&gt;: auto nimmt die GPU, wo es eine gibt. &lt;b&gt;Anfangsgewichte&lt;/b&gt;: imagenet lädt Gewichte herunter, die Fotos gesehen haben. Mit einem &lt;b&gt;Ordner für Zwischenstände&lt;/b&gt; geht ein abgebrochenes Training dort weiter, wo es aufhörte, wenn es mit denselben Parametern noch einmal gestartet wird.
+Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Methode&lt;/b&gt;: sslkd; die anderen sind das, womit es in der Forschung verglichen wird. &lt;b&gt;Netz des Schülers&lt;/b&gt;: Je später in der Liste, desto leichter ist es und desto schneller erkennt es. &lt;b&gt;Schritte jeder Stufe&lt;/b&gt;: Mehr dauern länger und lernen mehr. &lt;b&gt;Kachel&lt;/b&gt; und &lt;b&gt;Kacheln auf einmal&lt;/b&gt;: was ein Schritt ansieht; weniger braucht weniger Speicher. &lt;b&gt;Lernrate&lt;/b&gt;: wie weit ein Schritt geht. &lt;b&gt;Startwert des Zufalls&lt;/b&gt;: Ein anderer zieht andere Kacheln und Gewichte. &lt;b&gt;Gerät&lt;/b&gt;: auto nimmt die GPU, wo es eine gibt. &lt;b&gt;Anfangsgewichte&lt;/b&gt;: imagenet lädt Gewichte herunter, die Fotos gesehen haben. Eine &lt;b&gt;Einstellungsdatei&lt;/b&gt; (TOML) setzt alles Weitere, was die Dokumentation nennt; was hier gewählt ist, geht ihr vor. Mit einem &lt;b&gt;Ordner für Zwischenstände&lt;/b&gt; geht ein abgebrochenes Training dort weiter, wo es aufhörte, wenn es mit denselben Parametern noch einmal gestartet wird.
 &lt;b&gt;Layer von Servern&lt;/b&gt; (Kacheln, WMS) werden zuerst kopiert, in den Ordner für Zwischenstände, wenn es einen gibt; sie brauchen die Ausdehnung und die Pixelgröße am Boden oder bekommen die nächstfeinere, die der Server hat. Eine Kachel hat 256 mal 256 Pixel.
 &lt;b&gt;Ausdehnung von Layern von Servern&lt;/b&gt;, &lt;b&gt;Pixelgröße von Layern von Servern&lt;/b&gt; und &lt;b&gt;Höchstzahl der Kacheln, die von einem Layer kopiert werden&lt;/b&gt;: wo, wie fein, und wie viel höchstens.
 
@@ -608,12 +608,20 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>Ordner für Zwischenstände</translation>
     </message>
     <message>
+      <source>Settings file</source>
+      <translation>Einstellungsdatei</translation>
+    </message>
+    <message>
       <source>Validation IoU</source>
       <translation>Validierungs-IoU</translation>
     </message>
     <message>
       <source>Validation F1</source>
       <translation>Validierungs-F1</translation>
+    </message>
+    <message>
+      <source>TOML files</source>
+      <translation>TOML-Dateien</translation>
     </message>
     <message>
       <source>Vectorise roads</source>
@@ -676,6 +684,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
     <message>
       <source>The worker's Python {} cannot be started ({}). {}</source>
       <translation>Das Python des Arbeitsprozesses {} kann nicht gestartet werden ({}). {}</translation>
+    </message>
+    <message>
+      <source>({} more lines)</source>
+      <translation>({} weitere Zeilen)</translation>
     </message>
     <message>
       <source>Problems</source>
@@ -862,8 +874,32 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>{} PyTorch wird genommen, wie es in der Lock-Datei steht.</translation>
     </message>
     <message>
-      <source>{}: {} invalid geometries were mended.</source>
-      <translation>{}: {} ungültige Geometrien wurden repariert.</translation>
+      <source>{} of several parts</source>
+      <translation>{} aus mehreren Teilen</translation>
+    </message>
+    <message>
+      <source>{} invalid, mended</source>
+      <translation>{} ungültig, repariert</translation>
+    </message>
+    <message>
+      <source>{} with heights or measures, flattened</source>
+      <translation>{} mit Höhen oder Messwerten, auf die Ebene gebracht</translation>
+    </message>
+    <message>
+      <source>{} curved, straightened</source>
+      <translation>{} mit Kurven, in Strecken zerlegt</translation>
+    </message>
+    <message>
+      <source>{} without a usable shape, left out</source>
+      <translation>{} ohne brauchbare Form, ausgelassen</translation>
+    </message>
+    <message>
+      <source>{}: edits that are not saved yet are used: {} drawn, {} reshaped, {} deleted.</source>
+      <translation>{}: Noch nicht gespeicherte Änderungen gelten schon: {} gezeichnet, {} umgeformt, {} gelöscht.</translation>
+    </message>
+    <message>
+      <source>{}: {} feature(s)</source>
+      <translation>{}: {} Objekt(e)</translation>
     </message>
     <message>
       <source>The layer {} has no coordinate reference system: set it first.</source>
@@ -942,6 +978,10 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Schr
       <translation>{} kann nicht geholt werden: {}</translation>
     </message>
     <message>
+      <source>The layer {} cannot be read: mend or remove it first.</source>
+      <translation>Der Layer {} kann nicht gelesen werden: Reparieren oder entfernen Sie ihn zuerst.</translation>
+    </message>
+    <message>
       <source>The layer {} is a picture: choose a raster of values.</source>
       <translation>Der Layer {} ist ein Bild: Wählen Sie ein Raster mit Werten.</translation>
     </message>
@@ -954,20 +994,16 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Schr
       <translation>Der Layer {} kann nicht nach {} kopiert werden: {}</translation>
     </message>
     <message>
-      <source>The layer {} cannot be read, or has no coordinate reference system: mend it first.</source>
-      <translation>Der Layer {} kann nicht gelesen werden, oder er hat kein Koordinatenbezugssystem: Beheben Sie das zuerst.</translation>
-    </message>
-    <message>
       <source>Of the layer {}, {} x {} pixels would be copied, which are {} tiles, and the most are {}: choose a smaller extent, larger pixels or more tiles.</source>
       <translation>Vom Layer {} würden {} x {} Pixel kopiert; das sind {} Kacheln, und höchstens sind es {}: Wählen Sie eine kleinere Ausdehnung, größere Pixel oder mehr Kacheln.</translation>
     </message>
     <message>
-      <source>The layer {} comes as pictures from a server: choose an extent.</source>
-      <translation>Der Layer {} kommt als Bilder von einem Server: Wählen Sie eine Ausdehnung.</translation>
+      <source>The layer {} is a picture of a server: choose an extent.</source>
+      <translation>Der Layer {} ist ein Bild eines Servers: Wählen Sie eine Ausdehnung.</translation>
     </message>
     <message>
-      <source>The layer {} comes as pictures from a server: choose a pixel size.</source>
-      <translation>Der Layer {} kommt als Bilder von einem Server: Wählen Sie eine Pixelgröße.</translation>
+      <source>The layer {} is a picture of a server: choose a pixel size.</source>
+      <translation>Der Layer {} ist ein Bild eines Servers: Wählen Sie eine Pixelgröße.</translation>
     </message>
     <message>
       <source>The server of the layer {} does not answer: {}</source>
@@ -980,6 +1016,10 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Schr
     <message>
       <source>The server has nothing for {} of the tiles; they count as nodata.</source>
       <translation>Der Server hat nichts für {} der Kacheln; sie gelten als NoData.</translation>
+    </message>
+    <message>
+      <source>it sent {} in place of a picture</source>
+      <translation>er schickte {} statt eines Bildes</translation>
     </message>
     <message>
       <source>centre lines</source>
