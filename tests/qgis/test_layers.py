@@ -63,7 +63,9 @@ def test_features_of_another_provider_are_written(written, tmp_path):
     layer = QgsVectorLayer(uri, "text", "delimitedtext")
     assert layer.isValid()
     (feature,) = written(layer).getFeatures()
-    assert feature.geometry().equals(QgsGeometry.fromWkt(TWO).convertToType(2, True))
+    assert feature.geometry().equals(
+        QgsGeometry.fromWkt(TWO).convertToType(QgsWkbTypes.GeometryType.PolygonGeometry, True)
+    )
 
 
 def test_a_filter_is_respected(written, tmp_path):

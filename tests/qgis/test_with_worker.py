@@ -170,6 +170,7 @@ def test_the_methods_and_students_that_are_offered_are_there(algorithm):
     train = algorithm("trainsslkd")
     students = train.parameterDefinition("STUDENT").options()[1:]
     asked = (
+        f"import sys; sys.path.insert(0, {str(PLUGINS)!r})\n"
         "from qgis_sslkd.core.networks import parse_network\n"
         "from qgis_sslkd.training.methods import METHODS\n"
         f"[parse_network(name) for name in {students}]\n"
