@@ -58,7 +58,7 @@ def present_when_loaded(
     if context.willLoadLayerOnCompletion(path):
         details = context.layerToLoadOnCompletionDetails(path)
         if details.name == usual_name:
-            details.name = tr("roads of {}: {}").format(origin.subject, _title(product))
+            details.name = f"{usual_name}: {origin.subject}"
             details.forceName = True
         presenter = _Presenter(product, origin)
         details.setPostProcessor(presenter)
@@ -102,16 +102,6 @@ class _Presenter(QgsProcessingLayerPostProcessorInterface):
 
 # QGIS keeps no reference to a post-processor and calls it when the algorithm is gone.
 _waiting: set[_Presenter] = set()
-
-
-def _title(product: str) -> str:
-    return {
-        "centre_lines": tr("centre lines"),
-        "outlines": tr("outlines"),
-        "map": tr("hits, misses and false alarms"),
-        "probability": tr("probability"),
-        "surface": tr("surface"),
-    }[product]
 
 
 def _put_in_place(node: QgsLayerTreeLayer, title: str) -> None:

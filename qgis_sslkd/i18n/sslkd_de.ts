@@ -1022,32 +1022,8 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Schr
       <translation>er schickte {} statt eines Bildes</translation>
     </message>
     <message>
-      <source>centre lines</source>
-      <translation>Mittellinien</translation>
-    </message>
-    <message>
-      <source>outlines</source>
-      <translation>Umrisse</translation>
-    </message>
-    <message>
-      <source>hits, misses and false alarms</source>
-      <translation>Treffer, Versäumnisse und Fehlalarme</translation>
-    </message>
-    <message>
-      <source>probability</source>
-      <translation>Wahrscheinlichkeit</translation>
-    </message>
-    <message>
-      <source>surface</source>
-      <translation>Fläche</translation>
-    </message>
-    <message>
       <source>{}: made by {}, SSLKD {}</source>
       <translation>{}: gemacht von {}, SSLKD {}</translation>
-    </message>
-    <message>
-      <source>roads of {}: {}</source>
-      <translation>Straßen von {}: {}</translation>
     </message>
     <message>
       <source>The layer {} keeps QGIS's style: {}</source>

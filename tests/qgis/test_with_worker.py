@@ -441,7 +441,7 @@ def loaded(project, raster):
     root = project.layerTreeRoot()
     (group,) = [child for child in root.children() if child.name() == f"Roads of {raster}"]
     assert len(root.findLayers()) == len(group.children()) == len(project.mapLayers())
-    return {node.layer().name().removeprefix(f"roads of {raster}: "): node.layer() for node in group.children()}
+    return {node.layer().name().removesuffix(f": {raster}"): node.layer() for node in group.children()}
 
 
 def test_outputs_are_loaded_in_order_with_names_styles_and_origin(detection, trained, feedback, qgis_new_project):
@@ -450,7 +450,7 @@ def test_outputs_are_loaded_in_order_with_names_styles_and_origin(detection, tra
         detection[key] = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project)
     processing.runAndLoadResults("sslkd:detectroads", {**detection, "THRESHOLD": 0.25}, feedback=feedback)
     layers = loaded(project, "scene")
-    assert list(layers) == ["centre lines", "outlines", "probability", "surface"]
+    assert list(layers) == ["Road centre lines", "Road outlines", "Road probability", "Road surface"]
     scores = f"validation IoU {trained[0]['IOU']:.3f}, F1 {trained[0]['F1']:.3f}"
     model = f"Model: tiny.safetensors (deeplabv3plus/resnet18, 3 bands, 0.50 m, {scores})"
     assert model in feedback.infos
@@ -460,9 +460,9 @@ def test_outputs_are_loaded_in_order_with_names_styles_and_origin(detection, tra
         made = told[3].partition(": ")
         assert QDateTime.fromString(made[0], Qt.DateFormat.ISODate).secsTo(QDateTime.currentDateTime()) in range(600)
         assert made[2] == "made by Detect roads, SSLKD 0.1.0"
-        assert layer.metadata().title() == f"roads of scene: {title}"
+        assert layer.metadata().title() == f"{title}: scene"
         assert layer.metadata().history()[-1] == told[3]
-    surface, probability, outlines = layers["surface"], layers["probability"], layers["outlines"]
+    surface, probability, outlines = (layers[f"Road {name}"] for name in ("surface", "probability", "outlines"))
     classes = {each.value: each.color.alpha() for each in surface.renderer().classes()}
     assert classes[0] == 0 < classes[1]
     ramp = probability.renderer().shader().rasterShaderFunction()
@@ -471,7 +471,7 @@ def test_outputs_are_loaded_in_order_with_names_styles_and_origin(detection, tra
     fill = outlines.renderer().symbol().symbolLayer(0)
     assert fill.color().alpha() == 0 or fill.properties()["style"] == "no"
     assert fill.properties()["outline_color"].startswith("255,221,0")
-    by_width = layers["centre lines"].renderer()
+    by_width = layers["Road centre lines"].renderer()
     assert by_width.classAttribute() == "width"
     drawn = [by_width.symbolForValue(metres).width() for metres in (2, 5, 8, 12, 20)]
     assert drawn == sorted(set(drawn))
@@ -488,7 +488,7 @@ def test_what_is_made_of_a_result_joins_it(street, tmp_path, qgis_new_project):
     (group,) = project.layerTreeRoot().children()
     assert (group.name(), [child.name() for child in group.children()]) == (
         "Roads of ortho",
-        ["roads of ortho: centre lines"] * 2,
+        ["Road centre lines: ortho"] * 2,
     )
 
 
@@ -510,7 +510,7 @@ def test_results_lie_in_order_where_qgis_puts_them_into_their_group_itself(stree
     reference = memory_layer("Polygon", box(10, 40, 150, 56))
     processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": street, **wanted})
     processing.runAndLoadResults("sslkd:evaluateroads", {"INPUT": street, "REFERENCE": reference, **wanted})
-    assert list(loaded(project, "street")) == ["centre lines", "outlines", "hits, misses and false alarms"]
+    assert list(loaded(project, "street")) == ["Road centre lines", "Road outlines", "Hits, misses and false alarms"]
 
 
 def test_a_name_that_was_chosen_is_kept(street, qgis_new_project):
@@ -524,7 +524,7 @@ def test_the_map_of_an_evaluation_is_loaded_with_its_style(evaluation, qgis_new_
     evaluation["MAP"] = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance())
     processing.runAndLoadResults("sslkd:evaluateroads", evaluation)
     ((name, layer),) = loaded(QgsProject.instance(), "street").items()
-    assert name == "hits, misses and false alarms"
+    assert name == "Hits, misses and false alarms"
     assert "IoU: 0.778" in layer.metadata().abstract()
     classes = {each.value: each.color for each in layer.renderer().classes()}
     assert classes.pop(0).alpha() == 0
