@@ -673,6 +673,28 @@ def test_qgis_process_evaluates(evaluation, tmp_path):
     assert (results["MAP"], results["REPORT"]) == (evaluation["MAP"], evaluation["REPORT"])
 
 
+def test_qgis_process_exports(model, tmp_path):
+    files = {"MODEL": model, "OUTPUT": str(tmp_path / "m.onnx")}
+    arguments = [*as_arguments("exportonnx", files), "--json"]
+    done = qgis_process(tmp_path / "profile", *arguments, SSLKD_PYTHON=str(WORKER))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["results"] == {"OUTPUT": files["OUTPUT"]}
+    assert Path(files["OUTPUT"]).stat().st_size > 1_000_000
+
+
+def test_qgis_process_sets_up_and_diagnoses(tmp_path):
+    arguments = as_arguments("setup", {"ACTION": "use", "PYTHON": WORKER})
+    done = qgis_process(tmp_path / "profile", *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["results"] == {"WORKER": str(WORKER)}
+    files = {"REPORT": str(tmp_path / "d.html"), "TEXT": str(tmp_path / "d.txt")}
+    done = qgis_process(tmp_path / "profile", *as_arguments("diagnose", files), "--json")
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)["results"]
+    assert results.pop("PROBLEMS") == 0 and results == files
+    assert str(WORKER) in Path(files["TEXT"]).read_text(encoding="utf-8")
+
+
 def test_qgis_process_trains(saved_training, tmp_path):
     arguments = as_arguments("trainsslkd", saved_training)
     done = qgis_process(tmp_path / "profile", *arguments, SSLKD_PYTHON=str(WORKER))
