@@ -164,12 +164,24 @@ def _converse(process: QProcess, answer: _Answer, feedback: QgsProcessingFeedbac
         answer.pass_on()
         # A worker that talks without end then waits for us, and not the window.
         time.sleep(_PAUSE_SECONDS)
-    process.waitForFinished(PATIENCE_MS)
-    rest = process.readAllStandardOutput().data()
-    # Of a worker that talks on when it should stop, only its last words may matter.
-    answer.hear(rest[-_TAIL_BYTES:] if asked_to_stop else rest)
+    answer.hear(_farewell(process) if asked_to_stop else _rest(process))
     answer.pass_on()
     return asked_to_stop
+
+
+def _rest(process: QProcess) -> bytes:
+    """Return what a worker says until it has ended."""
+    process.waitForFinished(PATIENCE_MS)
+    return process.readAllStandardOutput().data()
+
+
+def _farewell(process: QProcess) -> bytes:
+    """Return the last words of a worker that was asked to stop; what one talks on that does not is too much to keep."""
+    words, end = b"", time.monotonic() + PATIENCE_MS / 1000
+    while process.state() == QProcess.ProcessState.Running and time.monotonic() < end:
+        process.waitForFinished(POLL_MS)
+        words = process.readAllStandardOutput().data()[-_TAIL_BYTES:] or words
+    return (words + process.readAllStandardOutput().data())[-_TAIL_BYTES:]
 
 
 def _how_it_died(process: QProcess, answer: _Answer, log: str, feedback: QgsProcessingFeedback) -> str:
