@@ -189,7 +189,7 @@ def make_road_map(
         reporter: hears of the progress.
         crs: of the vectors; None for the raster's.
         team: the processes that share the work, of which this is the first; None for this one alone.
-        release: gives back what the network takes of memory, which vectors can do with; None for nothing.
+        release: gives back what the network takes of memory, called before vectors are made; None for nothing.
 
     Raises:
         RasterError: if the raster cannot be read.
@@ -201,7 +201,7 @@ def make_road_map(
         share = PartOfJob(reporter, 0, _DETECTION_SHARE if files.vectors.paths else 1)
         strips = grid.to_raster(slide(grid, card.normalisation, predict, tiling, share, team))
         _write_strips(strips, grid.scene, settings.threshold, surface_file, probability_file)
-        if release:
+        if release and files.vectors.paths:
             release()
         rest = PartOfJob(reporter, _DETECTION_SHARE, 1)
         write_vectors(surface_file, probability_file, files.vectors, settings.vectors, rest, crs)

@@ -12,11 +12,10 @@ import sys
 from pathlib import Path
 
 from environments import BUILD, REQUIREMENTS, ROOT, SetupError, run
-from setup import UV
+from setup import DEBIAN_PACKAGES, UV
 
 DEBIAN = "trixie"
 PYTHON = "3.13"
-PACKAGES = ("qgis", "python3-qgis", "qgis-providers", "python3-venv")
 SYSTEM = BUILD / "qgis-lts"
 # Inside of that system.
 CHECKOUT, WORKER, QGIS_TEST = "/checkout", "/opt/worker", "/opt/qgis-test"
@@ -67,7 +66,7 @@ def _make_system() -> None:
         run("debootstrap", "--variant=minbase", DEBIAN, SYSTEM)
     shutil.copy("/etc/resolv.conf", SYSTEM / "etc")
     _enter("apt-get", "update")
-    _enter("apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES)
+    _enter("apt-get", "install", "--yes", "--no-install-recommends", *DEBIAN_PACKAGES)
     done.touch()
 
 

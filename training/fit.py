@@ -266,17 +266,17 @@ def _over_processes(total: Confusion, device: torch.device) -> Confusion:
 
 
 class _Clock:
-    """Tells how far a training is and how long it will take."""
+    """Tells how far a training is and how long it has taken."""
 
     def __init__(self, stage: Stage, steps: int, progress: _Progress) -> None:
         self._stage, self._steps, self._progress = stage, steps, progress
-        self._started, self._done_before = time.monotonic(), progress.done
-        self._seconds_before = progress.history.seconds
+        # What it took before a stop counts, too.
+        self._started = time.monotonic() - progress.history.seconds
 
     @property
     def seconds(self) -> float:
         """How long the training has taken, before a stop and since."""
-        return self._seconds_before + time.monotonic() - self._started
+        return time.monotonic() - self._started
 
     def tell(self) -> tuple[float, str]:
         """Share of the job that is done, and a line such as `step 2 of 2, 340/1500, loss 0.41, IoU 0.58`."""

@@ -2,11 +2,11 @@
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 import torch
+from html_page import Page
 
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.network_spec import NetworkSpec
@@ -23,44 +23,7 @@ from qgis_sslkd.training.run import model_card
 
 SPEC = NetworkSpec("deeplabv3plus", "resnet18")
 SETTINGS = replace(PRESETS["quick"], tile=64)
-VOID = {"meta", "img", "br"}
 EVIL = "<script>alert('1')</script>"
-
-
-class Page(HTMLParser):
-    """The texts of a page by their innermost tag, its tables, and whether all that is opened is closed."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.texts, self.tables, self.images, self._open = [], [], [], [], []
-        self.feed(text)
-        self.close()
-        assert not self._open, self._open
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        if tag == "img":
-            self.images.append(dict(attributes))
-        if tag not in VOID:
-            self._open.append(tag)
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append((self._open[-1] if self._open else "", data))
-        if "td" in self._open or "th" in self._open:
-            self.tables[-1][-1][-1] += data
-
-    def table(self, *titles):
-        """The rows below the titles, of the table that begins with these."""
-        return next(rows[1:] for rows in self.tables if rows[0][: len(titles)] == list(titles))
 
 
 @pytest.fixture(scope="module")

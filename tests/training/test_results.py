@@ -4,9 +4,9 @@ import csv
 import math
 import statistics
 from dataclasses import astuple, fields
-from html.parser import HTMLParser
 
 import pytest
+from html_page import Page
 from matplotlib.figure import Figure
 
 from qgis_sslkd.core.costs import Costs
@@ -23,39 +23,6 @@ def scored(iou, oa=0.9, precision=0.7):
 
 def result(method, seed, scores, split="test", costs=SMALL, seconds=60.0):
     return Result(method, seed, split, scores, costs, seconds)
-
-
-class Page(HTMLParser):
-    """The cells of each table and what the page would load."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tables, self.loaded, self.alts, self.bold = [], [], [], []
-        self._open = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self._open.append(tag)
-        attributes = dict(attributes)
-        self.loaded += [attributes[name] for name in ("src", "href") if name in attributes]
-        if tag == "img":
-            self.alts.append(attributes["alt"])
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-
-    def handle_endtag(self, tag):
-        while self._open and self._open.pop() != tag:
-            pass
-
-    def handle_data(self, data):
-        if {"td", "th"} & set(self._open):
-            self.tables[-1][-1][-1] += data
-        if "b" in self._open and "td" in self._open:
-            self.bold.append(data)
 
 
 def written_page(folder, results, facts=None, figures=None, title="A comparison"):
@@ -178,7 +145,7 @@ def test_page_tells_its_facts_and_needs_no_other_file(tmp_path):
     figures = {'Bars of "IoU"': figure, "Nothing": Figure()}
     page = written_page(tmp_path, [result("S", 0, scored(0.5))], facts, figures, "Roads <&>")
     assert page.tables[0] == [["Device", "a CPU"], ["Command", "sslkd compare <rows> & more"]]
-    assert page.alts == list(figures)
+    assert [image["alt"] for image in page.images] == list(figures)
     assert len(page.loaded) == 2
     assert all(each.startswith("data:image/png;base64,") for each in page.loaded)
     text = (tmp_path / "table.html").read_text()
