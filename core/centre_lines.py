@@ -92,7 +92,8 @@ def _mended(network: RoadNetwork, settings: VectorSettings) -> list[Line]:
     # Junctions that settle nearly in one place are one.
     network.settle(network.untangle())
     network.straighten_ends()
-    network.bridge(settings.bridge)
+    if settings.bridge > 0:
+        network.bridge(settings.bridge)
     network.drop_small(settings.least_area)
     network.extend()
     return network.lines

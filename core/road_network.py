@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 from scipy.spatial import KDTree
 
 from .skeleton import Chains, smooth_lines
@@ -15,6 +17,7 @@ from .skeleton import Chains, smooth_lines
 __all__ = ["Line", "RoadNetwork"]
 
 _AIM = np.cos(np.radians(30))  # of the ends of a gap
+_STEEP = np.sin(np.radians(30))  # between an end and the line whose side it is led to
 _WIDEST = 60.0  # metres; ends of wider roads are not bridged
 _PULL = 0.05  # of the skeleton's junction against the meeting point of the lines
 
@@ -120,7 +123,13 @@ class RoadNetwork:
                 self._settle(node)
 
     def bridge(self, longest: float) -> None:
-        """Joins free ends that point at each other across a gap of at most `longest` metres, the nearest first."""
+        """Joins free ends over up to `longest` metres: to ends that point back at them, else to the side of a line."""
+        self._bridge_ends(longest)
+        self._bridge_sides(longest)
+        self._join()
+
+    def _bridge_ends(self, longest: float) -> None:
+        """Joins free ends that point at each other, the nearest first."""
         ends = list(self._free_ends())
         if len(ends) < 2:
             return
@@ -135,7 +144,48 @@ class RoadNetwork:
                 taken |= {a, b}
                 points = np.stack([ends[a].point, ends[b].point])
                 self._add(Line(points, (ends[a].node, ends[b].node)))
-        self._join()
+
+    def _bridge_sides(self, longest: float) -> None:
+        """Joins free ends to the side of the line that they point at, if it does not run along with them."""
+        ends = [end for end in self._free_ends() if end.point[2] <= _WIDEST]
+        met: defaultdict[int, list[_Crossing]] = defaultdict(list)
+        for crossing in self._first_crossings(ends, longest + _WIDEST / 2 / _STEEP):
+            if crossing.sine >= _STEEP and crossing.gap <= longest:
+                met[crossing.line].append(crossing)
+        for number, crossings in met.items():
+            self._lead_to_side(number, crossings)
+
+    def _first_crossings(self, ends: list[_FreeEnd], reach: float) -> Iterable[_Crossing]:
+        """What each end points at first, from where its road ends on, within a reach in metres."""
+        starts = [end.place + end.direction * end.point[2] / 2 for end in ends]
+        rays = [
+            shapely.LineString([start, start + end.direction * reach]) for start, end in zip(starts, ends, strict=True)
+        ]
+        tree = shapely.STRtree(rays)
+        first: dict[int, _Crossing] = {}
+        # Line by line: all of them as shapes would take as much memory again.
+        for number, line in self._lines.items():
+            for ray in tree.query(shapely.LineString(line.points[:, :2]), predicate="intersects").tolist():
+                crossing = _crossing(ends[ray], starts[ray], number, line)
+                if ray not in first or crossing.distance < first[ray].distance:
+                    first[ray] = crossing
+        return first.values()
+
+    def _lead_to_side(self, number: int, crossings: list[_Crossing]) -> None:
+        """Cuts a line where free ends cross it, and leads these there."""
+        line = self._remove(number)
+        way = _way(line.points)
+        cuts = [(0.0, line.nodes[0]), (float(way[-1]), line.nodes[1])]
+        for crossing in crossings:
+            at, node = min(cuts, key=lambda cut: abs(cut[0] - crossing.at))
+            if abs(at - crossing.at) > crossing.width / 2:
+                # Nodes of the skeleton are numbers of pixels.
+                at, node = crossing.at, -1 - self._number
+                cuts.append((at, node))
+            tip = np.append(_between(line.points, way, at, at)[0, :2], crossing.end.point[2])
+            self._add(Line(np.stack([crossing.end.point, tip]), (crossing.end.node, node)))
+        for (start, a), (stop, b) in pairwise(sorted(cuts)):
+            self._add(Line(_between(line.points, way, start, stop), (a, b)))
 
     def drop_small(self, least_area: float) -> None:
         """Removes parts of the network whose road is smaller, in square metres, or no longer than it is wide."""
@@ -284,6 +334,32 @@ class _FreeEnd:
 
 
 @dataclass(frozen=True)
+class _Crossing:
+    """Where a free end points at a line.
+
+    Attributes:
+        end: what points.
+        line: number of the line.
+        at: metres from the line's beginning.
+        width: of the line's road there, in metres.
+        distance: from where the end's road ends, in metres; inf if it does not point at the line.
+        sine: of the angle between both.
+    """
+
+    end: _FreeEnd
+    line: int
+    at: float
+    width: float
+    distance: float
+    sine: float
+
+    @property
+    def gap(self) -> float:
+        """Metres from road to road, as the end points."""
+        return self.distance - self.width / 2 / self.sine
+
+
+@dataclass(frozen=True)
 class _Arm:
     """A line as seen from a junction: its points from there on, and which of its ends is there."""
 
@@ -325,6 +401,34 @@ def _gaps(ends: list[_FreeEnd], pairs: npt.NDArray[np.int64]) -> Floats:
     ahead = np.minimum((way * directions[:, 0]).sum(axis=1), -(way * directions[:, 1]).sum(axis=1))
     gaps = np.maximum(distance - points[:, :, 2].mean(axis=1), 0)
     return np.where(ahead >= _AIM * distance, gaps, np.inf)
+
+
+def _crossing(end: _FreeEnd, start: Floats, number: int, line: Line) -> _Crossing:
+    """The first point of a line that an end points at from a start `(2,)`."""
+    offsets, steps = line.points[:-1, :2] - start, np.diff(line.points[:, :2], axis=0)
+    slopes = _cross(end.direction, steps)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distances, shares = _cross(offsets, steps) / slopes, _cross(offsets, end.direction) / slopes
+    hit = (distances >= 0) & (shares >= 0) & (shares <= 1)
+    first = int(np.argmin(np.where(hit, distances, np.inf)))
+    if not hit[first]:
+        return _Crossing(end, number, 0.0, 0.0, np.inf, 0.0)
+    at = float(_way(line.points)[first] + shares[first] * np.hypot(*steps[first]))
+    width = float(line.points[first, 2])
+    sine = abs(float(_cross(end.direction, _heading(line.points, at - width / 2, width))))
+    return _Crossing(end, number, at, width, float(distances[first]), sine)
+
+
+def _cross(a: Floats, b: Floats) -> Floats:
+    """The area `(...)` that vectors `(..., 2)` span."""
+    area: Floats = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    return area
+
+
+def _between(points: Floats, way: Floats, start: float, stop: float) -> Floats:
+    """The part of a line from `start` to `stop` metres along it."""
+    ends = np.stack([np.interp([start, stop], way, column) for column in points.T], axis=1)
+    return np.vstack([ends[:1], points[(way > start) & (way < stop)], ends[1:]])
 
 
 def _steps(points: Floats) -> Floats:

@@ -113,9 +113,8 @@ SHAPES = {
 def test_drawn_shapes_have_their_ends_junctions_and_lengths(lines_of, shape, width):
     axes, free_ends, junctions = SHAPES[shape]
     lines, fields, _ = lines_of([street(*axis, width=width) for axis in axes])
-    ends = Counter(end for line in lines for end in (line.coords[0], line.coords[-1]))
-    assert sum(count == 1 for count in ends.values()) == free_ends
-    assert sum(count >= 3 for count in ends.values()) == junctions
+    free, places = ends_and_junctions(lines)
+    assert (free, len(places)) == (free_ends, junctions)
     assert fields["length"].sum() == pytest.approx(sum(shapely.LineString(axis).length for axis in axes), rel=0.03)
     axis = shapely.union_all([shapely.LineString(axis) for axis in axes])
     assert shapely.distance(shapely.points(shapely.get_coordinates(lines)), axis).max() < width / 4 + PIXEL
@@ -134,6 +133,60 @@ def test_ends_that_point_elsewhere_are_not_bridged(lines_of):
     assert len(lines_of([street((5, 50), (60, 50)), street((67, 56), (67, 110))])[0]) == 2
     # Two that pass each other.
     assert len(lines_of([street((5, 50), (70, 50), width=6), street((68, 59), (150, 59), width=6)])[0]) == 2
+
+
+def ends_and_junctions(lines):
+    """How many ends of lines are free, and the places where three or more meet."""
+    ends = Counter(end for line in lines for end in (line.coords[0], line.coords[-1]))
+    return sum(count == 1 for count in ends.values()), [place for place, count in ends.items() if count > 2]
+
+
+@pytest.mark.parametrize(("gap", "joined"), [(4, True), (13.5, True), (16.5, False)])
+@pytest.mark.parametrize("turn", [90, 60, 40])
+def test_an_end_is_led_over_a_gap_to_the_side_that_it_points_at(lines_of, gap, joined, turn):
+    main = street((5, 30), (155, 30), width=8)
+    way = np.array([-np.cos(np.radians(turn)), np.sin(np.radians(turn))])
+    met = np.array([100, 30])
+    start = met + (gap + 4 / np.sin(np.radians(turn))) * way
+    lines, fields, _ = lines_of([main, street(start, met + 75 * way, width=5)])
+    free, junctions = ends_and_junctions(lines)
+    assert (len(lines), free, len(junctions)) == ((3, 3, 1) if joined else (2, 4, 0))
+    if joined:
+        assert np.hypot(*(junctions[0] - met)) < 1.5
+        assert fields["length"].sum() == pytest.approx(150 + 75, abs=2)
+        assert sorted(fields["width"]) == pytest.approx([5, 8, 8], rel=0.1)
+
+
+def test_an_end_is_not_led_to_a_road_that_runs_along_with_it(lines_of):
+    lines, _, _ = lines_of([street((5, 30), (155, 30)), street((20, 59.5), (90, 37.5), width=4)])
+    assert ends_and_junctions(lines) == (4, [])
+
+
+def test_ends_from_both_sides_are_led_to_one_junction(lines_of):
+    main = street((5, 60), (155, 60))
+    lines, _, _ = lines_of([main, street((80, 5), (80, 50)), street((81, 70), (81, 115))])
+    free, junctions = ends_and_junctions(lines)
+    assert (len(lines), free, len(junctions)) == (4, 4, 1)
+    assert junctions[0] == pytest.approx((80.5, 60), abs=1)
+
+
+def test_an_end_is_led_to_the_first_of_two_lines(lines_of):
+    lines, _, _ = lines_of(
+        [street((5, 50), (155, 50), width=4), street((5, 57), (155, 57), width=4), street((80, 62), (80, 115), width=4)]
+    )
+    free, junctions = ends_and_junctions(lines)
+    assert (len(lines), free) == (4, 5)
+    assert junctions == [pytest.approx((80, 57), abs=0.5)]
+
+
+def test_an_end_is_led_to_a_corner_and_to_a_ring(lines_of):
+    (corner,), _, _ = lines_of([street((5, 50), (100, 50)), street((96, 60), (96, 115))])
+    assert corner.length == pytest.approx(93 + 65, abs=4)
+    ring = shapely.Point(100, 60).buffer(30).boundary.buffer(3)
+    lines, fields, _ = lines_of([ring, street((5, 58), (60, 58))])
+    free, junctions = ends_and_junctions(lines)
+    assert (len(lines), free, len(junctions)) == (2, 1, 1)
+    assert fields["length"].sum() == pytest.approx(2 * np.pi * 30 + 65, rel=0.01)
 
 
 def test_spurs_of_rough_edges_are_pruned(lines_of):
