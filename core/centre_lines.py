@@ -93,8 +93,11 @@ def _mended(network: RoadNetwork, settings: VectorSettings) -> list[Line]:
     network.settle(network.untangle())
     network.straighten_ends()
     if settings.bridge > 0:
-        network.bridge(settings.bridge)
+        network.bridge_ends(settings.bridge)
     network.drop_small(settings.least_area)
+    # Specks were dropped before: any of them would point at some line.
+    if settings.bridge > 0:
+        network.bridge_sides(settings.bridge)
     network.extend()
     return network.lines
 

@@ -122,14 +122,8 @@ class RoadNetwork:
             if self._degree(node) > 2:
                 self._settle(node)
 
-    def bridge(self, longest: float) -> None:
-        """Joins free ends over up to `longest` metres: to ends that point back at them, else to the side of a line."""
-        self._bridge_ends(longest)
-        self._bridge_sides(longest)
-        self._join()
-
-    def _bridge_ends(self, longest: float) -> None:
-        """Joins free ends that point at each other, the nearest first."""
+    def bridge_ends(self, longest: float) -> None:
+        """Joins free ends that point at each other across a gap of at most `longest` metres, the nearest first."""
         ends = list(self._free_ends())
         if len(ends) < 2:
             return
@@ -144,9 +138,13 @@ class RoadNetwork:
                 taken |= {a, b}
                 points = np.stack([ends[a].point, ends[b].point])
                 self._add(Line(points, (ends[a].node, ends[b].node)))
+        self._join()
 
-    def _bridge_sides(self, longest: float) -> None:
-        """Joins free ends to the side of the line that they point at, if it does not run along with them."""
+    def bridge_sides(self, longest: float) -> None:
+        """Joins free ends to the side of the line that they point at over a gap of at most `longest` metres.
+
+        Not where the line runs along with them.
+        """
         ends = [end for end in self._free_ends() if end.point[2] <= _WIDEST]
         met: defaultdict[int, list[_Crossing]] = defaultdict(list)
         for crossing in self._first_crossings(ends, longest + _WIDEST / 2 / _STEEP):
@@ -154,6 +152,7 @@ class RoadNetwork:
                 met[crossing.line].append(crossing)
         for number, crossings in met.items():
             self._lead_to_side(number, crossings)
+        self._join()
 
     def _first_crossings(self, ends: list[_FreeEnd], reach: float) -> Iterable[_Crossing]:
         """What each end points at first, from where its road ends on, within a reach in metres."""

@@ -179,6 +179,10 @@ def test_an_end_is_led_to_the_first_of_two_lines(lines_of):
     assert junctions == [pytest.approx((80, 57), abs=0.5)]
 
 
+def test_a_speck_is_not_led_to_a_road(lines_of):
+    assert len(lines_of([street((5, 50), (155, 50)), street((80, 60), (80, 66), width=3)])[0]) == 1
+
+
 def test_an_end_is_led_to_a_corner_and_to_a_ring(lines_of):
     (corner,), _, _ = lines_of([street((5, 50), (100, 50)), street((96, 60), (96, 115))])
     assert corner.length == pytest.approx(93 + 65, abs=4)
