@@ -73,9 +73,9 @@ def _read(path: Path) -> State:
         raise SettingError(f"The checkpoint {path} is damaged; remove it to start anew.") from error
 
 
-def identify(rasters: Sequence[RasterInfo], layers: Sequence[VectorLayer]) -> str:
-    """A digest of what a run learns from; of polygons by their shapes, whatever file they come in."""
-    digest = hashlib.sha256()
+def identify(rasters: Sequence[RasterInfo], layers: Sequence[VectorLayer], gsd: float | None = None) -> str:
+    """A digest of what a run learns from, and at which ground sampling distance; of polygons by their shapes."""
+    digest = hashlib.sha256(str(gsd).encode())
     for raster in rasters:
         digest.update(f"{raster.path} {raster.width} {raster.height} {tuple(raster.transform)}".encode())
     for layer in layers:

@@ -35,6 +35,7 @@ __all__ = [
 
 _TRIES = 16
 _SAME_GSD = 0.05
+_FINEST = 2.0  # times the imagery's resolution: beyond, windows hold nothing but made-up pixels
 _LEAST_LABELLED = 0.25
 _LEAST_UNLABELLED = 0.5
 
@@ -116,6 +117,7 @@ def prepare(
     tile: int,
     seed: int,
     reader: RasterReader,
+    gsd: float | None = None,
 ) -> TrainingData:
     """Finds where labels and imagery are, and holds a part of the annotated area out.
 
@@ -127,17 +129,24 @@ def prepare(
         tile: side of a window in pixels.
         seed: of the hold-out.
         reader: reads the rasters.
+        gsd: ground sampling distance of the windows, in metres; None for the median of the labelled rasters.
 
     Raises:
-        RasterError: if the rasters do not go together.
+        RasterError: if the rasters do not go together, or are much coarser than the windows are to be.
         AnnotationError: if the annotation and the rasters do not meet, or nothing is unlabelled.
     """
     check_alike([*labelled, *unlabelled])
-    gsd = float(np.median([raster.gsd for raster in labelled]))
+    usual = float(np.median([raster.gsd for raster in labelled]))
+    gsd = gsd or usual
+    if gsd < usual / _FINEST:
+        raise RasterError(
+            f"The pixel size to learn at, {gsd:g} m, is much finer than the labelled imagery's {usual:.2g} m; "
+            "choose one of about that, or a coarser one."
+        )
     annotations = {raster: annotate(raster, roads, area) for raster in labelled}
     annotations = {r: a for r, a in annotations.items() if len(a.area.geometries)}
     _check_annotations(annotations, roads, area)
-    training, held_out = hold_out(annotations, 2 * tile, np.random.default_rng(seed))
+    training, held_out = hold_out(annotations, round(2 * tile * gsd / usual), np.random.default_rng(seed))
     return TrainingData(
         labelled=tuple(source_of(r, a, gsd, tile, _bounds(a)) for r, a in training.items()),
         unlabelled=tuple(_unlabelled(unlabelled or labelled, roads, area, bool(unlabelled), gsd, tile)),

@@ -36,12 +36,14 @@ class TrainingInputs:
         roads: all the roads inside of the area.
         area: where all roads were drawn; empty for the whole of the rasters.
         unlabelled: further rasters; empty for what lies outside of the area.
+        gsd: ground sampling distance to learn at, in metres; None for the median of the labelled rasters.
     """
 
     labelled: Sequence[RasterInfo]
     roads: Sequence[VectorLayer]
     area: Sequence[VectorLayer]
     unlabelled: Sequence[RasterInfo]
+    gsd: float | None = None
 
 
 def train(
@@ -69,7 +71,14 @@ def train(
     reporter.progress(0, "looking at the imagery and the drawn roads")
     with RasterReader() as reader:
         data = prepare(
-            inputs.labelled, inputs.roads, inputs.area, inputs.unlabelled, settings.tile, settings.seed, reader
+            inputs.labelled,
+            inputs.roads,
+            inputs.area,
+            inputs.unlabelled,
+            settings.tile,
+            settings.seed,
+            reader,
+            inputs.gsd,
         )
         reporter.info(_summary(data, method, settings, device))
         checkpoints = _checkpoints(checkpoint_folder, inputs)
@@ -116,7 +125,9 @@ def _checkpoints(folder: Path | None, inputs: TrainingInputs) -> Checkpoints | N
     if folder is None:
         return None
     folder.mkdir(parents=True, exist_ok=True)
-    return Checkpoints(folder, identify([*inputs.labelled, *inputs.unlabelled], [*inputs.roads, *inputs.area]))
+    return Checkpoints(
+        folder, identify([*inputs.labelled, *inputs.unlabelled], [*inputs.roads, *inputs.area], inputs.gsd)
+    )
 
 
 def _summary(data: TrainingData, method: Method, settings: TrainingSettings, device: torch.device) -> str:

@@ -58,6 +58,7 @@ class TrainSslkd(SslkdAlgorithm):
     PRESET = "PRESET"
     METHOD = "METHOD"
     STUDENT = "STUDENT"
+    GSD = "GSD"
     STEPS = "STEPS"
     LEARNING_RATE = "LEARNING_RATE"
     SEED = "SEED"
@@ -110,6 +111,8 @@ class TrainSslkd(SslkdAlgorithm):
             "Advanced parameters that stay empty follow the preset. "
             "<b>Method</b>: sslkd; the others are what it is compared with in research. "
             "<b>Student's network</b>: the later in the list, the lighter and the faster in detection. "
+            "<b>Pixel size to learn at</b>: coarser windows see more of the ground in the same time; "
+            "by itself that of the labelled rasters. "
             "<b>Steps of each stage</b>: more take longer and learn more. "
             "<b>Tile</b> and <b>tiles at a time</b>: what a step looks at; less needs less memory. "
             "<b>Learning rate</b>: how far a step goes. <b>Seed</b>: another draws other tiles and weights. "
@@ -185,17 +188,13 @@ class TrainSslkd(SslkdAlgorithm):
     def _add_advanced_inputs(self) -> None:
         self.add_advanced(named_choice(self.METHOD, tr("Method"), METHODS))
         self.add_advanced(named_choice(self.STUDENT, tr("Student's network"), STUDENTS))
+        double = QgsProcessingParameterNumber.Type.Double
+        pixel = tr("Pixel size to learn at (metres)")
+        self.add_advanced(optional_number(self.GSD, pixel, minimum=0.001, kind=double))
         self.add_advanced(optional_number(self.STEPS, tr("Steps of each stage"), minimum=1))
         # Batch norm needs two tiles, and two of its values in each channel of the deepest features.
         self.add_tile_and_batch(least_tile=2 * TILE_STEP, least_batch=2)
-        self.add_advanced(
-            optional_number(
-                self.LEARNING_RATE,
-                tr("Learning rate"),
-                minimum=1e-8,
-                kind=QgsProcessingParameterNumber.Type.Double,
-            )
-        )
+        self.add_advanced(optional_number(self.LEARNING_RATE, tr("Learning rate"), minimum=1e-8, kind=double))
         self.add_advanced(
             QgsProcessingParameterNumber(
                 self.SEED,
@@ -258,6 +257,7 @@ class TrainSslkd(SslkdAlgorithm):
             "method": self.parameterAsEnumString(parameters, self.METHOD, context),
             "preset": self.parameterAsEnumString(parameters, self.PRESET, context),
             "student": None if student == PRESETS_OWN else student,
+            "gsd": self.optional_double(parameters, self.GSD, context),
             "steps": self.optional_integer(parameters, self.STEPS, context),
             "batch": self.optional_integer(parameters, self.BATCH, context),
             "tile": self.optional_integer(parameters, self.TILE, context),

@@ -64,6 +64,9 @@ def train(
         typer.Option(help="Raster without labels. May be given again; without it, what lies outside of the area."),
     ] = [],  # noqa: B006
     bands: Bands = [],  # noqa: B006
+    gsd: Annotated[
+        float | None, typer.Option(help="Pixel size to learn at in metres; the labelled rasters' unless said.")
+    ] = None,
     method: Annotated[
         str,
         typer.Option(

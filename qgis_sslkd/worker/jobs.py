@@ -43,6 +43,7 @@ class TrainJob(_Job):
         area: vector files of where all roads were drawn; empty for the whole of the rasters.
         unlabelled: further rasters; empty for what lies outside of the area.
         bands: 1-based indexes of the bands to learn from, of each raster; empty for all but alpha.
+        gsd: ground sampling distance to learn at, in metres; None for the labelled rasters' (their median).
         method: how to train; `sslkd`, or one of those that it is compared with.
         preset: sizes of the networks and of the training.
         student: the student's network as architecture/encoder; None for the preset's.
@@ -68,6 +69,7 @@ class TrainJob(_Job):
     area: list[str] = []
     unlabelled: list[str] = []
     bands: list[int] = []
+    gsd: Annotated[float, Field(gt=0)] | None = None
     method: str = "sslkd"
     preset: Literal["paper", "balanced", "quick"] = "balanced"
     student: str | None = None

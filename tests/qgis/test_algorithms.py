@@ -123,7 +123,7 @@ def test_train_asks_for_what_it_says(algorithm):
     train = algorithm("trainsslkd")
     assert described(train, ADVANCED) == {
         "STEPS", "BATCH", "TILE", "LEARNING_RATE", "SEED", "DEVICE", "WEIGHTS", "CHECKPOINTS", "METHOD",
-        "STUDENT", "EXTENT", "PIXEL_SIZE", "MOST_TILES", "SETTINGS",
+        "STUDENT", "GSD", "EXTENT", "PIXEL_SIZE", "MOST_TILES", "SETTINGS",
     }  # fmt: skip
     assert {"AREA", "UNLABELLED", "EXTENT", "PIXEL_SIZE"} <= described(train, OPTIONAL)
     assert not {"LABELLED", "ANNOTATIONS", "MODEL", "REPORT"} & described(train, OPTIONAL)
@@ -212,6 +212,7 @@ def test_what_is_left_empty_is_left_to_the_worker(job, train, ortho, tmp_path):
         "road_width": 6.0,
         "area": [],
         "unlabelled": [],
+        "gsd": None,
         "method": "sslkd",
         "preset": "balanced",
         "student": None,
@@ -238,6 +239,7 @@ def test_what_is_chosen_for_training_reaches_the_worker(job, train, tmp_path):
         "PRESET": "quick",
         "STUDENT": "segformer/mit_b0",
         "ROAD_WIDTH": 4.5,
+        "GSD": 0.75,
         "STEPS": 3,
         "BATCH": 2,
         "TILE": 96,
@@ -532,6 +534,7 @@ def test_an_export_to_another_format_is_refused(refusal, export, tmp_path):
         ("trainsslkd", "ROAD_WIDTH", 0),
         ("trainsslkd", "AREA", "gone.gpkg"),
         ("trainsslkd", "PRESET", "huge"),
+        ("trainsslkd", "GSD", 0),
         ("trainsslkd", "STEPS", 0),
         ("trainsslkd", "BATCH", 1),
         ("trainsslkd", "LEARNING_RATE", 0),

@@ -168,6 +168,27 @@ def test_rasters_of_another_resolution_come_at_the_common_one(write_raster, writ
     assert widths == {20}
 
 
+@pytest.mark.parametrize("gsd", [0.5, 1.0, 2.5])
+def test_windows_come_at_the_resolution_that_is_asked_for(scene, reader, gsd):
+    """Images, labels and what is held out, and labels stay where they are on the images."""
+    raster, roads, area = scene
+    data = prepare([raster], [roads], [area], [], TILE, 0, reader, gsd)
+    assert data.gsd == gsd
+    for source in (*data.labelled, *data.unlabelled, *(window.source for window in data.validation)):
+        assert source.side == pytest.approx(TILE * gsd / raster.gsd, abs=1)
+    batch = Sampler(data, 8, (0,), False, reader).batch(0)
+    assert batch.images.shape == (8, 3, TILE, TILE)
+    seen = 0
+    for image, labels in zip(batch.images.numpy(), batch.labels.numpy(), strict=True):
+        columns, rows = places(data, image)
+        inside = (rows > 0) & (rows < 299) & (columns > 0) & (columns < 199)  # mirrored beyond
+        middle = np.diff(columns, axis=1, append=columns[:, -1:]) == round(gsd / raster.gsd)
+        road = inside & middle & (labels == 1)
+        assert ((columns[road] >= 100 - gsd) & (columns[road] < 120 + gsd)).all()
+        seen += road.sum()
+    assert seen
+
+
 def test_a_raster_smaller_than_a_tile_is_padded(write_raster, write_layer, reader):
     raster = write_raster("small.tif", np.full((3, 40, 50), 50, dtype=np.uint8))
     more = write_raster("more.tif", np.full((3, 30, 30), 50, dtype=np.uint8))
@@ -193,3 +214,5 @@ def test_errors_name_the_thing(scene, write_raster, write_layer, reader):
     ):
         with pytest.raises(error, match=words):
             prepare(*inputs, TILE, 0, reader)
+    with pytest.raises(RasterError, match=r"0\.1 m, is much finer than the labelled imagery's 0\.5 m"):
+        prepare([raster], [roads], [area], [], TILE, 0, reader, 0.1)

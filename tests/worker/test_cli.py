@@ -156,9 +156,10 @@ def test_the_whole_way(sslkd, scene, results):
     model, report = results / "m.safetensors", results / "r.html"
     trained = sslkd(
         *("train", "--labelled", scene.train, "--roads", scene.train_roads, "--area", scene.train_extent),
-        *("--model", model, "--report", report, *TINY),
+        *("--model", model, "--report", report, *TINY, "--gsd", 0.45),
     )
     assert trained.code == 0, trained.stderr
+    assert load_card(model).gsd == 0.45
     assert [line.split(": ")[0] for line in trained.stdout.splitlines()] == ["model", "report", "iou", "f1"]
     assert load_card(model).training["steps"] == 2
     assert "<html" in report.read_text()
@@ -270,6 +271,7 @@ ERRORS = {
         "elsewhere.gpkg",
     ),
     "area outside of the rasters": (lambda b: b.train(area=b.elsewhere()), "elsewhere.gpkg"),
+    "finer than the imagery": (lambda b: b.train(gsd=0.01), "0.01 m, is much finer"),
     "nothing unlabelled": (lambda b: b.train(area=None), "unlabelled"),
     "rasters with other band counts": (lambda b: b.train("--labelled", b.photo(name="five.tif", bands=5)), "five.tif"),
     "unlabelled raster with other bands": (lambda b: b.train(unlabelled=b.photo(name="one.tif", bands=1)), "one.tif"),

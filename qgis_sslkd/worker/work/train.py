@@ -35,6 +35,7 @@ def do_train(job: TrainJob, reporter: Reporter) -> Outputs:
         roads=[read_polygons(path, job.road_width) for path in job.roads],
         area=read_area(job.area),
         unlabelled=[inspect_raster(path, job.bands) for path in job.unlabelled],
+        gsd=job.gsd,
     )
     facts = {"Width of roads drawn as lines": f"{job.road_width:g} m", "Preset": job.preset, "Method": job.method}
     with process_group(device):
