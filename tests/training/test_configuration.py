@@ -47,12 +47,13 @@ def test_the_configurations_that_come_along_hold_every_row_of_the_paper(name):
     assert any(row.labels == "all" for row in configuration.rows)
 
 
-def test_switches_are_compared_on_the_data_and_settings_of_the_quick_comparison():
-    quick, switches = map(load_configuration, ("epfl-quick", "epfl-quick-switches"))
-    assert (switches.preset, switches.settings, switches.data) == (quick.preset, quick.settings, quick.data)
-    shared = {row.name for row in quick.rows} & {row.name for row in switches.rows}
-    assert {"S supervised", "S SSLKD"} <= shared
-    assert [row for row in switches.rows if row.name in shared] == [row for row in quick.rows if row.name in shared]
+@pytest.mark.parametrize(("name", "changed"), [("epfl-quick-switches", {}), ("epfl-quick-long", {"steps": 1200})])
+def test_further_quick_comparisons_share_the_data_and_settings_of_the_first(name, changed):
+    quick, further = map(load_configuration, ("epfl-quick", name))
+    assert (further.preset, further.settings, further.data) == (quick.preset, {**quick.settings, **changed}, quick.data)
+    rows, shared = ({row.name: row for row in configuration.rows} for configuration in (quick, further))
+    assert {"S supervised", "S SSLKD"} <= rows.keys() & shared.keys()
+    assert all(shared[name] == rows[name] for name in rows.keys() & shared.keys())
 
 
 def test_the_paper_configuration_keeps_the_paper_to_the_letter():
