@@ -13,10 +13,11 @@ from rasterio.crs import CRS
 
 from .ground_plane import ground_plane
 from .labels import ROAD
+from .lines import Floats, Line
 from .outputs import FeatureWriter
 from .reporting import Reporter
 from .ring_shapes import cut_corners
-from .road_network import Line, RoadNetwork
+from .road_network import RoadNetwork
 from .skeleton import Chains, count_blocks, find_chains
 from .vectors import VectorSettings
 
@@ -25,8 +26,6 @@ __all__ = ["write_centre_lines"]
 _LAYER = "centre_lines"
 _CACHE = 64 * 2**20
 _SMOOTHING = 10  # passes over points a metre apart
-
-Floats = npt.NDArray[np.float64]
 
 
 def write_centre_lines(

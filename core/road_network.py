@@ -8,53 +8,14 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
-import shapely
-from scipy.spatial import KDTree
 
+from .gaps import Crossing, FreeEnd, facing_ends, sides_ahead
+from .lines import Floats, Line, heading_of, part_of, steps_of, way_along
 from .skeleton import Chains, smooth_lines
 
-__all__ = ["Line", "RoadNetwork"]
+__all__ = ["RoadNetwork"]
 
-_AIM = np.cos(np.radians(30))  # of the ends of a gap
-_STEEP = np.sin(np.radians(30))  # between an end and the line whose side it is led to
-_WIDEST = 60.0  # metres; ends of wider roads are not bridged
 _PULL = 0.05  # of the skeleton's junction against the meeting point of the lines
-
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line between two nodes.
-
-    Attributes:
-        points: `(N, 3)` x, y and the road's width, in metres; two points or more.
-        nodes: where it begins and where it ends.
-    """
-
-    points: Floats
-    nodes: tuple[int, int]
-
-    @property
-    def length(self) -> float:
-        """In metres."""
-        return float(_steps(self.points).sum())
-
-    @property
-    def width(self) -> float:
-        """Mean width of the road over the line, in metres."""
-        steps, widths = _steps(self.points), (self.points[1:, 2] + self.points[:-1, 2]) / 2
-        return float(np.average(widths, weights=steps)) if steps.sum() > 0 else float(widths.mean())
-
-    @property
-    def is_loop(self) -> bool:
-        """Whether it ends where it began."""
-        return self.nodes[0] == self.nodes[1]
-
-    def reversed(self) -> Line:
-        """The same line from its end to its beginning."""
-        return Line(self.points[::-1], self.nodes[::-1])
 
 
 class RoadNetwork:
@@ -124,67 +85,15 @@ class RoadNetwork:
 
     def bridge_ends(self, longest: float) -> None:
         """Joins free ends that point at each other across a gap of at most `longest` metres, the nearest first."""
-        ends = list(self._free_ends())
-        if len(ends) < 2:
-            return
-        places = np.array([end.place for end in ends])
-        widest = min(max(float(end.point[2]) for end in ends), _WIDEST)
-        pairs = KDTree(places).query_pairs(longest + widest, output_type="ndarray")
-        gaps = _gaps(ends, pairs)
-        near = np.argsort(gaps)[: int((gaps <= longest).sum())]
-        taken: set[int] = set()
-        for a, b in pairs[near].tolist():
-            if not {a, b} & taken:
-                taken |= {a, b}
-                points = np.stack([ends[a].point, ends[b].point])
-                self._add(Line(points, (ends[a].node, ends[b].node)))
+        for a, b in facing_ends(list(self._free_ends()), longest):
+            self._add(Line(np.stack([a.point, b.point]), (a.node, b.node)))
         self._join()
 
     def bridge_sides(self, longest: float) -> None:
-        """Joins free ends to the side of the line that they point at over a gap of at most `longest` metres.
-
-        Not where the line runs along with them.
-        """
-        ends = [end for end in self._free_ends() if end.point[2] <= _WIDEST]
-        met: defaultdict[int, list[_Crossing]] = defaultdict(list)
-        for crossing in self._first_crossings(ends, longest + _WIDEST / 2 / _STEEP):
-            if crossing.sine >= _STEEP and crossing.gap <= longest:
-                met[crossing.line].append(crossing)
-        for number, crossings in met.items():
-            self._lead_to_side(number, crossings)
+        """Joins free ends to the side of the line that they point at across a gap of at most `longest` metres."""
+        for number, crossings in sides_ahead(list(self._free_ends()), self._lines, longest).items():
+            self._lead_to_side(self._remove(number), crossings)
         self._join()
-
-    def _first_crossings(self, ends: list[_FreeEnd], reach: float) -> Iterable[_Crossing]:
-        """What each end points at first, from where its road ends on, within a reach in metres."""
-        starts = [end.place + end.direction * end.point[2] / 2 for end in ends]
-        rays = [
-            shapely.LineString([start, start + end.direction * reach]) for start, end in zip(starts, ends, strict=True)
-        ]
-        tree = shapely.STRtree(rays)
-        first: dict[int, _Crossing] = {}
-        # Line by line: all of them as shapes would take as much memory again.
-        for number, line in self._lines.items():
-            for ray in tree.query(shapely.LineString(line.points[:, :2]), predicate="intersects").tolist():
-                crossing = _crossing(ends[ray], starts[ray], number, line)
-                if ray not in first or crossing.distance < first[ray].distance:
-                    first[ray] = crossing
-        return first.values()
-
-    def _lead_to_side(self, number: int, crossings: list[_Crossing]) -> None:
-        """Cuts a line where free ends cross it, and leads these there."""
-        line = self._remove(number)
-        way = _way(line.points)
-        cuts = [(0.0, line.nodes[0]), (float(way[-1]), line.nodes[1])]
-        for crossing in crossings:
-            at, node = min(cuts, key=lambda cut: abs(cut[0] - crossing.at))
-            if abs(at - crossing.at) > crossing.width / 2:
-                # Nodes of the skeleton are numbers of pixels.
-                at, node = crossing.at, -1 - self._number
-                cuts.append((at, node))
-            tip = np.append(_between(line.points, way, at, at)[0, :2], crossing.end.point[2])
-            self._add(Line(np.stack([crossing.end.point, tip]), (crossing.end.node, node)))
-        for (start, a), (stop, b) in pairwise(sorted(cuts)):
-            self._add(Line(_between(line.points, way, start, stop), (a, b)))
 
     def drop_small(self, least_area: float) -> None:
         """Removes parts of the network whose road is smaller, in square metres, or no longer than it is wide."""
@@ -200,10 +109,10 @@ class RoadNetwork:
         """Takes the hooks off free ends, which the skeleton leads into a corner of the road's end."""
         for end in list(self._free_ends()):
             points = self._from(end)
-            way = _way(points)
+            way = way_along(points)
             if way[-1] > 2 * points[:, 2].max():
                 first = int(np.searchsorted(way, np.median(points[:, 2])))
-                heading = -_heading(points, way[first], points[first, 2])
+                heading = -heading_of(points, way[first], points[first, 2])
                 onto = points[first, :2] + heading * np.maximum((end.place - points[first, :2]) @ heading, 0)
                 self._put(end, np.vstack([np.append(onto, end.point[2]), points[first:]]))
 
@@ -214,12 +123,12 @@ class RoadNetwork:
             tip = np.append(end.place + end.direction * end.point[2] / 2, points[1, 2])
             self._put(end, np.vstack([tip, points[1:]]))
 
-    def _from(self, end: _FreeEnd) -> Floats:
+    def _from(self, end: FreeEnd) -> Floats:
         """The points of a line from a free end on."""
         line = self._lines[end.line]
         return line.points if line.nodes[0] == end.node else line.points[::-1]
 
-    def _put(self, end: _FreeEnd, points: Floats) -> None:
+    def _put(self, end: FreeEnd, points: Floats) -> None:
         line = self._lines[end.line]
         self._lines[end.line] = replace(line, points=points if line.nodes[0] == end.node else points[::-1])
 
@@ -275,6 +184,20 @@ class RoadNetwork:
         a, b = (new if node == old else node for node in line.nodes)
         return replace(line, nodes=(a, b))
 
+    def _lead_to_side(self, line: Line, crossings: list[Crossing]) -> None:
+        """Puts back a line, cut where free ends cross it, and leads these there."""
+        cuts = [(0.0, line.nodes[0]), (float(way_along(line.points)[-1]), line.nodes[1])]
+        for crossing in crossings:
+            at, node = min(cuts, key=lambda cut: abs(cut[0] - crossing.at))
+            if abs(at - crossing.at) > crossing.width / 2:
+                # Nodes of the skeleton are numbers of pixels.
+                at, node = crossing.at, -1 - self._number
+                cuts.append((at, node))
+            tip = np.append(part_of(line.points, at, at)[0, :2], crossing.end.point[2])
+            self._add(Line(np.stack([crossing.end.point, tip]), (crossing.end.node, node)))
+        for (start, a), (stop, b) in pairwise(sorted(cuts)):
+            self._add(Line(part_of(line.points, start, stop), (a, b)))
+
     def _settle(self, node: int) -> None:
         arms = [_Arm.of(number, self._lines[number], end) for number, end in self._ends_at(node)]
         start = np.mean([arm.points[0] for arm in arms], axis=0)
@@ -287,7 +210,7 @@ class RoadNetwork:
         """Leads an end of a line from a radius away straight to a place."""
         line = self._lines[number]
         arm = _Arm.of(number, line, end)
-        rest = arm.points[1:][_way(arm.points)[1:] >= min(radius, arm.length / 2)]
+        rest = arm.points[1:][way_along(arm.points)[1:] >= min(radius, arm.length / 2)]
         points = np.vstack([np.append(place, rest[0, 2]), rest])
         self._lines[number] = replace(line, points=points if end == 0 else points[::-1])
 
@@ -298,11 +221,11 @@ class RoadNetwork:
                 if self._lines[number].nodes[end] == node:
                     yield number, end
 
-    def _free_ends(self) -> Iterator[_FreeEnd]:
+    def _free_ends(self) -> Iterator[FreeEnd]:
         for number, line in self._lines.items():
             for node, points in zip(line.nodes, (line.points, line.points[::-1]), strict=True):
                 if self._degree(node) == 1 and node not in self._cut_off:
-                    yield _FreeEnd(number, node, points[0], -_heading(points, 0, points[0, 2]))
+                    yield FreeEnd(number, node, points[0], -heading_of(points, 0, points[0, 2]))
 
     def _parts(self) -> Iterator[list[int]]:
         """The numbers of the lines that hang together."""
@@ -319,46 +242,6 @@ class RoadNetwork:
 
 
 @dataclass(frozen=True)
-class _FreeEnd:
-    """An end at which no other line is: its line, its node, its point `(3,)` and where it points to `(2,)`."""
-
-    line: int
-    node: int
-    point: Floats
-    direction: Floats
-
-    @property
-    def place(self) -> Floats:
-        return self.point[:2]
-
-
-@dataclass(frozen=True)
-class _Crossing:
-    """Where a free end points at a line.
-
-    Attributes:
-        end: what points.
-        line: number of the line.
-        at: metres from the line's beginning.
-        width: of the line's road there, in metres.
-        distance: from where the end's road ends, in metres; inf if it does not point at the line.
-        sine: of the angle between both.
-    """
-
-    end: _FreeEnd
-    line: int
-    at: float
-    width: float
-    distance: float
-    sine: float
-
-    @property
-    def gap(self) -> float:
-        """Metres from road to road, as the end points."""
-        return self.distance - self.width / 2 / self.sine
-
-
-@dataclass(frozen=True)
 class _Arm:
     """A line as seen from a junction: its points from there on, and which of its ends is there."""
 
@@ -372,7 +255,7 @@ class _Arm:
 
     @property
     def length(self) -> float:
-        return float(_steps(self.points).sum())
+        return float(steps_of(self.points).sum())
 
 
 def _meeting_point(start: Floats, radius: float, arms: list[_Arm]) -> Floats:
@@ -380,8 +263,8 @@ def _meeting_point(start: Floats, radius: float, arms: list[_Arm]) -> Floats:
     matrix, right = _PULL * np.eye(2), _PULL * start
     for arm in arms:
         if arm.length > 2 * radius:
-            anchor = arm.points[_way(arm.points) >= radius][0, :2]
-            heading = _heading(arm.points, radius, 2 * radius)
+            anchor = arm.points[way_along(arm.points) >= radius][0, :2]
+            heading = heading_of(arm.points, radius, 2 * radius)
             across = np.eye(2) - np.outer(heading, heading)
             matrix += across
             right += across @ anchor
@@ -389,61 +272,3 @@ def _meeting_point(start: Floats, radius: float, arms: list[_Arm]) -> Floats:
     move = place - start
     shift: Floats = move * min(1.0, radius / max(float(np.hypot(*move)), 1e-9))
     return start + shift
-
-
-def _gaps(ends: list[_FreeEnd], pairs: npt.NDArray[np.int64]) -> Floats:
-    """Metres from road to road, half a width before each line's end, for pairs `(P, 2)`; inf if they do not aim."""
-    points = np.array([end.point for end in ends])[pairs]  # (P, 2, 3)
-    directions = np.array([end.direction for end in ends])[pairs]
-    way = points[:, 1, :2] - points[:, 0, :2]
-    distance = np.hypot(*way.T)
-    ahead = np.minimum((way * directions[:, 0]).sum(axis=1), -(way * directions[:, 1]).sum(axis=1))
-    gaps = np.maximum(distance - points[:, :, 2].mean(axis=1), 0)
-    return np.where(ahead >= _AIM * distance, gaps, np.inf)
-
-
-def _crossing(end: _FreeEnd, start: Floats, number: int, line: Line) -> _Crossing:
-    """The first point of a line that an end points at from a start `(2,)`."""
-    offsets, steps = line.points[:-1, :2] - start, np.diff(line.points[:, :2], axis=0)
-    slopes = _cross(end.direction, steps)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        distances, shares = _cross(offsets, steps) / slopes, _cross(offsets, end.direction) / slopes
-    hit = (distances >= 0) & (shares >= 0) & (shares <= 1)
-    first = int(np.argmin(np.where(hit, distances, np.inf)))
-    if not hit[first]:
-        return _Crossing(end, number, 0.0, 0.0, np.inf, 0.0)
-    at = float(_way(line.points)[first] + shares[first] * np.hypot(*steps[first]))
-    width = float(line.points[first, 2])
-    sine = abs(float(_cross(end.direction, _heading(line.points, at - width / 2, width))))
-    return _Crossing(end, number, at, width, float(distances[first]), sine)
-
-
-def _cross(a: Floats, b: Floats) -> Floats:
-    """The area `(...)` that vectors `(..., 2)` span."""
-    area: Floats = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-    return area
-
-
-def _between(points: Floats, way: Floats, start: float, stop: float) -> Floats:
-    """The part of a line from `start` to `stop` metres along it."""
-    ends = np.stack([np.interp([start, stop], way, column) for column in points.T], axis=1)
-    return np.vstack([ends[:1], points[(way > start) & (way < stop)], ends[1:]])
-
-
-def _steps(points: Floats) -> Floats:
-    steps: Floats = np.hypot(*np.diff(points[:, :2], axis=0).T)
-    return steps
-
-
-def _way(points: Floats) -> Floats:
-    """Metres from the first point to each."""
-    return np.concatenate([[0], np.cumsum(_steps(points))])
-
-
-def _heading(points: Floats, start: float, length: float) -> Floats:
-    """Direction `(2,)` of a part of a line that begins `start` metres from its first point."""
-    way = _way(points)
-    first = min(int(np.searchsorted(way, start)), len(points) - 2)
-    last = max(min(int(np.searchsorted(way, start + length)), len(points) - 1), first + 1)
-    direction = points[last, :2] - points[first, :2]
-    return direction / max(float(np.hypot(*direction)), 1e-9)

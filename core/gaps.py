@@ -1,0 +1,140 @@
+"""Gaps in a network of roads: which free ends point at each other, and at the sides of which lines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from scipy.spatial import KDTree
+
+from .lines import Floats, Line, heading_of, way_along
+
+__all__ = ["Crossing", "FreeEnd", "facing_ends", "sides_ahead"]
+
+_AIM = np.cos(np.radians(30))  # of two ends at each other
+_STEEP = np.sin(np.radians(30))  # between an end and the line whose side it points at
+_WIDEST = 60.0  # metres; ends of wider roads point nowhere
+
+
+@dataclass(frozen=True)
+class FreeEnd:
+    """An end at which no other line is.
+
+    Attributes:
+        line: number of its line.
+        node: in which it ends.
+        point: `(3,)`, x, y and the road's width.
+        direction: `(2,)`, where it points to.
+    """
+
+    line: int
+    node: int
+    point: Floats
+    direction: Floats
+
+    @property
+    def place(self) -> Floats:
+        """`(2,)`."""
+        return self.point[:2]
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Where a free end points at a line.
+
+    Attributes:
+        end: what points.
+        at: metres from the line's beginning.
+        width: of the line's road there, in metres.
+        distance: from where the end's road ends, in metres.
+        sine: of the angle between both.
+    """
+
+    end: FreeEnd
+    at: float
+    width: float
+    distance: float
+    sine: float
+
+    @property
+    def gap(self) -> float:
+        """Metres from road to road, as the end points."""
+        return self.distance - self.width / 2 / self.sine
+
+
+def facing_ends(ends: Sequence[FreeEnd], longest: float) -> list[tuple[FreeEnd, FreeEnd]]:
+    """Pairs of ends that point at each other across at most `longest` metres, the nearest first; each end once."""
+    if len(ends) < 2:
+        return []
+    widest = min(max(float(end.point[2]) for end in ends), _WIDEST)
+    pairs = KDTree([end.place for end in ends]).query_pairs(longest + widest, output_type="ndarray")
+    gaps = _gaps(ends, pairs)
+    near = np.argsort(gaps)[: int((gaps <= longest).sum())]
+    taken: set[int] = set()
+    found = []
+    for a, b in pairs[near].tolist():
+        if not {a, b} & taken:
+            taken |= {a, b}
+            found.append((ends[a], ends[b]))
+    return found
+
+
+def sides_ahead(ends: Sequence[FreeEnd], lines: Mapping[int, Line], longest: float) -> dict[int, list[Crossing]]:
+    """By number of the line, where ends point at its side across at most `longest` metres, and do not run along it.
+
+    An end is led to the first line ahead of it or to none.
+    """
+    ends = [end for end in ends if end.point[2] <= _WIDEST]
+    reach = longest + _WIDEST / 2 / _STEEP
+    starts = [end.place + end.direction * end.point[2] / 2 for end in ends]  # where the road ends
+    tips = [start + end.direction * reach for start, end in zip(starts, ends, strict=True)]
+    tree = shapely.STRtree([shapely.LineString(ray) for ray in zip(starts, tips, strict=True)])
+    first: dict[int, tuple[int, Crossing]] = {}
+    # Line by line: all of them as shapes would take as much memory again.
+    for number, line in lines.items():
+        for ray in tree.query(shapely.LineString(line.points[:, :2]), predicate="intersects").tolist():
+            crossing = _crossing(ends[ray], starts[ray], line)
+            if crossing and (ray not in first or crossing.distance < first[ray][1].distance):
+                first[ray] = number, crossing
+    sides: defaultdict[int, list[Crossing]] = defaultdict(list)
+    for number, crossing in first.values():
+        if crossing.sine >= _STEEP and crossing.gap <= longest:
+            sides[number].append(crossing)
+    return sides
+
+
+def _gaps(ends: Sequence[FreeEnd], pairs: npt.NDArray[np.int64]) -> Floats:
+    """Metres from road to road, half a width before each line's end, for pairs `(P, 2)`; inf if they do not aim."""
+    points = np.array([end.point for end in ends])[pairs]  # (P, 2, 3)
+    directions = np.array([end.direction for end in ends])[pairs]
+    way = points[:, 1, :2] - points[:, 0, :2]
+    distance = np.hypot(*way.T)
+    ahead = np.minimum((way * directions[:, 0]).sum(axis=1), -(way * directions[:, 1]).sum(axis=1))
+    gaps = np.maximum(distance - points[:, :, 2].mean(axis=1), 0)
+    return np.where(ahead >= _AIM * distance, gaps, np.inf)
+
+
+def _crossing(end: FreeEnd, start: Floats, line: Line) -> Crossing | None:
+    """The first point of a line that an end points at from a start `(2,)`; None if it runs exactly along it."""
+    offsets, steps = line.points[:-1, :2] - start, np.diff(line.points[:, :2], axis=0)
+    slopes = _cross(end.direction, steps)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distances, shares = _cross(offsets, steps) / slopes, _cross(offsets, end.direction) / slopes
+    hit = (distances >= 0) & (shares >= 0) & (shares <= 1)
+    first = int(np.argmin(np.where(hit, distances, np.inf)))
+    if not hit[first]:
+        return None
+    at = float(way_along(line.points)[first] + shares[first] * np.hypot(*steps[first]))
+    width = float(line.points[first, 2])
+    sine = abs(float(_cross(end.direction, heading_of(line.points, at - width / 2, width))))
+    return Crossing(end, at, width, float(distances[first]), sine)
+
+
+def _cross(a: Floats, b: Floats) -> Floats:
+    """The area `(...)` that vectors `(..., 2)` span."""
+    area: Floats = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    return area
