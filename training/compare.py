@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import TypeAdapter
 
@@ -16,6 +17,7 @@ from ..core.devices import describe_device
 from ..core.distributed import broadcast, is_first
 from ..core.files import written_whole
 from ..core.inference import predictor
+from ..core.labels import IGNORE
 from ..core.metrics import Scores
 from ..core.model_card import load_card
 from ..core.model_file import load_network, save_model
@@ -221,12 +223,27 @@ def _look(tasks: Sequence[_Task], test: TrainingData, device: torch.device, read
     shape = (test.tile, test.tile)
     labels = [window.source.annotation.labels(window.window, shape) for window in test.validation]
     # Tiles with the most road show the most.
-    chosen = sorted(range(len(labels)), key=lambda k: -int((labels[k] == 1).sum()))[:_PICTURED]
+    labelled = [k for k, each in enumerate(labels) if (each != IGNORE).any()]
+    chosen = sorted(labelled, key=lambda k: -int((labels[k] == 1).sum()))[:_PICTURED]
     windows = [test.validation[k] for k in chosen]
     images = [read_window(window.source, window.window, test, reader)[0] for window in windows]
+    # Windows reach beyond tiles whose side is no multiple of what networks take.
+    parts = [_part_with_labels(labels[k]) for k in chosen]
     found: list[list[Mask]] = [[] for _ in chosen]
     for task in tasks:
         predict = predictor(load_network(task.model, load_card(task.model)), device)
-        for masks, tile in zip(found, images, strict=True):
-            masks.append(predict(tile[None])[0] >= 0.5)
-    return _Shown([task.row.name for task in tasks], list(map(picture, images)), [labels[k] for k in chosen], found)
+        for masks, tile, part in zip(found, images, parts, strict=True):
+            masks.append((predict(tile[None])[0] >= 0.5)[part])
+    return _Shown(
+        [task.row.name for task in tasks],
+        [picture(tile)[part] for tile, part in zip(images, parts, strict=True)],
+        [labels[k][part] for k, part in zip(chosen, parts, strict=True)],
+        found,
+    )
+
+
+def _part_with_labels(labels: Labels) -> tuple[slice, slice]:
+    """The rows and columns from the first to the last that hold a label."""
+    known = labels != IGNORE
+    rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

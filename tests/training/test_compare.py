@@ -3,6 +3,7 @@
 import csv
 import json
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import rasterio
@@ -18,6 +19,7 @@ from qgis_sslkd.training.comparison_data import open_comparison_data
 from qgis_sslkd.training.configuration import Configuration, RastersData
 
 CPU = torch.device("cpu")
+SIDE = 70
 TINY = {"architecture": "deeplabv3plus", "encoder": "resnet18"}
 SETTINGS = {
     "steps": 2,
@@ -36,17 +38,17 @@ ROWS = [
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory):
-    """Eight tiles with a bright road each, and their split."""
+    """Eight tiles with a bright road each, and their split; their side is no multiple of what networks take."""
     folder = tmp_path_factory.mktemp("tiles")
     rng = np.random.default_rng(0)
     names = [f"{number}.png" for number in range(8)]
     for number, name in enumerate(names):
-        mask = np.zeros((1, 64, 64), dtype=np.uint8)
+        mask = np.zeros((1, SIDE, SIDE), dtype=np.uint8)
         mask[:, :, 5 * number : 5 * number + 12] = 1
-        image = (60 + 120 * mask + rng.integers(0, 20, (3, 64, 64))).astype(np.uint8)
+        image = (60 + 120 * mask + rng.integers(0, 20, (3, SIDE, SIDE))).astype(np.uint8)
         for kind, pixels in (("images", image), ("masks", mask)):
             (folder / kind).mkdir(exist_ok=True)
-            profile = {"driver": "PNG", "width": 64, "height": 64, "count": len(pixels), "dtype": "uint8"}
+            profile = {"driver": "PNG", "width": SIDE, "height": SIDE, "count": len(pixels), "dtype": "uint8"}
             with rasterio.open(folder / kind / name, "w", **profile) as dataset:
                 dataset.write(pixels)
     split = {"labelled": names[:3], "unlabelled": names[3:6], "test": names[6:]}
@@ -93,6 +95,13 @@ def test_page_and_pictures_are_there(finished):
     assert "http" not in page
     for name in ("bars", "cost", "tiles", "masks"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_pictures_show_the_tiles_alone(finished):
+    """And not what windows reach beyond them, which is grey."""
+    masks = plt.imread(finished[0] / "masks.png")
+    grey = (np.abs(masks[..., :3] - 0.4) < 0.01).all(axis=-1)
+    assert grey.mean() < 0.005
 
 
 def test_every_model_can_be_used_and_is_what_the_row_is_about(finished):
