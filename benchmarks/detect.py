@@ -1,9 +1,10 @@
 """What detection costs beyond the forward passes of its network: `make bench-detect`.
 
 For each network, in one run and over the same tiles in the same engine, each in a process of its own: the passes
-alone, the whole of `sslkd detect` from file to finished rasters and outlines, a plain loop, and MONAI's sliding
-window in memory. Then `sslkd detect`'s reading and writing alone, with a network that costs nothing, beside a copy
-by GDAL into the same compression. At last its peak memory over widths and heights, as a constant and bytes a column.
+alone, the whole of `sslkd detect` from file to finished rasters and outlines, the same without the start of its
+process, a plain loop, and MONAI's sliding window in memory; on a GPU the passes of the compiled network, too. Then
+reading and writing alone, with a network that costs nothing, beside a copy by GDAL into the same compression. At last
+the peak memory over widths and heights, as a constant and bytes a column.
 """
 
 from __future__ import annotations
@@ -30,12 +31,11 @@ from rasterio.windows import Window
 from safetensors.numpy import save_file
 
 from qgis_sslkd.core.detection import Predictor
-from qgis_sslkd.core.engine import Engine
-from qgis_sslkd.core.model_card import ModelCard, card_header
+from qgis_sslkd.core.model_card import ModelCard, card_header, load_card
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.rasters import Images, Normalisation
 from qgis_sslkd.core.reporting import Silent
-from qgis_sslkd.core.runtime import Runtime
+from qgis_sslkd.core.runtime import Precision, Runtime, load_runtime
 from qgis_sslkd.core.windows import Tiling, tile_starts
 from qgis_sslkd.worker.jobs import DetectJob
 from qgis_sslkd.worker.work import detect
@@ -43,6 +43,7 @@ from qgis_sslkd.worker.work import detect
 Result = TypeVar("Result")
 TILING = Tiling(tile=512, overlap=128, batch=1)
 NORMALISATION = Normalisation.of_bytes(3)
+FREE = NetworkSpec("none", "none")
 SURFACE = {"driver": "GTiff", "tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1}
 
 
@@ -53,20 +54,25 @@ class Bench:
     Attributes:
         folder: for all files.
         raster: what is detected in.
-        model: the model file; None for a network that costs nothing.
-        bfloat16: whether the engine computes in bfloat16.
+        model: the model file.
+        device: that computes, as `sslkd detect` names it.
+        precision: of the computation, likewise.
     """
 
     folder: Path
     raster: Path
-    model: Path | None = None
-    bfloat16: bool = False
+    model: Path
+    device: str = "cpu"
+    precision: Precision = "float32"
 
-    def engine(self) -> Predictor:
-        """The network, which has seen a tile."""
-        engine = Engine(self.model, self.bfloat16) if self.model else free
-        engine(np.zeros((1, 3, TILING.tile, TILING.tile), np.float32))
-        return engine
+    def runtime(self) -> Runtime:
+        """The network, which has seen a batch of tiles."""
+        card = load_card(self.model)
+        if card.network == FREE:
+            return Runtime(free, TILING.batch, "no network")
+        runtime = load_runtime(self.model, card, self.device, self.precision)
+        runtime.predict(np.zeros((runtime.batch, 3, TILING.tile, TILING.tile), np.float32))
+        return runtime
 
     def starts(self) -> tuple[list[int], list[int]]:
         """First rows and columns of the tiles that are needed."""
@@ -111,10 +117,33 @@ def free(images: Images) -> Images:
 
 def passes(bench: Bench) -> Measured:
     """The passes alone, over as many tiles as are needed."""
+    runtime = bench.runtime()
+    return passes_by(runtime.predict, runtime.batch, bench)
+
+
+def compiled_passes(bench: Bench) -> Measured:
+    """The passes alone of the network as PyTorch compiles it, which takes its time first."""
+    import torch
+
+    from qgis_sslkd.core.devices import choose_device
+    from qgis_sslkd.core.inference import predictor
+    from qgis_sslkd.core.model_file import load_network
+
+    batch = bench.runtime().batch
+    network = torch.compile(load_network(bench.model, load_card(bench.model)))
+    predict = predictor(network, choose_device(bench.device), bench.precision != "float32")
+    start = perf_counter()
+    predict(np.zeros((batch, 3, TILING.tile, TILING.tile), np.float32))
+    print(f"  compiled in {perf_counter() - start:.1f} s", flush=True)
+    return passes_by(predict, batch, bench)
+
+
+def passes_by(predict: Predictor, batch: int, bench: Bench) -> Measured:
+    """As many passes as the tiles take."""
     rows, columns = bench.starts()
-    engine = bench.engine()
-    tile = np.random.default_rng(0).standard_normal((1, 3, TILING.tile, TILING.tile), dtype=np.float32)
-    return timed(lambda: [engine(tile) for _ in range(len(rows) * len(columns))], len(rows) * len(columns))
+    tiles = len(rows) * len(columns)
+    images = np.random.default_rng(0).standard_normal((batch, 3, TILING.tile, TILING.tile), dtype=np.float32)
+    return timed(lambda: [predict(images[: tiles - done]) for done in range(0, tiles, batch)], tiles)
 
 
 def whole(bench: Bench) -> Measured:
@@ -122,8 +151,8 @@ def whole(bench: Bench) -> Measured:
     rows, columns = bench.starts()
     program = "import sys; sys.argv[0] = 'sslkd'; from qgis_sslkd.worker.__main__ import main; main()"
     files = {"raster": bench.raster, "model": bench.model, "surface": "s.tif", "outlines": "o.gpkg"}
-    sizes = {"tile": TILING.tile, "overlap": TILING.overlap, "device": "cpu"}
-    options = {**files, **sizes, "precision": "bfloat16" if bench.bfloat16 else "float32"}
+    sizes = {"tile": TILING.tile, "overlap": TILING.overlap}
+    options = {**files, **sizes, "device": bench.device, "precision": bench.precision}
     arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     start = perf_counter()
     process = os.posix_spawn(sys.executable, [sys.executable, "-c", program, "detect", *arguments], os.environ)
@@ -136,7 +165,7 @@ def whole(bench: Bench) -> Measured:
 
 def plain_loop(bench: Bench) -> Measured:
     """Reads a tile, computes and writes it, one after the other; seams and all."""
-    engine = Counting(bench.engine())
+    engine = Counting(bench.runtime().predict)
 
     def loop() -> None:
         rows, columns = bench.starts()
@@ -159,7 +188,8 @@ def monai(bench: Bench) -> Measured:
     import torch
     from monai.inferers import sliding_window_inference
 
-    engine = Counting(bench.engine())
+    runtime = bench.runtime()
+    engine = Counting(runtime.predict)
 
     def predict(images: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(engine(images.numpy())[:, None])
@@ -168,21 +198,20 @@ def monai(bench: Bench) -> Measured:
         with rasterio.open(bench.raster) as dataset:
             pixels = dataset.read()
         images = torch.from_numpy(NORMALISATION.apply(pixels, np.ones(pixels.shape[1:], bool))[None])
-        side = (TILING.tile, TILING.tile)
-        sliding_window_inference(images, side, 1, predict, overlap=TILING.overlap / TILING.tile, mode="gaussian")
+        side, share = (TILING.tile, TILING.tile), TILING.overlap / TILING.tile
+        sliding_window_inference(images, side, runtime.batch, predict, overlap=share, mode="gaussian")
 
     measured = timed(window, 0)
     return replace(measured, tiles=engine.images)
 
 
-def reading_and_writing(bench: Bench) -> Measured:
-    """All of `sslkd detect` but the network."""
-    card = ModelCard(NetworkSpec("none", "none"), NORMALISATION, "uint8", 0.3, TILING.tile)
-    save_file({"none": np.zeros(1)}, "none.safetensors", card_header(card))
-    engine = Counting(free)
-    detect.load_runtime = lambda *_: Runtime(engine, TILING.batch, "no network")
+def from_file_to_file(bench: Bench) -> Measured:
+    """All of `sslkd detect` to the surface raster once its process has started and loaded the network."""
+    runtime = bench.runtime()
+    engine = Counting(runtime.predict)
+    detect.load_runtime = lambda *_: replace(runtime, predict=engine)
     sizes = {"tile": TILING.tile, "overlap": TILING.overlap, "resample": False}
-    job = DetectJob(raster=[str(bench.raster)], model=Path("none.safetensors"), surface=Path("free.tif"), **sizes)
+    job = DetectJob(raster=[str(bench.raster)], model=bench.model, surface=Path("surface.tif"), **sizes)
     measured = timed(lambda: detect.do_detect(job, Silent()), 0)
     return replace(measured, tiles=engine.images)
 
@@ -198,8 +227,9 @@ def memory(folder: Path, widths: list[int]) -> dict[str, Measured]:
     low, high = TILING.tile * 2, TILING.tile * 32
     results: dict[str, Measured] = {}
     for height, width in [(low, width) for width in widths] + [(high, widths[0])]:
-        bench = Bench(folder, apart(folder, write_photo, folder / f"{height} x {width}.tif", height, width))
-        results[bench.raster.stem] = apart(folder, reading_and_writing, bench)
+        photo = apart(folder, write_photo, folder / f"{height} x {width}.tif", height, width)
+        bench = Bench(folder, photo, write_free(folder / "no network.safetensors"))
+        results[bench.raster.stem] = apart(folder, from_file_to_file, bench)
         bench.raster.unlink()
     peaks = [results[f"{low} x {width}"].memory for width in widths]
     slope, constant = np.polyfit(widths, peaks, 1) if len(widths) > 1 else (0, peaks[0])
@@ -236,6 +266,12 @@ def write_photo(path: Path, height: int, width: int) -> Path:
     return path
 
 
+def write_free(path: Path) -> Path:
+    """The file of a network that costs nothing."""
+    save_file({"none": np.zeros(1)}, path, card_header(ModelCard(FREE, NORMALISATION, "uint8", 0.3, TILING.tile)))
+    return path
+
+
 def write_model(path: Path, encoder: str) -> Path:
     """A student that has learned nothing, which costs what any costs."""
     import torch
@@ -267,7 +303,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--size", nargs=2, type=int, default=(3200, 4000), help="height and width of their raster")
     parser.add_argument("--sides", nargs="*", type=int, default=[4096, 16384, 40960], help="of those without a network")
     parser.add_argument("--widths", nargs="*", type=int, default=[2048, 4096, 8192, 16384, 40960], help="for memory")
-    parser.add_argument("--bfloat16", action="store_true", help="compute in bfloat16 instead of float32")
+    parser.add_argument("--device", default="cpu", help="that the networks run on: cpu, cuda or cuda:N")
+    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"], help="of their computation")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     return parser.parse_args()
 
@@ -276,9 +313,8 @@ def measure(bench: Bench, works: tuple[Callable[[Bench], Measured], ...]) -> dic
     """Measure each and show the table."""
     results = {work.__name__.replace("_", " "): apart(bench.folder, work, bench) for work in works}
     rows, columns = bench.starts()
-    title = bench.model.stem if bench.model else "no network"
-    precision = "bfloat16" if bench.bfloat16 else "float32"
-    show(f"{title}, {precision}, {bench.raster.stem}: {len(rows) * len(columns)} tiles needed", results)
+    title = f"{bench.model.stem}, {bench.device}, {bench.precision}, {bench.raster.stem}"
+    show(f"{title}: {len(rows) * len(columns)} tiles needed", results)
     return results
 
 
@@ -294,12 +330,14 @@ def main() -> None:
         tile = apart(folder, write_photo, folder / "one tile.tif", TILING.tile, TILING.tile)
         for encoder in options.encoders:
             model = apart(folder, write_model, folder / f"{encoder}.safetensors", encoder)
-            bench = Bench(folder, photo, model, options.bfloat16)
-            figures[encoder] = measure(bench, (passes, whole, plain_loop, monai))
-            figures[f"{encoder}, one tile"] = measure(Bench(folder, tile, model, options.bfloat16), (passes, whole))
+            bench = Bench(folder, photo, model, options.device, options.precision)
+            compiled = () if options.device == "cpu" else (compiled_passes,)
+            figures[encoder] = measure(bench, (passes, whole, from_file_to_file, plain_loop, monai, *compiled))
+            figures[f"{encoder}, one tile"] = measure(replace(bench, raster=tile), (passes, whole))
         for side in options.sides:
-            bench = Bench(folder, apart(folder, write_photo, folder / f"{side} x {side}.tif", side, side))
-            figures[f"no network, {side}"] = measure(bench, (copy, reading_and_writing))
+            photo = apart(folder, write_photo, folder / f"{side} x {side}.tif", side, side)
+            bench = Bench(folder, photo, write_free(folder / "no network.safetensors"))
+            figures[f"no network, {side}"] = measure(bench, (copy, from_file_to_file))
             bench.raster.unlink()
         if options.widths:
             figures["memory"] = memory(folder, options.widths)

@@ -14,8 +14,8 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
     [
         (
             "detect",
-            ["--encoders", "--sides", "700", "--widths", "600", "1200"],
-            ["copy", "reading and writing", "bytes a column"],
+            ["--encoders", "mobilenet_v2", "--size", "600", "520", "--sides", "700", "--widths", "600", "1200"],
+            ["passes", "whole", "monai", "copy", "from file to file", "bytes a column"],
         ),
         ("train", ["--preset", "quick", "--batch", "2", "--tile", "64", "--steps", "2"], ["step 1", "step 2"]),
         ("vectorise", ["--side", "512", "--centre-lines"], ["polygonize", "outlines", "centre_lines"]),

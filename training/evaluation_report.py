@@ -14,22 +14,21 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from rasterio.windows import Window
 
-from ..core.evaluation import FALSE_ALARM, HIT, MISS, REJECTION, Comparison, Evaluation, Part
+from ..core.evaluation import REJECTION, Comparison, Evaluation, Part
 from ..core.labels import IGNORE
 from ..core.metrics import Confusion
 from ..core.rasters import RasterInfo
 from .pages import embedded, facts_table, page
+from .palette import KINDS
 
 __all__ = ["write_evaluation_report"]
 
 _SIDE = 1100
 _ROWS_OF_CELLS = 64
 _COLOURS = {
-    HIT: ("#1f9e4f", "road, found"),
-    MISS: ("#d7191c", "road, missed"),
-    FALSE_ALARM: ("#f28e1c", "called road by mistake"),
-    REJECTION: ("#f2f0eb", "no road, rightly"),
-    IGNORE: ("#b8b8b8", "not compared"),
+    **KINDS,
+    REJECTION: ("#202020", "no road, rightly"),
+    IGNORE: ("#909090", "not compared"),
 }
 _MAP = "The raster with roads that were found, roads that were missed and what was called road by mistake"
 _MEANINGS = (

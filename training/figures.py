@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from ..core.evaluation import FALSE_ALARM, HIT, MISS
 from ..core.files import written_whole
 from ..core.labels import IGNORE
 from ..core.rasters import Images, Mask
 from .pages import png
+from .palette import KINDS
 from .results import Summary
 
 __all__ = [
@@ -37,13 +40,10 @@ Picture = npt.NDArray[np.float32]
 
 Labels = npt.NDArray[np.uint8]
 
-_HIT, _FALSE_ALARM, _MISS = (0.0, 0.447, 0.698), (0.941, 0.894, 0.259), (0.835, 0.369, 0.0)  # to the colour-blind, too
 _UNKNOWN = 0.4
 _IOU, _F1 = "#0072b2", "#88ccee"  # also told apart in grey
 _PATCHES = [
-    Patch(color=_HIT, label="road, found"),
-    Patch(color=_MISS, label="road, missed"),
-    Patch(color=_FALSE_ALARM, label="called road by mistake"),
+    *(Patch(color=colour, label=label) for colour, label in KINDS.values()),
     Patch(color=(_UNKNOWN,) * 3, label="unknown: takes no part"),
 ]
 _SIDE = 2.2
@@ -154,8 +154,9 @@ def _show_pictures(grid: npt.NDArray[Any], titles: Sequence[str], rows: Sequence
 def _painted(picture: Picture, found: Mask, labels: Labels, opacity: float) -> Picture:
     painted = picture.copy()
     road = labels == 1
-    for colour, where in ((_HIT, found & road), (_FALSE_ALARM, found & (labels == 0)), (_MISS, ~found & road)):
-        painted[where] = (1 - opacity) * painted[where] + opacity * np.array(colour, dtype=np.float32)
+    for kind, where in ((HIT, found & road), (FALSE_ALARM, found & (labels == 0)), (MISS, ~found & road)):
+        colour, _ = KINDS[kind]
+        painted[where] = (1 - opacity) * painted[where] + opacity * np.array(to_rgb(colour), dtype=np.float32)
     return painted
 
 

@@ -29,6 +29,7 @@ from .fit import History, Run
 from .glossary import TERMS, loss_terms
 from .methods import Method, Trained
 from .pages import embedded, facts_table, page, table
+from .palette import KINDS
 from .results import SCORE_TITLES
 
 __all__ = ["write_report"]
@@ -39,10 +40,10 @@ _MAP = "Map of the labelled area, of what was held out of it and of the imagery 
 _OVERLAYS = "Validation windows: the image, the drawn roads, then what each network found and missed"
 _CURVES = "Curves of the losses, the validation IoU and the learning rate"
 _STYLE = """
-.verdict { border-left: .4rem solid #0072b2; padding: .2rem 1rem; background: #f3f7fa }
-.hit { border-bottom: .25rem solid #0072b2 } .false { border-bottom: .25rem solid #f0e442 }
-.miss { border-bottom: .25rem solid #d55e00 }
-"""
+.verdict {{ border-left: .4rem solid #0072b2; padding: .2rem 1rem; background: #f3f7fa }}
+.hit {{ border-bottom: .25rem solid {} }} .miss {{ border-bottom: .25rem solid {} }}
+.false {{ border-bottom: .25rem solid {} }}
+""".format(*(colour for colour, _ in KINDS.values()))
 
 
 def write_report(

@@ -528,7 +528,7 @@ def test_the_map_of_an_evaluation_is_loaded_with_its_style(evaluation, qgis_new_
     assert "IoU: 0.778" in layer.metadata().abstract()
     classes = {each.value: each.color for each in layer.renderer().classes()}
     assert classes.pop(0).alpha() == 0
-    assert {value: colour.name() for value, colour in classes.items()} == {1: "#1f9e4f", 2: "#d7191c", 3: "#f28e1c"}
+    assert {value: colour.name() for value, colour in classes.items()} == {1: "#0072b2", 2: "#d55e00", 3: "#f0e442"}
 
 
 def test_the_model_that_comes_along_trains_and_detects(scene, roads, tmp_path, feedback):

@@ -2,9 +2,12 @@
 
 import math
 from itertools import combinations
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -12,6 +15,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from qgis_sslkd.core.costs import Costs
 from qgis_sslkd.core.metrics import Scores
+from qgis_sslkd.training import evaluation_report
 from qgis_sslkd.training.figures import (
     accuracy_against_cost,
     bar_chart,
@@ -21,10 +25,11 @@ from qgis_sslkd.training.figures import (
     save_png,
     side_by_side,
 )
+from qgis_sslkd.training.palette import KINDS
 from qgis_sslkd.training.results import Summary
 
 NAN = math.nan
-BLUE, YELLOW, RED = (0.0, 0.447, 0.698), (0.941, 0.894, 0.259), (0.835, 0.369, 0.0)
+BLUE, YELLOW, RED = to_rgb("#0072b2"), to_rgb("#f0e442"), to_rgb("#d55e00")
 BLACK, WHITE, GREY = (0.0,) * 3, (1.0,) * 3, (0.4,) * 3
 
 # One pixel each: hit, false alarm, miss, rejection, and two unknown ones, found and not.
@@ -71,17 +76,32 @@ SIGHTS = {
 }
 
 
+def least_difference(colours, sight):
+    """The least CIEDE2000 difference of colours as an eye sees them; one of 10 is plain at a glance."""
+    seen = np.asarray(colours, dtype=np.float64)
+    linear = np.where(seen <= 0.04045, seen / 12.92, ((seen + 0.055) / 1.055) ** 2.4) @ np.transpose(SIGHTS[sight])
+    linear = linear.clip(0, 1)
+    seen = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    lab = rgb2lab(seen[None])[0]
+    return min(deltaE_ciede2000(a, b) for a, b in combinations(lab, 2))
+
+
 @pytest.mark.parametrize("sight", SIGHTS)
 def test_everybody_tells_hits_mistakes_and_misses_apart(sight):
-    """Over grey imagery, dark or light: a CIEDE2000 difference of 10 is plain at a glance."""
     for grey in (0.3, 0.5, 0.7):
         colours = np.full((1, 6, 3), grey, dtype=np.float32)
-        seen = overlay(colours, FOUND, LABELS)[0, :4].astype(np.float64)
-        linear = np.where(seen <= 0.04045, seen / 12.92, ((seen + 0.055) / 1.055) ** 2.4) @ np.transpose(SIGHTS[sight])
-        linear = linear.clip(0, 1)
-        seen = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-        lab = rgb2lab(seen[None])[0]
-        assert min(deltaE_ciede2000(a, b) for a, b in combinations(lab, 2)) > 10
+        assert least_difference(overlay(colours, FOUND, LABELS)[0, :4], sight) > 10
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_everybody_reads_the_map_of_an_evaluation(sight):
+    assert least_difference([to_rgb(colour) for colour, _ in evaluation_report._COLOURS.values()], sight) > 10
+
+
+def test_qgis_shows_that_map_in_the_same_words_and_colours():
+    style = Path(__file__).parents[2] / "qgis_sslkd" / "styles" / "map.qml"
+    entries = {int(each.get("value")): each for each in ElementTree.parse(style).iter("paletteEntry")}
+    assert {kind: (each.get("color"), each.get("label")) for kind, each in entries.items() if kind} == KINDS
 
 
 def test_side_by_side_greys_the_image_below_the_errors():

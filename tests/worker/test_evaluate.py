@@ -68,7 +68,7 @@ def test_the_report_needs_no_other_file_and_shows_the_map(job, results, reporter
     assert "Quality by area" in text and text.count("0.667") == 3
     assert not re.search(r"(src|href)=.(?!data:)", text)
     (picture,) = re.findall(r"data:image/png;base64,([^\"]+)", text)
-    assert {(0x1F, 0x9E, 0x4F), (0xD7, 0x19, 0x1C), (0xF2, 0x8E, 0x1C), (0xB8, 0xB8, 0xB8)} <= colours_of(picture)
+    assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0xF0, 0xE4, 0x42), (0x90, 0x90, 0x90)} <= colours_of(picture)
 
 
 def colours_of(encoded):
@@ -125,6 +125,6 @@ def test_a_large_map_is_shown_small_with_its_thin_roads(tmp_path):
         dataset.write(kinds, 1)
     small = _thumbnail(tmp_path / "map.tif")
     assert small.shape == (626, 826, 3)
-    greenness = small[:, :, 1].astype(int) - small[:, :, 0]
-    assert (greenness[:, 250] > 20).all() and (np.delete(greenness, 250, axis=1) <= 0).all()
-    assert small[-1, -1].tolist() == [0xF2, 0x8E, 0x1C]
+    blueness = small[:, :, 2].astype(int) - small[:, :, 0]
+    assert (blueness[:, 250] > 20).all() and (np.delete(blueness, 250, axis=1) <= 0).all()
+    assert small[-1, -1].tolist() == [0xF0, 0xE4, 0x42]
