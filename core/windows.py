@@ -10,10 +10,13 @@ import numpy.typing as npt
 
 from .errors import SettingError
 
-__all__ = ["TILE_MULTIPLE", "Tiling", "blend_weights", "tile_starts"]
+__all__ = ["LARGEST_TILE", "TILE_MULTIPLE", "Tiling", "blend_weights", "tile_starts"]
 
 TILE_MULTIPLE = 32
 """Every network here halves its input up to five times."""
+
+LARGEST_TILE = 8192
+"""Pixels; larger ones take more memory than machines have."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Tiling:
     """How a raster is cut into tiles.
 
     Attributes:
-        tile: side of a tile, in pixels; a multiple of `TILE_MULTIPLE`.
+        tile: side of a tile, in pixels; a multiple of `TILE_MULTIPLE`, at most `LARGEST_TILE`.
         overlap: pixels that neighbouring tiles share at least; below `tile`.
         batch: tiles in one forward pass.
 
@@ -34,8 +37,10 @@ class Tiling:
     batch: int
 
     def __post_init__(self) -> None:
-        if self.tile < TILE_MULTIPLE or self.tile % TILE_MULTIPLE:
-            raise SettingError(f"The tile must be a multiple of {TILE_MULTIPLE} pixels, got {self.tile}.")
+        if not TILE_MULTIPLE <= self.tile <= LARGEST_TILE or self.tile % TILE_MULTIPLE:
+            raise SettingError(
+                f"The tile must be a multiple of {TILE_MULTIPLE} pixels, at most {LARGEST_TILE}, got {self.tile}."
+            )
         if not 0 <= self.overlap < self.tile:
             raise SettingError(f"The overlap must be at least 0 and below the tile of {self.tile}, got {self.overlap}.")
         if self.batch < 1:

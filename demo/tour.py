@@ -137,6 +137,12 @@ def _look_at(layer: QgsMapLayer) -> Tour:
     yield lambda: drawn
 
 
+def _show_only(*names: str) -> None:
+    """Hide the layers of other files."""
+    for node in QgsProject.instance().layerTreeRoot().findLayers():
+        node.setItemVisibilityChecked(Path(node.layer().source().partition("|")[0]).name in names)
+
+
 def _other_dialogs(layers: dict[str, QgsMapLayer]) -> dict[str, dict[str, object]]:
     """The algorithms that the tour shows and does not run, with what fills their dialogs in."""
     return {
@@ -216,6 +222,7 @@ def _evaluate(layers: dict[str, QgsMapLayer]) -> Tour:
         "REPORT": str(STAGE / "evaluation.html"),
     }
     yield from _run("evaluateroads", parameters)
+    _show_only("map.tif", "test.tif")
     yield from _look_at(layers["test"])
     yield from shot("evaluation_map", iface.mainWindow())
     yield from _page("report", STAGE / "evaluation.html")

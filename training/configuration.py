@@ -33,7 +33,7 @@ LabelSet = Literal["split", "all"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TilesData(_Part):

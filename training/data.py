@@ -36,6 +36,7 @@ __all__ = [
 _TRIES = 16
 _SAME_GSD = 0.05
 _FINEST = 2.0  # times the imagery's resolution: beyond, windows hold nothing but made-up pixels
+_WIDEST = 2.0  # times the largest raster's side: beyond, windows hold little but its mirror images
 _LEAST_LABELLED = 0.25
 _LEAST_UNLABELLED = 0.5
 
@@ -132,17 +133,14 @@ def prepare(
         gsd: ground sampling distance of the windows, in metres; None for the median of the labelled rasters.
 
     Raises:
-        RasterError: if the rasters do not go together, or are much coarser than the windows are to be.
+        RasterError: if the rasters do not go together, or are much coarser or smaller than the windows are to be.
         AnnotationError: if the annotation and the rasters do not meet, or nothing is unlabelled.
     """
     check_alike([*labelled, *unlabelled])
     usual = float(np.median([raster.gsd for raster in labelled]))
+    if gsd is not None:
+        _check_gsd(gsd, usual, tile, labelled)
     gsd = gsd or usual
-    if gsd < usual / _FINEST:
-        raise RasterError(
-            f"The pixel size to learn at, {gsd:g} m, is much finer than the labelled imagery's {usual:.2g} m; "
-            "choose one of about that, or a coarser one."
-        )
     annotations = {raster: annotate(raster, roads, area) for raster in labelled}
     annotations = {r: a for r, a in annotations.items() if len(a.area.geometries)}
     _check_annotations(annotations, roads, area)
@@ -159,6 +157,20 @@ def prepare(
         labelled_area=_square_metres(training),
         held_out_area=_square_metres(held_out),
     )
+
+
+def _check_gsd(gsd: float, usual: float, tile: int, labelled: Sequence[RasterInfo]) -> None:
+    if gsd < usual / _FINEST:
+        raise RasterError(
+            f"The pixel size to learn at, {gsd:g} m, is much finer than the labelled imagery's {usual:.2g} m; "
+            "choose one of about that, or a coarser one."
+        )
+    side = max(max(raster.width, raster.height) * raster.gsd for raster in labelled)
+    if tile * gsd > _WIDEST * side:
+        raise RasterError(
+            f"The pixel size to learn at, {gsd:g} m, makes windows of {tile} pixels {tile * gsd:.0f} m wide, but the "
+            f"labelled imagery is only {side:.0f} m long; choose a finer one."
+        )
 
 
 def check_alike(rasters: Sequence[RasterInfo]) -> None:

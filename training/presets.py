@@ -9,9 +9,11 @@ from ..core.errors import SettingError
 from ..core.network_spec import NetworkSpec
 from ..core.networks import Weights
 from ..core.trainers import CrossSupervision, Distillation
-from ..core.windows import TILE_MULTIPLE
+from ..core.windows import LARGEST_TILE, TILE_MULTIPLE
 
 __all__ = ["PRESETS", "TrainingSettings"]
+
+_LARGEST_RATE = 10.0  # nothing is learned beyond
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,15 @@ class TrainingSettings:
             raise SettingError(f"The steps must be at least 1, got {self.steps}.")
         if self.batch < 2:
             raise SettingError(f"The batch must be at least 2, which batch norm needs, got {self.batch}.")
-        if self.tile < 2 * TILE_MULTIPLE or self.tile % TILE_MULTIPLE:
+        if not 2 * TILE_MULTIPLE <= self.tile <= LARGEST_TILE or self.tile % TILE_MULTIPLE:
             raise SettingError(
-                f"The tile must be a multiple of {TILE_MULTIPLE} pixels and at least {2 * TILE_MULTIPLE}, "
+                f"The tile must be a multiple of {TILE_MULTIPLE} pixels from {2 * TILE_MULTIPLE} to {LARGEST_TILE}, "
                 f"got {self.tile}."
             )
-        if self.learning_rate <= 0:
-            raise SettingError(f"The learning rate must be above 0, got {self.learning_rate}.")
+        if not 0 < self.learning_rate <= _LARGEST_RATE:
+            raise SettingError(
+                f"The learning rate must be above 0 and at most {_LARGEST_RATE:g}, got {self.learning_rate:g}."
+            )
         if not 0 <= self.average < 1:
             raise SettingError(f"The decay of the average must be at least 0 and below 1, got {self.average}.")
         if len(self.teachers) < 2:

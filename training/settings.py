@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -62,6 +63,9 @@ def _merged(settings: Changes, changes: Changes) -> dict[str, Any]:
     unknown = sorted(changes.keys() - settings.keys())
     if unknown:
         raise SettingError(f"There is no setting '{unknown[0]}'; choose from {', '.join(settings)}.")
+    for name, value in changes.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SettingError(f"The setting '{name}' must be a finite number, got {value}.")
     return {
         name: _merged(value, changes[name]) if _have_parts(value, changes.get(name)) else changes.get(name, value)
         for name, value in settings.items()

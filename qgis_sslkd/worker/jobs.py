@@ -30,7 +30,7 @@ def _as_list(value: object) -> object:
 
 
 class _Job(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TrainJob(_Job):
@@ -130,7 +130,7 @@ class DetectJob(_Job):
     raster: Annotated[list[str], Field(min_length=1), BeforeValidator(_as_list)]
     model: Path
     bands: list[int] = []
-    nodata: float | None = None
+    nodata: Annotated[float, Field(allow_inf_nan=True)] | None = None
     area: list[str] = []
     extent: tuple[float, float, float, float] | None = None
     resample: bool = True

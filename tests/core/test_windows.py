@@ -75,9 +75,10 @@ def test_the_middle_of_a_tile_counts_more_than_its_edge():
 @pytest.mark.parametrize(
     ("tile", "overlap", "batch", "message"),
     [
-        (0, 0, 1, "multiple of 32 pixels, got 0"),
+        (0, 0, 1, "multiple of 32 pixels, at most 8192, got 0"),
         (-32, 0, 1, "got -32"),
-        (100, 0, 1, "multiple of 32 pixels, got 100"),
+        (8224, 0, 1, "at most 8192, got 8224"),
+        (100, 0, 1, "multiple of 32 pixels, at most 8192, got 100"),
         (64, 64, 1, "below the tile of 64, got 64"),
         (64, -1, 1, "at least 0 .* got -1"),
         (64, 16, 0, "at least 1, got 0"),

@@ -216,3 +216,5 @@ def test_errors_name_the_thing(scene, write_raster, write_layer, reader):
             prepare(*inputs, TILE, 0, reader)
     with pytest.raises(RasterError, match=r"0\.1 m, is much finer than the labelled imagery's 0\.5 m"):
         prepare([raster], [roads], [area], [], TILE, 0, reader, 0.1)
+    with pytest.raises(RasterError, match=rf" {TILE} pixels {TILE * 50} m wide, but .* only 200 m"):
+        prepare([raster], [roads], [area], [], TILE, 0, reader, 50)

@@ -1,5 +1,6 @@
 """Settings from a preset, a file and options; and the page that lists them."""
 
+import math
 import re
 import tomllib
 from dataclasses import fields
@@ -51,6 +52,10 @@ def test_teachers_are_replaced_as_a_whole():
         ({"steps": {"teachers": 3}}, "steps"),
         ({"optimiser": "adam"}, "optimiser: .*'sgd' or 'adamw'"),
         ({"average": 1.5}, "below 1, got 1.5"),
+        ({"learning_rate": 11.0}, "at most 10, got 11"),
+        ({"tile": 8224}, "from 64 to 8192, got 8224"),
+        ({"learning_rate": math.inf}, "'learning_rate' must be a finite number"),
+        ({"distillation": {"feature": math.nan}}, "'feature' must be a finite number"),
         ({"student": {"encoder": "resnet19"}}, "no encoder 'resnet19'"),
         ({"teachers": [{"architecture": "unet", "encoder": "resnet18"}] * 2}, "unet.*deeplabv3plus"),
     ],

@@ -18,6 +18,7 @@ from rasterio.crs import CRS
 
 from demo.scene import write_scene
 from qgis_sslkd.core.model_card import load_card
+from qgis_sslkd.worker import cli, work
 
 SSLKD = Path(sys.executable).with_name("sslkd")
 LEFT, TOP, PIXEL = 500_000.0, 5_200_000.0, 0.5
@@ -331,9 +332,9 @@ ERRORS = {
     "two outputs of one name": (lambda b: b.detect(probability=b.results / "s.tif"), "same name"),
     "model and report of one name": (lambda b: b.train(report=b.results / "m.safetensors"), "same name"),
     "unknown vector format": (lambda b: b.detect(outlines=b.results / "o.dxf"), "o.dxf"),
-    "tile that the network cannot halve": (lambda b: b.detect(tile=100), "multiple of 32 pixels, got 100"),
+    "tile that the network cannot halve": (lambda b: b.detect(tile=100), "multiple of 32 pixels"),
+    "tile beyond all bounds": (lambda b: b.detect(tile=2**23), "at most 8192, got 8388608"),
     "overlap as large as the tile": (lambda b: b.detect(tile=64, overlap=64), "below the tile of 64, got 64"),
-    "tile beyond all memory": (lambda b: b.detect(tile=2**23), "too little memory"),
     "no batch": (lambda b: b.detect(batch=0), "batch must be at least 1, got 0"),
     "threshold of zero": (lambda b: b.detect(threshold=0), "got 0.0"),
     "unknown preset": (lambda b: b.train(preset="huge"), "preset"),
@@ -375,6 +376,16 @@ def test_an_error_is_one_sentence_and_leaves_nothing(sslkd, bench, tmp_path, wro
     assert named in lines[0]
     assert ended.stdout == ""
     assert files_under(tmp_path) == before
+
+
+def test_too_little_memory_is_told_in_a_sentence(monkeypatch, capsys):
+    def do(job, reporter):
+        raise MemoryError
+
+    monkeypatch.setattr(work, "do", do)
+    with pytest.raises(SystemExit, match="1"):
+        cli.diagnose()
+    assert "sslkd: There is too little memory for this; choose a smaller batch or tile." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [("detect",), ("guess",), ("detect", "--tile", "many"), ("train", "--epochs", 3)])

@@ -64,7 +64,7 @@ def test_what_cannot_be_done_is_told_in_a_sentence_before_any_work(model, result
         ({"model": other}, ModelFileError, r"other\.safetensors is no model of SSLKD"),
         ({"onnx": results / "m.pt"}, SettingError, r"written to m\.pt; .* ends in \.onnx"),
         ({"onnx": results / "no" / "m.onnx"}, SettingError, "does not exist"),
-        ({"tile": 100}, SettingError, "multiple of 32 pixels, got 100"),
+        ({"tile": 100}, SettingError, "multiple of 32 pixels, at most 8192, got 100"),
         ({"tile": 64, "overlap": 64}, SettingError, "below the tile of 64, got 64"),
         ({"threshold": 0}, SettingError, "threshold must be above 0"),
         ({"least_area": -1}, SettingError, "least area must be 0 square metres or more"),

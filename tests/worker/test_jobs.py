@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,7 @@ def test_everything_can_be_said():
     assert job.raster == ["a.tif"]
     several = {"raster": ["a.tif", "b.tif"], "surface": None, "folder": "out", "products": ["outlines", "probability"]}
     assert parsed(DETECT, **several).raster == ["a.tif", "b.tif"]
+    assert math.isnan(parsed(DETECT, nodata=math.nan).nodata)
     assert parsed(TRAIN, bands=[3, 1]).bands == [3, 1]
     assert parsed(TRAIN, settings="my.toml").settings == Path("my.toml")
     assert parsed(TRAIN, settings={"average": 0.99}).settings == {"average": 0.99}
@@ -76,6 +78,8 @@ def test_everything_can_be_said():
         ({**TRAIN, "labelled": "a.tif"}, "labelled"),
         ({**TRAIN, "roads": []}, "roads"),
         ({**TRAIN, "road_width": 0}, "road_width"),
+        ({**TRAIN, "gsd": math.inf}, "gsd"),
+        ({**DETECT, "extent": [0, 0, math.nan, 1]}, "extent"),
         ({**TRAIN, "steps": 1.5}, "steps"),
         ({**TRAIN, "settings": 3}, "settings"),
         ({**DETECT, "extent": [1, 2, 3]}, "extent"),
