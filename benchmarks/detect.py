@@ -41,6 +41,7 @@ from qgis_sslkd.worker.jobs import DetectJob
 from qgis_sslkd.worker.work import detect
 
 Result = TypeVar("Result")
+ENCODERS = ("mobilenet_v2", "tu-mobilenetv3_large_100", "resnet50")
 TILING = Tiling(tile=512, overlap=128, batch=1)
 NORMALISATION = Normalisation.of_bytes(3)
 FREE = NetworkSpec("none", "none")
@@ -299,7 +300,7 @@ def show(title: str, results: dict[str, Measured]) -> None:
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--encoders", nargs="*", default=["mobilenet_v2", "resnet50"], help="of the students")
+    parser.add_argument("--encoders", nargs="*", default=ENCODERS, help="of the students")
     parser.add_argument("--size", nargs=2, type=int, default=(3200, 4000), help="height and width of their raster")
     parser.add_argument("--sides", nargs="*", type=int, default=[4096, 16384, 40960], help="of those without a network")
     parser.add_argument("--widths", nargs="*", type=int, default=[2048, 4096, 8192, 16384, 40960], help="for memory")
