@@ -332,7 +332,10 @@ ERRORS = {
     "two outputs of one name": (lambda b: b.detect(probability=b.results / "s.tif"), "same name"),
     "model and report of one name": (lambda b: b.train(report=b.results / "m.safetensors"), "same name"),
     "unknown vector format": (lambda b: b.detect(outlines=b.results / "o.dxf"), "o.dxf"),
-    "tile that the network cannot halve": (lambda b: b.detect(tile=100), "multiple of 32 pixels"),
+    "tile that the network cannot halve": (
+        lambda b: b.detect(tile=100),
+        "multiple of 32 pixels, at most 8192, got 100",
+    ),
     "tile beyond all bounds": (lambda b: b.detect(tile=2**23), "at most 8192, got 8388608"),
     "overlap as large as the tile": (lambda b: b.detect(tile=64, overlap=64), "below the tile of 64, got 64"),
     "no batch": (lambda b: b.detect(batch=0), "batch must be at least 1, got 0"),
