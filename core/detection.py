@@ -2,44 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import cycle, islice, product
 from typing import Protocol
 
 import numpy as np
 
 from .ahead import map_ahead
+from .blocks import BlockReader
 from .grids import Grid, Strip
 from .rasters import Images, Mask, Normalisation, RasterReader
 from .reporting import Reporter
 from .windows import Tiling, blend_weights, tile_starts
 
-__all__ = ["Alone", "Piece", "Predictor", "Row", "Team", "averaged_over_flips", "slide"]
+__all__ = ["Alone", "Piece", "Place", "Predictor", "Row", "Team", "averaged_over_flips", "slide"]
 
 Predictor = Callable[[Images], Images]
-"""From normalised images `(B, C, H, W)` to the probability of road `(B, H, W)`."""
+"""From normalised images `(B, C, H, W)` to the probability of road `(B, H, W)`; the images are soon written over."""
 
-# Each thread has handles of its own, and GDAL's blocks belong to a handle: a second one would decode them all again.
-_READING_THREADS = 1
+_READING_THREADS = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A tile that the network saw.
+class Place:
+    """A tile of those that something is wanted of.
 
     Attributes:
         row: of tiles.
         column: of tiles.
-        probability: of road, `(tile, tile)` float32.
         wanted: `(tile, tile)` bool.
     """
 
     row: int
     column: int
-    probability: Images
     wanted: Mask
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What the network saw in a tile.
+
+    Attributes:
+        place: the tile.
+        probability: of road, `(tile, tile)` float32.
+    """
+
+    place: Place
+    probability: Images
 
 
 Row = Iterable[Piece]
@@ -75,11 +87,21 @@ class Alone:
 
 
 @dataclass(frozen=True)
-class _Tile:
-    row: int
-    column: int
+class _Batch:
+    """Tiles that go through the network together: of one row, and none if nothing is wanted of it.
+
+    Attributes:
+        places: of the tiles.
+        images: `(B, C, tile, tile)`, normalised.
+        last: whether the row ends with them.
+    """
+
+    places: Sequence[Place]
     images: Images
-    wanted: Mask
+    last: bool
+
+
+_Tile = tuple[Place, Images]
 
 
 def slide(
@@ -105,24 +127,18 @@ def slide(
     """
     team = team or Alone()
     blender = _Blender(*grid.shape, tiling)
-    columns = len(blender.columns)
-    places = list(product(range(team.rank, len(blender.rows), team.size), range(columns)))
-    with RasterReader() as reader:
-
-        def read(place: tuple[int, int]) -> _Tile | None:
-            row, column = place
-            sight = grid.read(reader, blender.rows[row], blender.columns[column], tiling.tile)
-            if sight is None or not sight.wanted.any():
-                return None
-            return _Tile(row, column, normalisation.apply(sight.pixels, sight.valid), sight.wanted)
-
-        with closing(map_ahead(read, places, _READING_THREADS, ahead=tiling.batch)) as tiles:
-            told = _told(tiles, len(places), reporter)
-            own = (_predicted(islice(told, columns), predict, tiling.batch) for _ in range(len(places) // columns))
-            for row, pieces in enumerate(team.gather(own, len(blender.rows))):
-                for piece in pieces:
-                    blender.add(piece)
-                yield blender.finish(row)
+    rows, columns = range(team.rank, len(blender.rows), team.size), range(len(blender.columns))
+    numbers = list(product(rows, columns))
+    with ExitStack() as threads:
+        tiles = threads.enter_context(closing(_tiles(numbers, blender, grid, normalisation, tiling)))
+        told = _told(tiles, len(numbers), reporter)
+        rooms = _rooms(len(grid.scene.raster.bands), tiling)
+        batches = (batch for _ in rows for batch in _batches(islice(told, len(columns)), rooms))
+        seen = threads.enter_context(closing(_seen(batches, predict)))
+        for row, pieces in enumerate(team.gather((_row(seen) for _ in rows), len(blender.rows))):
+            for piece in pieces:
+                blender.add(piece)
+            yield blender.finish(row)
 
 
 def averaged_over_flips(predict: Predictor) -> Predictor:
@@ -140,18 +156,70 @@ def averaged_over_flips(predict: Predictor) -> Predictor:
     return predict_averaged
 
 
+def _tiles(
+    numbers: Iterable[tuple[int, int]], blender: _Blender, grid: Grid, normalisation: Normalisation, tiling: Tiling
+) -> Generator[_Tile | None, None, None]:
+    """The tiles of some rows and columns, read ahead; None where nothing is wanted of one."""
+    with RasterReader() as decoder:
+        reader = BlockReader(decoder, grid.scene.raster, grid.scene.window, tiling.tile)
+
+        def read(number: tuple[int, int]) -> _Tile | None:
+            row, column = number
+            sight = grid.read(reader, blender.rows[row], blender.columns[column], tiling.tile)
+            if sight is None or not sight.wanted.any():
+                return None
+            return Place(row, column, sight.wanted), normalisation.apply(sight.pixels, sight.valid)
+
+        threads = min(_READING_THREADS, tiling.batch + 1)
+        with closing(map_ahead(read, numbers, threads, ahead=tiling.batch)) as tiles:
+            yield from tiles
+
+
 def _told(tiles: Iterator[_Tile | None], count: int, reporter: Reporter) -> Iterator[_Tile | None]:
     for number, tile in enumerate(tiles, start=1):
         reporter.progress(number / count, f"tile {number} of {count}")
         yield tile
 
 
-def _predicted(tiles: Iterator[_Tile | None], predict: Predictor, batch: int) -> Iterator[Piece]:
-    seen = (tile for tile in tiles if tile)
-    while some := list(islice(seen, batch)):
-        probabilities = predict(np.stack([tile.images for tile in some]))
-        for tile, probability in zip(some, probabilities, strict=True):
-            yield Piece(tile.row, tile.column, probability, tile.wanted)
+def _rooms(bands: int, tiling: Tiling) -> Iterator[Images]:
+    """Memory for one batch after the other, in turn for the one that is seen and the one that is put together.
+
+    To ask for memory each time would take longer than to fill it.
+    """
+    return cycle(np.empty((2, tiling.batch, bands, tiling.tile, tiling.tile), dtype=np.float32))
+
+
+def _batches(tiles: Iterator[_Tile | None], rooms: Iterator[Images]) -> Iterator[_Batch]:
+    """The tiles of a row, one batch at least, each in a room of its own."""
+    wanted = (tile for tile in tiles if tile)
+    following = list(islice(wanted, 1))
+    while True:
+        room = next(rooms)
+        some = [*following, *islice(wanted, len(room) - 1)]
+        following = list(islice(wanted, 1))
+        for place_in_room, (_, images) in zip(room, some, strict=False):
+            place_in_room[:] = images
+        yield _Batch([place for place, _ in some], room[: len(some)], last=not following)
+        if not following:
+            return
+
+
+def _seen(batches: Iterable[_Batch], predict: Predictor) -> Generator[tuple[list[Piece], bool], None, None]:
+    """What the network sees in batches, and whether they are the last of their row; it is one batch ahead."""
+
+    def look(batch: _Batch) -> tuple[list[Piece], bool]:
+        found = predict(batch.images) if batch.places else ()
+        return [Piece(*each) for each in zip(batch.places, found, strict=True)], batch.last
+
+    return map_ahead(look, batches, threads=1, ahead=1)
+
+
+def _row(seen: Iterator[tuple[list[Piece], bool]]) -> Iterator[Piece]:
+    """The pieces up to the next end of a row."""
+    for pieces, last in seen:
+        yield from pieces
+        if last:
+            return
 
 
 class _Blender:
@@ -168,10 +236,12 @@ class _Blender:
 
     def add(self, piece: Piece) -> None:
         """Adds the probability of one tile."""
-        start = self.columns[piece.column]
-        weight = self._down[piece.row][:, None] * self._across[piece.column]
-        self._sum[:, start : start + self._tile] += weight * piece.probability
-        self._valid[:, start : start + self._tile] |= piece.wanted
+        place = piece.place
+        start = self.columns[place.column]
+        weighted = piece.probability * self._across[place.column]
+        weighted *= self._down[place.row][:, None]
+        self._sum[:, start : start + self._tile] += weighted
+        self._valid[:, start : start + self._tile] |= place.wanted
 
     def finish(self, row: int) -> Strip:
         """The rows that no tile below this row of tiles touches; those below move up."""

@@ -12,6 +12,7 @@ import shapely
 from rasterio.windows import Window
 
 from .annotations import Annotation, VectorLayer, annotate
+from .blocks import BlockReader
 from .errors import AnnotationError
 from .labels import ROAD
 from .rasters import Images, Mask, Pixels, RasterInfo, RasterReader
@@ -108,7 +109,7 @@ class Grid(Protocol):
         """Rows and columns over the scene."""
         ...
 
-    def read(self, reader: RasterReader, row: int, column: int, size: int) -> Sight | None:
+    def read(self, reader: BlockReader, row: int, column: int, size: int) -> Sight | None:
         """A square that begins at a row and a column and may reach beyond the scene; None: nothing is wanted there."""
         ...
 
@@ -134,13 +135,13 @@ class OwnGrid:
         """Rows and columns over the scene."""
         return self.scene.window.height, self.scene.window.width
 
-    def read(self, reader: RasterReader, row: int, column: int, size: int) -> Sight | None:
+    def read(self, reader: BlockReader, row: int, column: int, size: int) -> Sight | None:
         """A square of pixels as they are."""
         window = Window(self.scene.window.col_off + column, self.scene.window.row_off + row, size, size)
         inside = self.scene.inside(window)
         if not inside.any():
             return None
-        pixels, valid = reader.read(self.scene.raster, window, (size, size))
+        pixels, valid = reader.read(window)
         return Sight(pixels, valid, valid & inside)
 
     def to_raster(self, strips: Iterator[Strip]) -> Iterator[Strip]:
@@ -166,7 +167,7 @@ class ModelGrid:
         window = self.scene.window
         return max(1, round(window.height * self.ratio)), max(1, round(window.width * self.ratio))
 
-    def read(self, reader: RasterReader, row: int, column: int, size: int) -> Sight | None:
+    def read(self, reader: BlockReader, row: int, column: int, size: int) -> Sight | None:
         """A square of means over the raster's pixels, or of interpolated ones where the raster's are larger."""
         raster, window = self.scene.raster, self.scene.window
         rows, columns = self.shape
@@ -192,24 +193,23 @@ class ModelGrid:
         across = averaging_matrix(0, columns / window.width, window.width, columns)
         weighted = (_weighted(strip.probability[None], strip.valid) for strip in strips)
         top = window.row_off
-        with RasterReader() as reader:
+        with RasterReader() as decoder:
+            reader = BlockReader(decoder, self.scene.raster, window, _ROWS_AT_ONCE)
             for values in resample_stream(weighted, down, across, _ROWS_AT_ONCE):
                 (probability,), _ = _unweighted(values)
                 height = len(probability)
-                yield Strip(probability, self._wanted(reader, Window(window.col_off, top, window.width, height)))
+                rows = Window(window.col_off, top, window.width, height)
+                yield Strip(probability, reader.read_validity(rows) & self.scene.inside(rows))
                 top += height
 
-    def _read_rows(self, reader: RasterReader, down: csr_array, across: csr_array) -> Sight:
+    def _read_rows(self, reader: BlockReader, down: csr_array, across: csr_array) -> Sight:
         window = _reach(down, across)
         down = down[:, window.row_off : window.row_off + window.height]
         across = across[:, window.col_off : window.col_off + window.width]
-        pixels, valid = reader.read(self.scene.raster, window, (window.height, window.width))
+        pixels, valid = reader.read(window)
         images, seen = _unweighted(resample(_weighted(pixels, valid), down, across))
         wanted = valid & self.scene.inside(window)
         return Sight(images, seen, resample(wanted[None].astype(np.float32), down, across)[0] > _LEAST_SHARE)
-
-    def _wanted(self, reader: RasterReader, window: Window) -> Mask:
-        return reader.read_validity(self.scene.raster, window) & self.scene.inside(window)
 
 
 def _reach(down: csr_array, across: csr_array) -> Window:

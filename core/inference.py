@@ -75,6 +75,6 @@ def within_memory(predict: Predictor) -> Predictor:
             else:
                 found.append(probability)
                 done += len(part)
-        return np.concatenate(found)
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
     return predict_all

@@ -19,7 +19,7 @@ from rasterio.windows import Window
 from .errors import RasterError
 from .ground import ground_sampling_distance
 
-__all__ = ["Normalisation", "RasterInfo", "RasterReader", "inspect_raster", "measure_normalisation"]
+__all__ = ["Normalisation", "RasterInfo", "RasterReader", "inspect_raster", "measure_normalisation", "mirrored"]
 
 _OPEN_FILES = 64
 
@@ -155,21 +155,12 @@ class RasterReader:
         left = round((inside.col_off - window.col_off) * scale_x)
         height, width = max(1, round(inside.height * scale_y)), max(1, round(inside.width * scale_x))
         pixels, valid = self._read_inside(raster, inside, (height, width))
-        if (height, width) == shape:
-            return pixels, valid
-        margins = ((top, shape[0] - top - height), (left, shape[1] - left - width))
-        return np.pad(pixels, ((0, 0), *margins), mode="symmetric"), np.pad(valid, margins, mode="symmetric")
+        return mirrored(pixels, valid, ((top, shape[0] - top - height), (left, shape[1] - left - width)))
 
-    def read_validity(self, raster: RasterInfo, window: Window) -> Mask:
-        """Validity `(H, W)` of a window within the raster; its pixels are read only where it takes them.
-
-        Raises:
-            RasterError: if the raster cannot be read there.
-        """
-        shape = (window.height, window.width)
-        if not raster.masked and np.dtype(raster.dtype).kind != "f":
-            return np.ones(shape, dtype=bool)
-        return self.read(raster, window, shape)[1]
+    def block_shape(self, raster: RasterInfo) -> tuple[int, int]:
+        """Rows and columns of the blocks that a raster is stored in."""
+        shape: tuple[int, int] = self._handle(raster.path).block_shapes[raster.bands[0] - 1]
+        return shape
 
     def _read_inside(self, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> tuple[Pixels, Mask]:
         dataset = self._handle(raster.path)
@@ -210,6 +201,19 @@ class RasterReader:
         with self._lock:
             self._opened.remove(dataset)
         dataset.close()
+
+
+def mirrored(pixels: Pixels, valid: Mask, margins: tuple[tuple[int, int], tuple[int, int]]) -> tuple[Pixels, Mask]:
+    """Pixels `(C, H, W)` and validity `(H, W)` with their mirror images around them.
+
+    Args:
+        pixels: of a raster.
+        valid: likewise.
+        margins: rows above and below, columns on the left and on the right.
+    """
+    if not np.any(margins):
+        return pixels, valid
+    return np.pad(pixels, ((0, 0), *margins), mode="symmetric"), np.pad(valid, margins, mode="symmetric")
 
 
 def _mask(dataset: rasterio.DatasetReader, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> Mask:

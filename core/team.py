@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import torch
 import torch.distributed as dist
@@ -42,7 +42,8 @@ class ProcessTeam:
                 for _ in sent:
                     pass
         except SslkdError as error:
-            _send(error)
+            with suppress(SslkdError):
+                _send(error)
             raise
         yield from ()
 
@@ -55,12 +56,23 @@ def process_team() -> Iterator[ProcessTeam]:
 
 
 def _send(row: Row | SslkdError) -> None:
-    dist.send_object_list([row], dst=0)
+    with _companions():
+        dist.send_object_list([row], dst=0)
 
 
 def _receive(sender: int) -> Row:
     received: list[Row | SslkdError] = [[]]
-    dist.recv_object_list(received, src=sender)
+    with _companions():
+        dist.recv_object_list(received, src=sender)
     if isinstance(received[0], SslkdError):
         raise received[0]
     return received[0]
+
+
+@contextmanager
+def _companions() -> Iterator[None]:
+    """Tells in a sentence of a companion that is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise SslkdError("Another of the processes that detect together has ended; what it said tells why.") from error

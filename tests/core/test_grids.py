@@ -1,5 +1,7 @@
 """What the network sees of a raster at another size, in an area, with nodata; and how its answer comes back."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import rasterio
@@ -13,6 +15,7 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 from qgis_sslkd.core.annotations import VectorLayer
+from qgis_sslkd.core.blocks import BlockReader
 from qgis_sslkd.core.detection import slide
 from qgis_sslkd.core.errors import AnnotationError
 from qgis_sslkd.core.grids import ModelGrid, OwnGrid, Scene, area_of_interest, grid_for
@@ -39,6 +42,12 @@ def detect(grid, predict=first_band, tiling=None):
     as_it_is = Normalisation((0.0,) * bands, (1.0,) * bands)
     strips = list(grid.to_raster(slide(grid, as_it_is, predict, tiling or Tiling(32, 8, 2), Silent())))
     return np.concatenate([s.probability for s in strips]), np.concatenate([s.valid for s in strips])
+
+
+@contextmanager
+def by_blocks(grid):
+    with RasterReader() as reader:
+        yield BlockReader(reader, grid.scene.raster, grid.scene.window, 32)
 
 
 @pytest.fixture
@@ -116,7 +125,7 @@ def test_finer_rasters_are_averaged_so_that_nothing_flickers(scene):
     """Stripes of one pixel are grey at four pixels to one, but for where they are mirrored."""
     stripes = (np.arange(128) % 2).astype(np.float32)
     grid = ModelGrid(scene(np.tile(stripes, (128, 1))), 0.25)
-    with RasterReader() as reader:
+    with by_blocks(grid) as reader:
         sight = grid.read(reader, 0, 0, 32)
     np.testing.assert_allclose(sight.pixels[:, :, 1:-1], 0.5, atol=1e-6)
 
@@ -125,7 +134,7 @@ def test_a_tile_is_the_mean_by_hand(scene):
     pixels = np.random.default_rng(0).integers(0, 256, (3, 40, 50), dtype=np.uint8)
     grid = ModelGrid(scene(pixels), 0.5)
     assert grid.shape == (20, 25)
-    with RasterReader() as reader:
+    with by_blocks(grid) as reader:
         sight = grid.read(reader, 3, 4, 32)
     mirrored = np.pad(pixels.astype(float), ((0, 0), (1, 40), (1, 40)), mode="symmetric")
     # Over two pixels and half the way to their neighbours.
@@ -138,7 +147,7 @@ def test_a_tile_is_the_mean_by_hand(scene):
 def test_a_tile_of_many_pixels_is_read_in_parts(scene, monkeypatch):
     pixels = np.random.default_rng(0).random((2, 300, 310)).astype(np.float32)
     grid = ModelGrid(scene(pixels), 0.1)
-    with RasterReader() as reader:
+    with by_blocks(grid) as reader:
         at_once = grid.read(reader, 0, 0, 32)
         monkeypatch.setattr("qgis_sslkd.core.grids._PIXELS_AT_ONCE", 20_000)
         in_parts = grid.read(reader, 0, 0, 32)

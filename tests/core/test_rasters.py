@@ -241,17 +241,15 @@ def test_bands_that_there_are_not_are_named(make_raster, noise, bands, named):
 def test_a_given_nodata_counts_besides_the_declared_one(make_raster, dtype, declared):
     pixels = np.array([[[3, 7, 9, 3]], [[3, 7, 9, 9]]], dtype=dtype)
     raster = inspect_raster(str(make_raster(pixels, nodata=declared)), nodata=3)
-    window = whole(raster)
     with RasterReader() as reader:
-        valid = reader.read(raster, window, (1, 4))[1]
+        valid = reader.read(raster, whole(raster), (1, 4))[1]
         assert valid.tolist() == [[False, declared is None, True, True]]
-        np.testing.assert_array_equal(reader.read_validity(raster, window), valid)
 
 
 def test_a_given_nodata_beyond_the_type_is_no_pixel_s(make_raster):
     raster = inspect_raster(str(make_raster(np.zeros((1, 2, 2), np.uint8))), nodata=-9999)
     with RasterReader() as reader:
-        assert reader.read_validity(raster, whole(raster)).all()
+        assert reader.read(raster, whole(raster), (2, 2))[1].all()
 
 
 def test_a_given_nodata_counts_where_alpha_shows_it(make_raster):
@@ -260,14 +258,6 @@ def test_a_given_nodata_counts_where_alpha_shows_it(make_raster):
     raster = inspect_raster(str(make_raster(pixels, colours=(*RGB, ColorInterp.alpha))), nodata=0)
     with RasterReader() as reader:
         assert reader.read(raster, whole(raster), (1, 3))[1].tolist() == [[False, True, False]]
-
-
-def test_validity_alone_is_that_of_the_pixels(make_raster):
-    pixels = np.ones((2, 3, 4), dtype=np.float32)
-    pixels[0, 1, 2] = np.nan
-    raster = inspect_raster(str(make_raster(pixels)))
-    with RasterReader() as reader:
-        np.testing.assert_array_equal(reader.read_validity(raster, whole(raster)), np.isfinite(pixels[0]))
 
 
 @pytest.mark.parametrize("beside", [True, False])

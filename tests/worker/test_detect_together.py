@@ -14,8 +14,11 @@ def together(start):
         free.bind(("127.0.0.1", 0))
         meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free.getsockname()[1], "WORLD_SIZE": 2}
 
-    def run(*arguments):
+    def run(*arguments, kill=None):
         commands = [start(*arguments, RANK=rank, LOCAL_RANK=rank, **meeting) for rank in range(2)]
+        if kill is not None:
+            commands[0].wait_for("Detecting roads")
+            commands[kill].kill()
         return [command.wait() for command in commands]
 
     return run
@@ -38,18 +41,27 @@ def test_several_processes_write_the_same_bytes(together, sslkd, model, photo, t
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
 
 
-def test_what_goes_wrong_in_another_process_is_told_and_leaves_nothing(together, model, make_raster, results):
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 600, 64), dtype=np.uint8)
+@pytest.mark.parametrize("tile", [512, 64], ids=["in the second", "in both"])
+def test_what_goes_wrong_in_another_process_is_told_and_leaves_nothing(together, model, make_raster, results, tile):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 1024, 64), dtype=np.uint8)
     raster = make_raster(pixels, "torn.tif", tiled=True, blockxsize=64, blockysize=64, compress="deflate")
     with rasterio.open(raster) as dataset:
-        # The fourth row of blocks, which the second process reads.
-        offset = int(dataset.get_tag_item("BLOCK_OFFSET_0_3", "TIFF", bidx=1))
+        # In the lower half, which of large tiles the second process reads.
+        offset = int(dataset.get_tag_item("BLOCK_OFFSET_0_11", "TIFF", bidx=1))
     content = bytearray(raster.read_bytes())
     content[offset + 100 : offset + 300] = bytes(200)
     raster.write_bytes(content)
-    options = ("--raster", raster, "--model", model, "--tile", 64, "--overlap", 0, "--device", "cpu")
+    options = ("--raster", raster, "--model", model, "--tile", tile, "--overlap", 0, "--device", "cpu")
     first, second = together("detect", *options, "--surface", results / "s.tif")
     assert (first.code, second.code) == (1, 1)
     assert "torn.tif cannot be read at column 0" in first.stderr
     assert "Traceback" not in first.stderr + second.stderr
+    assert list(results.iterdir()) == []
+
+
+def test_where_another_process_is_killed_the_first_ends_with_a_sentence(together, model, photo, results):
+    options = ("--raster", photo(3000, 2000), "--model", model, "--tile", 64, "--device", "cpu")
+    first, _ = together("detect", *options, "--surface", results / "s.tif", kill=1)
+    assert first.code == 1
+    assert "Another of the processes" in first.stderr and "Traceback" not in first.stderr
     assert list(results.iterdir()) == []

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
-import numpy as np
 import rasterio
 from rasterio.crs import CRS
 from rasterio.windows import Window
@@ -21,7 +20,7 @@ from ...core.detection import Alone, Predictor, Team, averaged_over_flips, slide
 from ...core.errors import SettingError
 from ...core.grids import Grid, OwnGrid, Scene, area_of_interest, grid_for
 from ...core.model_card import ModelCard, load_card
-from ...core.rasters import RasterInfo, inspect_raster
+from ...core.rasters import inspect_raster
 from ...core.reporting import PartOfJob, Reporter, Silent
 from ...core.road_map import (
     RoadMapFiles,
@@ -41,8 +40,8 @@ from .common import Outputs, check_inputs_stay, read_area, text
 __all__ = ["do_detect"]
 
 _TILE = 512
-_BLOCK = 512  # pixels, of most tiled rasters
-_LEAST_CACHE = 4 * 2**20
+# Bytes for GDAL to keep blocks in, which are decoded once and written whole; it would take 5 % of the machine's memory.
+_CACHE = 4 * 2**20
 _OWN_MAPPING = 4 * 2**20  # bytes; more than a tile takes
 
 
@@ -69,21 +68,18 @@ def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
     if job.batch is None:
         tiling = replace(tiling, batch=runtime.batch)
     predict = averaged_over_flips(runtime.predict) if job.flips else runtime.predict
-    with _team() as team:
+    with _team() as team, rasterio.Env(GDAL_CACHEMAX=_CACHE):
         for warning in runtime.warnings:
             reporter.warning(warning)
         for task, part in zip(tasks, _parts(tasks, reporter), strict=True):
-            with rasterio.Env(GDAL_CACHEMAX=_cache(task.grid.scene.raster, tiling)):
-                if team.rank > 0:
-                    _help(team, task.grid, card, predict, tiling)
-                    continue
-                reporter.info(
-                    f"Detecting roads in {_described(task.grid.scene)}, "
-                    f"with {card.network.architecture} / {card.network.encoder} on {runtime.description}."
-                )
-                make_road_map(
-                    task.grid, card, predict, tiling, settings, task.files, part, task.crs, team, runtime.release
-                )
+            if team.rank > 0:
+                _help(team, task.grid, card, predict, tiling)
+                continue
+            reporter.info(
+                f"Detecting roads in {_described(task.grid.scene)}, "
+                f"with {card.network.architecture} / {card.network.encoder} on {runtime.description}."
+            )
+            make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs, team, runtime.release)
     return _outputs(files[0]) if job.folder is None else _outputs_of_several(files)
 
 
@@ -189,12 +185,6 @@ def _tiling(job: DetectJob) -> Tiling:
     tile = _TILE if job.tile is None else job.tile
     overlap = tile // 4 if job.overlap is None else job.overlap
     return Tiling(tile, overlap, 1 if job.batch is None else job.batch)
-
-
-def _cache(raster: RasterInfo, tiling: Tiling) -> int:
-    """Bytes for GDAL to keep blocks in: a row of tiles and of the result; it would take 5 % of the machine's memory."""
-    column = (len(raster.bands) * np.dtype(raster.dtype).itemsize + 1) * (tiling.tile + _BLOCK)
-    return _LEAST_CACHE + raster.width * column
 
 
 def _share_heap() -> None:

@@ -1,0 +1,180 @@
+"""Reading by blocks: the same pixels as without them, and each block decoded once whatever the threads."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import rasterio
+from emptiness import KINDS, with_nothing
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rasterio.transform import from_origin
+from rasterio.windows import Window
+
+from qgis_sslkd.core.blocks import BlockReader
+from qgis_sslkd.core.errors import RasterError
+from qgis_sslkd.core.rasters import RasterReader, inspect_raster
+
+HEIGHT, WIDTH = 250, 300
+LAYOUTS = {
+    "rows": {},
+    "strips": {"blockysize": 48},
+    "tiles": {"tiled": True, "blockxsize": 32, "blockysize": 48, "compress": "deflate"},
+    "large tiles": {"tiled": True, "blockxsize": 512, "blockysize": 512},
+    "bands apart": {"interleave": "band", "compress": "lzw"},
+}
+
+
+class Listening(RasterReader):
+    """Remembers what is decoded."""
+
+    def __init__(self):
+        super().__init__()
+        self.windows = Counter()
+
+    def read(self, raster, window, shape):
+        self.windows[window.flatten()] += 1
+        return super().read(raster, window, shape)
+
+
+@contextmanager
+def by_blocks(raster, height=64, within=None):
+    with Listening() as decoder:
+        within = within or Window(0, 0, raster.width, raster.height)
+        yield BlockReader(decoder, raster, within, height), decoder
+
+
+def rows_of_windows(side, step):
+    """Overlapping windows, row by row, as detection reads them; the last ones reach beyond the raster."""
+    return [Window(left, top, side, side) for top in range(0, HEIGHT, step) for left in range(0, WIDTH, step)]
+
+
+@pytest.fixture(scope="module")
+def noise():
+    return np.random.default_rng(0).integers(0, 256, (2, HEIGHT, WIDTH), dtype=np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr("qgis_sslkd.core.blocks._SIDE", 32)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_windows_are_those_of_the_raster(make_raster, layout, kind):
+    empty = np.random.default_rng(1).random((HEIGHT, WIDTH)) < 0.3
+    pixels, options = with_nothing(empty, kind)
+    raster = inspect_raster(str(make_raster(pixels, **options, **LAYOUTS[layout])))
+    with by_blocks(raster) as (reader, decoder):
+        for window in [*rows_of_windows(64, 48), Window(-5, -9, 40, 30), Window(290, 100, 64, 64), Window(7, 8, 1, 1)]:
+            found, valid = reader.read(window)
+            expected, expected_valid = decoder.read(raster, window, (window.height, window.width))
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(valid, expected_valid)
+
+
+@pytest.fixture(scope="module")
+def module_raster(tmp_path_factory, noise):
+    """A raster for properties that are tried on many windows."""
+    path = tmp_path_factory.mktemp("noise") / "noise.tif"
+    profile = {"driver": "GTiff", "count": 2, "height": HEIGHT, "width": WIDTH, "dtype": "uint8", "crs": "EPSG:32632"}
+    with rasterio.open(path, "w", transform=from_origin(5e5, 5.2e6, 0.5, 0.5), **profile) as dataset:
+        dataset.write(noise)
+    return inspect_raster(str(path))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_windows_in_any_order(module_raster, data):
+    with by_blocks(module_raster, height=data.draw(st.integers(1, 80))) as (reader, decoder):
+        for _ in range(3):
+            height, width = data.draw(st.integers(1, 90)), data.draw(st.integers(1, 90))
+            top, left = data.draw(st.integers(1 - height, HEIGHT - 1)), data.draw(st.integers(1 - width, WIDTH - 1))
+            window = Window(left, top, width, height)
+            expected, _ = decoder.read(module_raster, window, (height, width))
+            np.testing.assert_array_equal(reader.read(window)[0], expected)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_each_block_is_decoded_once(make_raster, noise, layout, threads):
+    """However many windows share it, and whichever thread reads them."""
+    raster = inspect_raster(str(make_raster(noise, **LAYOUTS[layout])))
+    windows = rows_of_windows(64, 48)
+    with by_blocks(raster) as (reader, decoder), ThreadPoolExecutor(threads) as pool:
+        for window, (pixels, _) in zip(windows, pool.map(reader.read, windows), strict=True):
+            right, bottom = min(window.col_off + 64, WIDTH), min(window.row_off + 64, HEIGHT)
+            expected = noise[:, window.row_off : bottom, window.col_off : right]
+            np.testing.assert_array_equal(pixels[:, : expected.shape[1], : expected.shape[2]], expected)
+        assert set(decoder.windows.values()) == {1}
+        assert sum(width * height for _, _, width, height in decoder.windows) == HEIGHT * WIDTH
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_is_decoded_at_a_time_is_made_of_whole_blocks(make_raster, noise, layout):
+    path = make_raster(noise, **LAYOUTS[layout])
+    raster = inspect_raster(str(path))
+    with by_blocks(raster) as (reader, decoder):
+        high, wide = decoder.block_shape(raster)
+        reader.read(Window(100, 100, 64, 64))
+        for left, top, width, height in decoder.windows:
+            assert left % wide == top % high == 0
+            assert width % wide == 0 or left + width == WIDTH
+            assert height % high == 0 or top + height == HEIGHT
+
+
+def test_only_what_the_next_row_of_windows_may_need_is_kept(make_raster, noise):
+    raster = inspect_raster(str(make_raster(noise, tiled=True, blockxsize=32, blockysize=32)))
+    with by_blocks(raster) as (reader, decoder):
+        for window in rows_of_windows(64, 48):
+            reader.read(window)
+        decoded = decoder.windows.total()
+        reader.read(Window(0, 192, WIDTH, HEIGHT - 192))
+        assert decoder.windows.total() == decoded
+        reader.read(Window(0, 0, WIDTH, 32))
+        assert decoder.windows.total() == decoded + 10
+
+
+def test_of_a_part_no_more_is_kept_than_it_takes(make_raster, noise):
+    raster = inspect_raster(str(make_raster(noise, tiled=True, blockxsize=32, blockysize=32)))
+    with by_blocks(raster, height=32, within=Window(40, 0, 50, HEIGHT)) as (reader, decoder):
+        for top in range(0, 224, 32):
+            reader.read(Window(40, top, 50, 32))
+        decoded = decoder.windows.total()
+        reader.read(Window(40, 160, 50, 64))
+        assert decoder.windows.total() == decoded
+        reader.read(Window(40, 0, 50, 32))
+        assert decoder.windows.total() == decoded + 2
+
+
+def test_every_thread_that_needs_a_damaged_block_hears_of_it(make_raster, noise):
+    path = make_raster(noise, "torn.tif", tiled=True, blockxsize=32, blockysize=32, compress="deflate")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 300] = bytes(300)
+    path.write_bytes(content)
+    raster = inspect_raster(str(path))
+    with by_blocks(raster) as (reader, _), ThreadPoolExecutor(4) as pool:
+        readings = [pool.submit(reader.read, Window(0, 0, WIDTH, HEIGHT)) for _ in range(8)]
+        for reading in readings:
+            with pytest.raises(RasterError, match=r"torn\.tif cannot be read at column"):
+                reading.result(timeout=30)
+        assert reader.read(Window(0, 0, 32, 32))[1].all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_validity_alone_is_that_of_the_pixels(make_raster, kind):
+    empty = np.random.default_rng(1).random((HEIGHT, WIDTH)) < 0.3
+    pixels, options = with_nothing(empty, kind)
+    raster = inspect_raster(str(make_raster(pixels, **options)))
+    with by_blocks(raster) as (reader, _):
+        np.testing.assert_array_equal(reader.read_validity(Window(3, 7, 200, 90)), ~empty[7:97, 3:203])
+
+
+def test_nothing_is_decoded_where_everything_is_valid(make_raster, noise):
+    raster = inspect_raster(str(make_raster(noise)))
+    with by_blocks(raster) as (reader, decoder):
+        assert reader.read_validity(Window(3, 7, 20, 9)).all()
+        assert not decoder.windows
