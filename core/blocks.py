@@ -17,8 +17,8 @@ __all__ = ["BlockReader"]
 
 # Pixels along a side of what is decoded at a time, where the raster's own blocks are smaller.
 _SIDE = 512
-# Columns of blocks that are kept besides: threads overtake one another.
-_SPARE = 2
+# Blocks that are kept besides: threads overtake one another.
+_SPARE = 4
 
 _Key = tuple[int, int]
 _Block = Future[tuple[Pixels, Mask | None]]
@@ -41,7 +41,7 @@ class BlockReader:
         self._reader, self._raster = reader, raster
         self._sides = _sides(*reader.block_shape(raster))
         rows = math.ceil(height / self._sides[0]) + 1
-        self._most = rows * (len(self._touched(within.col_off, within.width, axis=1)) + _SPARE)
+        self._most = rows * len(self._touched(within.col_off, within.width, axis=1)) + _SPARE
         self._lock = Lock()
         self._kept: dict[_Key, _Block] = {}  # the one used least lately first
 
