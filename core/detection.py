@@ -170,7 +170,8 @@ def _tiles(
                 return None
             return Place(row, column, sight.wanted), normalisation.apply(sight.pixels, sight.valid)
 
-        threads = min(_READING_THREADS, tiling.batch + 1)
+        # One is enough for a network that takes single tiles: on a CPU, it wants the cores itself.
+        threads = min(_READING_THREADS, tiling.batch)
         with closing(map_ahead(read, numbers, threads, ahead=tiling.batch)) as tiles:
             yield from tiles
 
