@@ -306,9 +306,9 @@ def test_damage_in_the_file_is_an_error_that_names_it(make_raster):
 def test_the_threads_change_nothing(monkeypatch, threads):
     pixels = np.random.default_rng(0).random((1, 150, 170)).astype(np.float32)
     with in_memory(pixels) as raster:
-        before, _ = detect(raster, lambda images: images[:, 0] ** 2, Tiling(64, 20, 2))
+        before, _ = detect(raster, lambda images: images[:, 0] ** 2, Tiling(64, 20, 7))
         monkeypatch.setattr("qgis_sslkd.core.detection._READING_THREADS", threads)
-        after, _ = detect(raster, lambda images: images[:, 0] ** 2, Tiling(64, 20, 2))
+        after, _ = detect(raster, lambda images: images[:, 0] ** 2, Tiling(64, 20, 7))
     np.testing.assert_array_equal(before, after)
 
 
