@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from concurrent.futures import Future
 from itertools import product
 from threading import Lock
@@ -119,7 +118,7 @@ def _sides(height: int, width: int) -> tuple[int, int]:
     return max(1, round(_SIDE**2 / (wide * height))) * height, wide
 
 
-def _shared(start: int, size: int, other: int, other_size: int) -> Sequence[slice]:
+def _shared(start: int, size: int, other: int, other_size: int) -> tuple[slice, slice]:
     """What two ranges share, as a part of the first and as a part of the second."""
     first, last = max(start, other), min(start + size, other + other_size)
     return slice(first - start, last - start), slice(first - other, last - other)

@@ -173,6 +173,29 @@ def test_validity_alone_is_that_of_the_pixels(make_raster, kind):
         np.testing.assert_array_equal(reader.read_validity(Window(3, 7, 200, 90)), ~empty[7:97, 3:203])
 
 
+def test_validity_alone_is_that_of_every_band(make_raster):
+    pixels = np.ones((2, 3, 4), dtype=np.float32)
+    pixels[0, 1, 2] = np.nan
+    raster = inspect_raster(str(make_raster(pixels)))
+    with by_blocks(raster) as (reader, _):
+        np.testing.assert_array_equal(reader.read_validity(Window(0, 0, 4, 3)), np.isfinite(pixels[0]))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
+@pytest.mark.parametrize("declared", [None, 7])
+def test_validity_alone_knows_a_given_nodata_besides_the_declared_one(make_raster, dtype, declared):
+    pixels = np.array([[[3, 7, 9, 3]], [[3, 7, 9, 9]]], dtype=dtype)
+    raster = inspect_raster(str(make_raster(pixels, nodata=declared)), nodata=3)
+    with by_blocks(raster) as (reader, _):
+        assert reader.read_validity(Window(0, 0, 4, 1)).tolist() == [[False, declared is None, True, True]]
+
+
+def test_a_given_nodata_beyond_the_type_is_no_pixel_s(make_raster):
+    raster = inspect_raster(str(make_raster(np.zeros((1, 2, 2), np.uint8))), nodata=-9999)
+    with by_blocks(raster) as (reader, _):
+        assert reader.read_validity(Window(0, 0, 2, 2)).all()
+
+
 def test_nothing_is_decoded_where_everything_is_valid(make_raster, noise):
     raster = inspect_raster(str(make_raster(noise)))
     with by_blocks(raster) as (reader, decoder):
