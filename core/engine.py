@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import mmap
-import os
 import re
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from .errors import DeviceError, ModelFileError
 from .rasters import Images
@@ -21,9 +21,8 @@ from .rasters import Images
 sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
 
 import openvino  # noqa: E402
-from openvino._offline_transformations import apply_moc_transformations  # noqa: E402
 
-__all__ = ["CONSTANT", "GRAPH", "Engine", "has_graph", "openvino"]
+__all__ = ["CONSTANT", "FACTORS", "GRAPH", "Engine", "has_graph", "openvino"]
 
 GRAPH = "graph"
 """Name of the tensor that holds a model's layers, and beginning of the names of its constants."""
@@ -31,8 +30,12 @@ GRAPH = "graph"
 CONSTANT = re.compile(rb'offset="(?P<place>[^"]*)" size="(?P<size>[0-9]+)"')
 """Where and how long a constant is, as the layers tell it."""
 
-_LARGE = 4096  # bytes
-_ALIGNMENT = 64
+FACTORS = "*"
+"""Between the name of weights and that of the factors of their rows, in the layers."""
+
+_ALIGNMENT = 64  # bytes
+
+Bytes = npt.NDArray[np.uint8]
 
 
 def has_graph(path: Path) -> bool:
@@ -61,21 +64,11 @@ class Engine:
             raise DeviceError("This processor does not compute in bfloat16; choose the precision float32 or auto.")
         self._settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32"}
         try:
-            with path.open("rb") as file:
-                places = _places(file)
-                # The graph takes the weights from where they lie in the file.
-                self._files = [_mapped(file)]
-            layers = _layers(self._files[0], places)
-            weights = openvino.Tensor(np.frombuffer(self._files[0], np.uint8), shared_memory=True)
+            layers, self._constants = _load(path)
+            weights = openvino.Tensor(np.frombuffer(self._constants, np.uint8), shared_memory=True)
             self._model = self._core.read_model(layers, weights)
         except (KeyError, ValueError, RuntimeError) as error:
             raise ModelFileError(f"The graph in {path} is damaged; train the model again.") from error
-        # This multiplies the normalisations into the weights, which the engine would else do at every compilation.
-        apply_moc_transformations(self._model, cf=False, smart_reshape=False)
-        # Without room on the disk they stay in memory.
-        with suppress(OSError):
-            self._files += _moved_to_disk(self._model)
-        self._forget_files()
         self._shape: tuple[int, ...] = ()
 
     def __call__(self, images: Images) -> Images:
@@ -94,50 +87,63 @@ class Engine:
     def _compile(self, shape: tuple[int, ...]) -> None:
         self._model.reshape([1, *shape])
         self._request = self._core.compile_model(self._model, "CPU", self._settings).create_infer_request()
-        self._forget_files()
+        # The compiled model has its own; for another shape they are read again.
+        if isinstance(self._constants, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self._constants.madvise(mmap.MADV_DONTNEED)
         self._shape = shape
 
-    def _forget_files(self) -> None:
-        """Gives back the memory of what was read from the files; what is needed again is read again."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            for file in self._files:
-                file.madvise(mmap.MADV_DONTNEED)
+
+def _load(path: Path) -> tuple[bytes, mmap.mmap | bytearray]:
+    """The layers of a model file, and their constants one after the other."""
+    with path.open("rb") as file:
+        places = _places(file)
+        content = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+    tensors = {name: content[place] for name, place in places.items()}
+    layers, constants = _placed(tensors.pop(GRAPH).tobytes())
+    try:
+        # There they take no memory but while they are read.
+        with TemporaryFile() as disk:
+            disk.writelines(_values(constants, tensors))
+            disk.flush()
+            return layers, mmap.mmap(disk.fileno(), 0, access=mmap.ACCESS_COPY)
+    except OSError:  # no room
+        return layers, bytearray().join(_values(constants, tensors))
 
 
-def _mapped(file: BinaryIO) -> mmap.mmap:
-    """A file as memory that is written to for this process alone, as the engine asks for."""
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-
-
-def _moved_to_disk(model: openvino.Model) -> list[mmap.mmap]:
-    """Moves the large constants of a model, which the compiled one keeps beside its own, to a temporary file.
+def _placed(layers: bytes) -> tuple[bytes, dict[str, int]]:
+    """Finds a place for each constant.
 
     Returns:
-        The file; none if there are no large constants.
-
-    Raises:
-        OSError: if there is no room for it; the model is then as it was.
+        The layers with these places, and the constants' sizes in bytes in the order of their places.
     """
-    constants = [layer for layer in model.get_ordered_ops() if _is_large(layer)]
-    if not constants:
-        return []
-    starts = []
-    with TemporaryFile() as file:
-        for constant in constants:
-            starts.append(file.seek(-file.tell() % _ALIGNMENT, os.SEEK_CUR))
-            file.write(constant.data)
-        file.flush()
-        mapped = _mapped(file)
-    for constant, start in zip(constants, starts, strict=True):
-        data = np.frombuffer(mapped, constant.data.dtype, constant.data.size, start).reshape(constant.data.shape)
-        moved = openvino.op.Constant(openvino.Tensor(data, shared_memory=True))
-        constant.output(0).replace(moved.output(0))
-    return [mapped]
+    starts: dict[bytes, int] = {}
+    sizes: dict[str, int] = {}
+    end = 0
+
+    def place(match: re.Match[bytes]) -> bytes:
+        nonlocal end
+        constant, size = match["place"], int(match["size"])
+        if constant not in starts:
+            starts[constant] = end
+            sizes[constant.decode()] = size
+            end += size + -size % _ALIGNMENT
+        return b'offset="%d" size="%d"' % (starts[constant], size)
+
+    return CONSTANT.sub(place, layers), sizes
 
 
-def _is_large(layer: openvino.Node) -> bool:
-    constant: bool = layer.get_type_name() == "Constant" and layer.get_element_type() == openvino.Type.f32
-    return constant and int(layer.get_byte_size()) >= _LARGE
+def _values(sizes: dict[str, int], tensors: dict[str, Bytes]) -> Iterator[memoryview | bytes]:
+    """The constants by the names of tensors, each with bytes that lead to the place of the next."""
+    for constant, size in sizes.items():
+        weights, _, factors = constant.partition(FACTORS)
+        value = tensors[weights].data
+        if factors:
+            rows = tensors[factors].view(np.float32)[:, None]
+            value = (tensors[weights].view(np.float32).reshape(len(rows), -1) * rows).data
+        if value.nbytes != size:
+            raise ValueError(f"the constant {constant!r} has another size")
+        yield value
+        yield bytes(-size % _ALIGNMENT)
 
 
 def _places(file: BinaryIO) -> dict[str, slice]:
@@ -150,15 +156,3 @@ def _places(file: BinaryIO) -> dict[str, slice]:
         for name, entry in header.items()
         if name != "__metadata__"
     }
-
-
-def _layers(file: mmap.mmap, places: dict[str, slice]) -> bytes:
-    """The layers, with the places of their constants in the file for the names of these."""
-
-    def place(match: re.Match[bytes]) -> bytes:
-        found = places[match["place"].decode()]
-        if found.stop - found.start != int(match["size"]):
-            raise ValueError(f"the constant {match['place']!r} has another size")
-        return b'offset="%d" size="%s"' % (found.start, match["size"])
-
-    return CONSTANT.sub(place, file[places[GRAPH]])

@@ -15,7 +15,7 @@ from .rasters import Normalisation
 
 __all__ = ["FORMAT_VERSION", "ModelCard", "card_header", "load_card"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _HEADER = "sslkd"
 
 

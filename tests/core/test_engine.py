@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from qgis_sslkd.core.engine import Engine, has_graph
 from qgis_sslkd.core.errors import DeviceError, GraphError, ModelFileError
 from qgis_sslkd.core.graph import trace_graph
 from qgis_sslkd.core.inference import RoadProbability, predictor, within_memory
-from qgis_sslkd.core.model_card import ModelCard, load_card
+from qgis_sslkd.core.model_card import FORMAT_VERSION, ModelCard, load_card
 from qgis_sslkd.core.model_file import load_network, save_model, upgrade_model
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.networks import build_network
@@ -63,13 +64,18 @@ def tiny(tmp_path):
     return path
 
 
-def rewrite(path, change, version=2):
+def rewrite(path, change, version=FORMAT_VERSION):
     """Writes a model file again with other tensors."""
     with safetensors.safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["sslkd"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     metadata = {"sslkd": json.dumps({**header, "version": version})}
     safetensors.torch.save_file(change(tensors), path, metadata=metadata)
+
+
+def factors(tensors):
+    """The name of the first weights' factors."""
+    return re.search(rb"\*(graph\.[0-9]+)", tensors["graph"].numpy().tobytes())[1].decode()
 
 
 def without_graph(tensors):
@@ -93,12 +99,35 @@ def test_engine_and_pytorch_give_the_same(spec, tmp_path):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
-def test_weights_lie_in_the_file_once(tiny):
-    with safetensors.safe_open(tiny, framework="pt") as file:
+@pytest.mark.parametrize("spec", [TINY, NETWORKS[1]], ids=lambda spec: spec.architecture)
+def test_weights_lie_in_the_file_once(spec, tmp_path):
+    network = trained(spec)
+    first = next(module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
+    with torch.no_grad():
+        next(network.parameters())[0] = 0  # a row that no factor tells
+        first.weight[1] = 0  # and a factor that would tell no row
+    save_model(tmp_path / "m", network, card(spec))
+    with safetensors.safe_open(tmp_path / "m", framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    graph = {name: tensor.numel() for name, tensor in tensors.items() if name.startswith("graph")}
+    graph = {name: tensor.nbytes for name, tensor in tensors.items() if name.startswith("graph")}
     assert graph.pop("graph") < 2**20
-    assert sum(graph.values()) < 1000
+    assert sum(graph.values()) < 0.01 * sum(weights.nbytes for weights in network.parameters())
+    images = noise(1, spec.in_channels, 64, 64)
+    np.testing.assert_allclose(Engine(tmp_path / "m")(images), predictor(network, CPU)(images), rtol=0, atol=1e-4)
+
+
+def test_a_graph_of_format_2_runs(tmp_path, monkeypatch):
+    """It has the normalisations beside the weights."""
+    network = trained(TINY)
+    with monkeypatch.context() as patch:
+        patch.setattr("openvino._offline_transformations.apply_moc_transformations", lambda model, **settings: None)
+        save_model(tmp_path / "2", network, card(TINY))
+    save_model(tmp_path / "3", network, card(TINY))
+    layers = [safetensors.torch.load_file(tmp_path / name)["graph"].numpy().tobytes() for name in "23"]
+    assert [b"BatchNorm" in each for each in layers] == [True, False]
+    images = noise(1, 3, 64, 64)
+    before, now = (Engine(tmp_path / name)(images) for name in "23")
+    np.testing.assert_allclose(before, now, rtol=0, atol=1e-4)
 
 
 def test_results_stay_when_the_engine_goes_on(tiny):
@@ -129,7 +158,6 @@ def test_without_room_on_the_disk_the_weights_stay_in_memory(tiny, monkeypatch):
 
 
 def test_a_network_of_few_weights(tmp_path):
-    """None of them is worth moving to the disk."""
     network = nn.Conv2d(3, 2, 1)
     save_model(tmp_path / "m", network, card(TINY))
     images = noise(1, 3, 32, 32)
@@ -214,8 +242,17 @@ def test_bfloat16_on_the_cpu(tiny):
         lambda t: {**t, "graph": torch.zeros(1000, dtype=torch.uint8)},
         lambda t: {name: tensor for name, tensor in t.items() if name != "segmentation_head.weight"},
         lambda t: {**t, "segmentation_head.weight": torch.zeros(3)},
+        lambda t: {name: tensor for name, tensor in t.items() if name != factors(t)},
+        lambda t: {**t, factors(t): torch.zeros(4 * 5, dtype=torch.uint8)},
     ],
-    ids=["cut short", "no graph at all", "weights missing", "weights of another size"],
+    ids=[
+        "cut short",
+        "no graph at all",
+        "weights missing",
+        "weights of another size",
+        "factors missing",
+        "factors of other rows",
+    ],
 )
 def test_a_damaged_graph_is_refused(tiny, damage):
     rewrite(tiny, damage)
