@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 import re
 import sys
-from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -93,57 +94,47 @@ class Engine:
         self._shape = shape
 
 
-def _load(path: Path) -> tuple[bytes, mmap.mmap | bytearray]:
+def _load(path: Path) -> tuple[bytes, mmap.mmap | memoryview]:
     """The layers of a model file, and their constants one after the other."""
     with path.open("rb") as file:
         places = _places(file)
         content = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
     tensors = {name: content[place] for name, place in places.items()}
-    layers, constants = _placed(tensors.pop(GRAPH).tobytes())
     try:
         # There they take no memory but while they are read.
         with TemporaryFile() as disk:
-            disk.writelines(_values(constants, tensors))
+            layers = _placed(tensors, disk)
             disk.flush()
             return layers, mmap.mmap(disk.fileno(), 0, access=mmap.ACCESS_COPY)
     except OSError:  # no room
-        return layers, bytearray().join(_values(constants, tensors))
+        memory = BytesIO()
+        return _placed(tensors, memory), memory.getbuffer()
 
 
-def _placed(layers: bytes) -> tuple[bytes, dict[str, int]]:
-    """Finds a place for each constant.
-
-    Returns:
-        The layers with these places, and the constants' sizes in bytes in the order of their places.
-    """
+def _placed(tensors: dict[str, Bytes], file: IO[bytes]) -> bytes:
+    """Writes the constants to a file, and has the layers tell their places there."""
     starts: dict[bytes, int] = {}
-    sizes: dict[str, int] = {}
-    end = 0
 
     def place(match: re.Match[bytes]) -> bytes:
-        nonlocal end
         constant, size = match["place"], int(match["size"])
         if constant not in starts:
-            starts[constant] = end
-            sizes[constant.decode()] = size
-            end += size + -size % _ALIGNMENT
+            starts[constant] = file.seek(-file.tell() % _ALIGNMENT, os.SEEK_CUR)
+            file.write(_value(constant.decode(), size, tensors))
         return b'offset="%d" size="%d"' % (starts[constant], size)
 
-    return CONSTANT.sub(place, layers), sizes
+    return CONSTANT.sub(place, tensors[GRAPH].tobytes())
 
 
-def _values(sizes: dict[str, int], tensors: dict[str, Bytes]) -> Iterator[memoryview | bytes]:
-    """The constants by the names of tensors, each with bytes that lead to the place of the next."""
-    for constant, size in sizes.items():
-        weights, _, factors = constant.partition(FACTORS)
-        value = tensors[weights].data
-        if factors:
-            rows = tensors[factors].view(np.float32)[:, None]
-            value = (tensors[weights].view(np.float32).reshape(len(rows), -1) * rows).data
-        if value.nbytes != size:
-            raise ValueError(f"the constant {constant!r} has another size")
-        yield value
-        yield bytes(-size % _ALIGNMENT)
+def _value(constant: str, size: int, tensors: dict[str, Bytes]) -> memoryview:
+    """A constant by the names of tensors."""
+    weights, _, factors = constant.partition(FACTORS)
+    value = tensors[weights].data
+    if factors:
+        rows = tensors[factors].view(np.float32)[:, None]
+        value = (tensors[weights].view(np.float32).reshape(len(rows), -1) * rows).data
+    if value.nbytes != size:
+        raise ValueError(f"the constant {constant!r} has another size")
+    return value
 
 
 def _places(file: BinaryIO) -> dict[str, slice]:

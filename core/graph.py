@@ -19,8 +19,8 @@ from .inference import RoadProbability
 
 __all__ = ["trace_graph"]
 
-_TRACED, _CHECKED = (96, 64), (32, 96)
-_CHECKS = 4
+_TRACED, _CHECKED = (96, 64), (64, 128)
+_CHECKS = 8
 _TOLERANCE = 1e-4
 _ROUNDING = 1e-6
 
