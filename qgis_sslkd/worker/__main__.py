@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import os
 
 from .cli import app
@@ -13,8 +11,6 @@ def main() -> None:
     """Runs the command that the arguments name."""
     # PyTorch's threads then sleep while they wait; spinning, they would take the processor from QGIS.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Python would look through all objects once more at its end, which takes 0.1 s.
-    atexit.register(gc.freeze)
     app()
 
 

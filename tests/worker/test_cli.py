@@ -471,6 +471,13 @@ def test_a_job_is_told_in_events(start_job, detect_job, results):
     check_results(results, detect_job["raster"], (100, 120))
 
 
+def test_a_command_in_pytorch_ends_without_a_word():
+    """In a process of its own, which Python takes down; libraries complain of what is left then."""
+    ended = subprocess.run([SSLKD, "diagnose", "--device", "cpu"], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0
+    assert ended.stderr == ""
+
+
 def test_a_job_as_qgis_starts_it(detect_job, results, tmp_path):
     """A process of its own whose input stays open; it ends well by itself."""
     file = tmp_path / "job.json"
