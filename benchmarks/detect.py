@@ -30,12 +30,11 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 from safetensors.numpy import save_file
 
-from qgis_sslkd.core.detection import Predictor
+from qgis_sslkd.core.images import Images, Normalisation, Predictor
 from qgis_sslkd.core.model_card import ModelCard, card_header, load_card
 from qgis_sslkd.core.network_spec import NetworkSpec
-from qgis_sslkd.core.rasters import Images, Normalisation
 from qgis_sslkd.core.reporting import Silent
-from qgis_sslkd.core.runtime import Precision, Runtime, load_runtime
+from qgis_sslkd.core.runtime import Precision, Runtime, runtime_loader
 from qgis_sslkd.core.windows import Tiling, tile_starts
 from qgis_sslkd.worker.jobs import DetectJob
 from qgis_sslkd.worker.work import detect
@@ -71,7 +70,7 @@ class Bench:
         card = load_card(self.model)
         if card.network == FREE:
             return Runtime(free, TILING.batch, "no network")
-        runtime = load_runtime(self.model, card, self.device, self.precision)
+        runtime = runtime_loader(self.model, card, self.device, self.precision, TILING.tile)()
         runtime.predict(np.zeros((runtime.batch, 3, TILING.tile, TILING.tile), np.float32))
         return runtime
 
@@ -210,7 +209,7 @@ def from_file_to_file(bench: Bench) -> Measured:
     """All of `sslkd detect` to the surface raster once its process has started and loaded the network."""
     runtime = bench.runtime()
     engine = Counting(runtime.predict)
-    detect.load_runtime = lambda *_: replace(runtime, predict=engine)
+    detect.runtime_loader = lambda *_: lambda: replace(runtime, predict=engine)
     sizes = {"tile": TILING.tile, "overlap": TILING.overlap, "resample": False}
     job = DetectJob(raster=[str(bench.raster)], model=bench.model, surface=Path("surface.tif"), **sizes)
     measured = timed(lambda: detect.do_detect(job, Silent()), 0)

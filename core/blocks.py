@@ -10,7 +10,8 @@ from threading import Lock
 import numpy as np
 from rasterio.windows import Window
 
-from .rasters import Mask, Pixels, RasterInfo, RasterReader, mirrored
+from .images import Mask, Pixels
+from .rasters import RasterInfo, RasterReader, mirrored
 
 __all__ = ["BlockReader"]
 

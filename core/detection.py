@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import cycle, islice, product
@@ -14,14 +14,12 @@ import numpy as np
 from .ahead import map_ahead
 from .blocks import BlockReader
 from .grids import Grid, Strip
-from .rasters import Images, Mask, Normalisation, RasterReader
+from .images import Images, Mask, Normalisation, Predictor
+from .rasters import RasterReader
 from .reporting import Reporter
 from .windows import Tiling, blend_weights, tile_starts
 
-__all__ = ["Alone", "Piece", "Place", "Predictor", "Row", "Team", "averaged_over_flips", "slide"]
-
-Predictor = Callable[[Images], Images]
-"""From normalised images `(B, C, H, W)` to the probability of road `(B, H, W)`; the images are soon written over."""
+__all__ = ["Alone", "Piece", "Place", "Row", "Team", "averaged_over_flips", "slide"]
 
 _READING_THREADS = os.cpu_count() or 1
 

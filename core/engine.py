@@ -7,6 +7,7 @@ import mmap
 import os
 import re
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import DeviceError, ModelFileError
-from .rasters import Images
+from .images import Images
 
 # OpenVINO does without its converter, which with its telemetry client takes 0.2 s and 11 MB.
 sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
@@ -48,7 +49,7 @@ def has_graph(path: Path) -> bool:
 class Engine:
     """A predictor that runs the graph of a model file on the CPU.
 
-    The graph is compiled for the height and width of the images that come first, and again whenever they change.
+    The graph is compiled for the shape of the images that come first, and again whenever it changes.
 
     Args:
         path: a model file with a graph.
@@ -70,14 +71,22 @@ class Engine:
             self._model = self._core.read_model(layers, weights)
         except (KeyError, ValueError, RuntimeError) as error:
             raise ModelFileError(f"The graph in {path} is damaged; train the model again.") from error
+        self._compiler = ThreadPoolExecutor(1)
         self._shape: tuple[int, ...] = ()
+        self._request: Future[openvino.InferRequest]
 
     def __call__(self, images: Images) -> Images:
         """The probability of road `(B, H, W)` in normalised images `(B, C, H, W)`."""
         if images.shape[1:] != self._shape:
-            self._compile(images.shape[1:])
+            self.prepare(*images.shape[1:])
+        request = self._request.result()
         # A copy of each: the engine writes every result to the same place.
-        return np.concatenate([self._request.infer([image[None]], share_inputs=True)[0] for image in images])
+        return np.concatenate([request.infer([image[None]], share_inputs=True)[0] for image in images])
+
+    def prepare(self, *shape: int) -> None:
+        """Starts to compile for images of a shape `(C, H, W)`, in a thread of its own; the next images wait for it."""
+        self._request = self._compiler.submit(self._compile, shape)
+        self._shape = shape
 
     def release(self) -> None:
         """Gives back most of the memory; the next images take it again, and some tenths of a second."""
@@ -85,13 +94,13 @@ class Engine:
             del self._request
             self._shape = ()
 
-    def _compile(self, shape: tuple[int, ...]) -> None:
+    def _compile(self, shape: tuple[int, ...]) -> openvino.InferRequest:
         self._model.reshape([1, *shape])
-        self._request = self._core.compile_model(self._model, "CPU", self._settings).create_infer_request()
+        request = self._core.compile_model(self._model, "CPU", self._settings).create_infer_request()
         # The compiled model has its own; for another shape they are read again.
         if isinstance(self._constants, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             self._constants.madvise(mmap.MADV_DONTNEED)
-        self._shape = shape
+        return request
 
 
 def _load(path: Path) -> tuple[bytes, mmap.mmap | memoryview]:

@@ -14,8 +14,9 @@ from rasterio.windows import Window
 from .annotations import Annotation, VectorLayer, annotate
 from .blocks import BlockReader
 from .errors import AnnotationError
+from .images import Images, Mask, Pixels
 from .labels import ROAD
-from .rasters import Images, Mask, Pixels, RasterInfo, RasterReader
+from .rasters import RasterInfo, RasterReader
 from .resampling import averaging_matrix, resample, resample_stream
 
 if TYPE_CHECKING:

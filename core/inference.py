@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .detection import Predictor
-from .rasters import Images
+from .images import Images, Predictor
 
 __all__ = ["RoadProbability", "predictor", "within_memory"]
 

@@ -10,8 +10,8 @@ from typing import Any
 import safetensors
 
 from .errors import ModelFileError
+from .images import Normalisation
 from .network_spec import NetworkSpec
-from .rasters import Normalisation
 
 __all__ = ["FORMAT_VERSION", "ModelCard", "card_header", "load_card"]
 

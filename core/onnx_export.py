@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from .engine import openvino
 from .errors import GraphError, SettingError
 from .files import check_writable, written_whole
+from .images import Normalisation
 from .inference import RoadProbability
 from .model_card import ModelCard
-from .rasters import Normalisation
 from .road_map import RoadMapSettings
 from .windows import Tiling
 

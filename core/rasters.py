@@ -18,14 +18,11 @@ from rasterio.windows import Window
 
 from .errors import RasterError
 from .ground import ground_sampling_distance
+from .images import Mask, Normalisation, Pixels
 
-__all__ = ["Normalisation", "RasterInfo", "RasterReader", "inspect_raster", "measure_normalisation", "mirrored"]
+__all__ = ["RasterInfo", "RasterReader", "inspect_raster", "measure_normalisation", "mirrored"]
 
 _OPEN_FILES = 64
-
-Pixels = npt.NDArray[np.generic]
-Mask = npt.NDArray[np.bool_]
-Images = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -253,30 +250,6 @@ def _alpha_band(dataset: rasterio.DatasetReader, raster: RasterInfo) -> int | No
 def _is_masked(flags: Sequence[MaskFlags]) -> bool:
     """Whether a mask beside the values decides, one that was made for it."""
     return MaskFlags.all_valid not in flags and MaskFlags.alpha not in flags and flags != [MaskFlags.nodata]
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """Per band: normalised = (pixel - mean) / std, in units of the raster's values."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    @classmethod
-    def of_bytes(cls, bands: int) -> Normalisation:
-        """The paper's mean and standard deviation of 0.5 each, for bands of 8 bits."""
-        return cls((127.5,) * bands, (127.5,) * bands)
-
-    def apply(self, pixels: Pixels, valid: Mask) -> Images:
-        """Normalised images from pixels `(C, H, W)`; invalid ones become 0, the mean."""
-        mean = np.asarray(self.mean, dtype=np.float32)[:, None, None]
-        std = np.asarray(self.std, dtype=np.float32)[:, None, None]
-        images: Images = pixels.astype(np.float32)
-        images -= mean
-        images /= std
-        if not valid.all():
-            images[:, ~valid] = 0
-        return images
 
 
 def measure_normalisation(rasters: Sequence[RasterInfo], reader: RasterReader) -> Normalisation:

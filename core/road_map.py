@@ -15,10 +15,11 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 from shapely.affinity import affine_transform
 
-from .detection import Predictor, Team, slide
+from .detection import Team, slide
 from .errors import RasterError, SettingError
 from .files import check_writable, written_whole
 from .grids import Grid, Scene, Strip
+from .images import Predictor
 from .model_card import ModelCard
 from .outputs import PROBABILITY_NODATA, SURFACE_NODATA, StripWriter, check_vector_output, optimise_for_cloud
 from .rasters import RasterInfo

@@ -6,14 +6,15 @@ import ctypes
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from .detection import Predictor
 from .engine import Engine, has_graph
+from .images import Predictor
 from .model_card import ModelCard
 
-__all__ = ["Precision", "Runtime", "load_runtime"]
+__all__ = ["Precision", "Runtime", "runtime_loader"]
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -39,26 +40,34 @@ class Runtime:
     release: Callable[[], None] | None = None
 
 
-def load_runtime(path: Path, card: ModelCard, device: str, precision: Precision) -> Runtime:
-    """Loads a model where it runs fastest.
+def runtime_loader(path: Path, card: ModelCard, device: str, precision: Precision, tile: int) -> Callable[[], Runtime]:
+    """Begins to load a model where it runs fastest.
+
+    OpenVINO compiles from now on, in a thread of its own. PyTorch is left to the call: its import takes seconds.
 
     Args:
         path: the model file.
         card: of the model.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         precision: of the computation; `auto` is bfloat16 on CUDA and float32 on the CPU.
+        tile: side in pixels of the images to expect.
+
+    Returns:
+        What loads the rest of it; raises the same.
 
     Raises:
         DeviceError: if the device is not there, or does not compute at this precision.
         ModelFileError: if the file is damaged.
     """
     on_cpu = device == "cpu" or (device == "auto" and not _has_cuda())
-    if on_cpu and has_graph(path):
-        bfloat16 = precision == "bfloat16"
-        engine = Engine(path, bfloat16)
-        description = f"the CPU (OpenVINO, {_name(bfloat16)})"
-        return Runtime(engine, _CPU_BATCH, description, release=engine.release)
-    return _in_pytorch(path, card, device, precision)
+    if not on_cpu or not has_graph(path):
+        return partial(_in_pytorch, path, card, device, precision)
+    bfloat16 = precision == "bfloat16"
+    engine = Engine(path, bfloat16)
+    engine.prepare(card.network.in_channels, tile, tile)
+    description = f"the CPU (OpenVINO, {_name(bfloat16)})"
+    runtime = Runtime(engine, _CPU_BATCH, description, release=engine.release)
+    return lambda: runtime
 
 
 def _in_pytorch(path: Path, card: ModelCard, device: str, precision: Precision) -> Runtime:

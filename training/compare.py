@@ -16,13 +16,14 @@ from ..core.costs import Costs, measure_costs
 from ..core.devices import describe_device
 from ..core.distributed import broadcast, is_first
 from ..core.files import written_whole
+from ..core.images import Mask
 from ..core.inference import predictor
 from ..core.labels import IGNORE
 from ..core.metrics import Scores
 from ..core.model_card import load_card
 from ..core.model_file import load_network, save_model
 from ..core.network_spec import NetworkSpec
-from ..core.rasters import Mask, RasterReader
+from ..core.rasters import RasterReader
 from ..core.reporting import PartOfJob, Reporter
 from .checkpoints import Checkpoints
 from .comparison_data import ComparisonData

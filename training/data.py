@@ -14,8 +14,9 @@ from rasterio.windows import Window
 
 from ..core.annotations import Annotation, VectorLayer, annotate
 from ..core.errors import AnnotationError, RasterError
+from ..core.images import Images, Mask, Normalisation
 from ..core.labels import IGNORE
-from ..core.rasters import Images, Mask, Normalisation, RasterInfo, RasterReader, measure_normalisation
+from ..core.rasters import RasterInfo, RasterReader, measure_normalisation
 from ..core.trainers import Batch
 from .hold_out import hold_out
 

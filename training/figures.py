@@ -18,8 +18,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ..core.evaluation import FALSE_ALARM, HIT, MISS
 from ..core.files import written_whole
+from ..core.images import Images, Mask
 from ..core.labels import IGNORE
-from ..core.rasters import Images, Mask
 from .pages import png
 from .palette import KINDS
 from .results import Summary

@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from ..core.devices import describe_device
+from ..core.images import Images
 from ..core.inference import predictor
 from ..core.labels import IGNORE, ROAD
 from ..core.machine import describe_machine, describe_versions
 from ..core.metrics import Confusion
 from ..core.model_card import ModelCard
 from ..core.networks import count_parameters
-from ..core.rasters import Images
 from ..core.reporting import duration
 from .advice import Outcome, advice, verdict
 from .area_map import Place, area_map, places

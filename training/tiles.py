@@ -18,8 +18,9 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from ..core.errors import AnnotationError, RasterError, SettingError
+from ..core.images import Normalisation
 from ..core.labels import IGNORE
-from ..core.rasters import Normalisation, RasterInfo
+from ..core.rasters import RasterInfo
 from .data import LabelledWindow, Labels, Source, TrainingData, check_alike, source_of, windows_over
 
 __all__ = [

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 
 from .cli import app
 
 
 def main() -> None:
-    """Runs the command that the arguments name."""
+    """Runs the command that the arguments name, and ends the process."""
     # PyTorch's threads then sleep while they wait; spinning, they would take the processor from QGIS.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            # Python tells of what cannot be written, as of a disk that is full.
+            with suppress(OSError):
+                _leave(end.code)
+        raise
+
+
+def _leave(code: int) -> None:
+    """Ends the process without taking Python down first, module by module: 0.15 s, with PyTorch 1 s and more."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

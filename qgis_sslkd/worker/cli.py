@@ -14,7 +14,18 @@ from rich.console import Console
 from ..core.errors import CancelledError, SettingError, SslkdError
 from ..core.reporting import Reporter
 from ..core.validation import explain
-from .jobs import AnyJob, CompareJob, DetectJob, DiagnoseJob, EvaluateJob, ExportJob, TrainJob, VectoriseJob, parse_job
+from .jobs import (
+    AnyJob,
+    CompareJob,
+    DetectJob,
+    DiagnoseJob,
+    EvaluateJob,
+    ExportJob,
+    Outputs,
+    TrainJob,
+    VectoriseJob,
+    parse_job,
+)
 from .protocol import JsonReporter, claim_stdout, listen_for_cancel
 from .terminal import TerminalReporter
 
@@ -306,7 +317,7 @@ def _parsed(kind: type[AnyJob], options: dict[str, Any]) -> AnyJob:
         raise SettingError(f"{explain(error)}.") from error
 
 
-def _outputs(wanted: AnyJob, reporter: Reporter) -> dict[str, Any]:
+def _outputs(wanted: AnyJob, reporter: Reporter) -> Outputs:
     """Does the job; what goes wrong beyond the user's inputs is told in a sentence, too."""
     reporter.progress(0, "starting")
     # `--help` and a wrong option need not wait for what the work imports.

@@ -18,11 +18,16 @@ __all__ = [
     "EvaluateJob",
     "ExportJob",
     "Job",
+    "Outputs",
     "Product",
     "TrainJob",
     "VectoriseJob",
     "parse_job",
 ]
+
+
+Outputs = dict[str, Any]
+"""What a job made, by name: files and scores."""
 
 
 def _as_list(value: object) -> object:

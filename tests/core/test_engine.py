@@ -13,13 +13,13 @@ from torch import nn
 from qgis_sslkd.core.engine import Engine, has_graph
 from qgis_sslkd.core.errors import DeviceError, GraphError, ModelFileError
 from qgis_sslkd.core.graph import trace_graph
+from qgis_sslkd.core.images import Normalisation
 from qgis_sslkd.core.inference import RoadProbability, predictor, within_memory
 from qgis_sslkd.core.model_card import FORMAT_VERSION, ModelCard, load_card
 from qgis_sslkd.core.model_file import load_network, save_model, upgrade_model
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.networks import build_network
-from qgis_sslkd.core.rasters import Normalisation
-from qgis_sslkd.core.runtime import load_runtime
+from qgis_sslkd.core.runtime import runtime_loader
 
 CPU = torch.device("cpu")
 NETWORKS = [
@@ -29,6 +29,10 @@ NETWORKS = [
     NetworkSpec("segnet", "vgg11", in_channels=1, width=0.25),
 ]
 TINY = NetworkSpec("segnet", "vgg11", width=0.125)
+
+
+def load(path, device, precision):
+    return runtime_loader(path, load_card(path), device, precision, tile=64)()
 
 
 def noise(*shape):
@@ -150,6 +154,24 @@ def test_released_it_goes_on_as_before(tiny):
     np.testing.assert_array_equal(engine(noise(1, 3, 64, 64)), before)
 
 
+@pytest.mark.parametrize("shape", [(3, 64, 64), (3, 96, 32)], ids=["for these", "for others"])
+@pytest.mark.parametrize("released", [False, True], ids=["kept", "released"])
+def test_prepared_it_gives_the_same(tiny, shape, released):
+    expected = Engine(tiny)(noise(1, 3, 64, 64))
+    engine = Engine(tiny)
+    engine.prepare(*shape)
+    if released:
+        engine.release()
+    np.testing.assert_array_equal(engine(noise(1, 3, 64, 64)), expected)
+
+
+def test_a_loader_has_the_engine_compile_at_once(tiny, monkeypatch):
+    shapes = []
+    monkeypatch.setattr(Engine, "prepare", lambda engine, *shape: shapes.append(shape))
+    runtime_loader(tiny, load_card(tiny), "cpu", "auto", tile=96)
+    assert shapes == [(3, 96, 96)]
+
+
 def test_without_room_on_the_disk_the_weights_stay_in_memory(tiny, monkeypatch):
     expected = Engine(tiny)(noise(1, 3, 64, 64))
 
@@ -209,11 +231,11 @@ def test_an_older_model_runs_in_pytorch_until_it_is_upgraded(tiny):
     network = load_network(tiny, card(TINY))
     rewrite(tiny, without_graph, version=1)
     images = noise(1, 3, 64, 64)
-    before = load_runtime(tiny, load_card(tiny), "cpu", "auto")
+    before = load(tiny, "cpu", "auto")
     assert "PyTorch, float32" in before.description
     assert "upgrade_model" in before.warnings[0]
     upgrade_model(tiny)
-    after = load_runtime(tiny, load_card(tiny), "cpu", "auto")
+    after = load(tiny, "cpu", "auto")
     assert "OpenVINO, float32" in after.description
     assert after.warnings == ()
     assert load_card(tiny) == card(TINY)
@@ -222,7 +244,7 @@ def test_an_older_model_runs_in_pytorch_until_it_is_upgraded(tiny):
 
 
 def test_auto_is_the_gpu_where_there_is_one(tiny):
-    runtime = load_runtime(tiny, load_card(tiny), "auto", "auto")
+    runtime = load(tiny, "auto", "auto")
     assert ("bfloat16" if torch.cuda.is_available() else "OpenVINO, float32") in runtime.description
 
 
@@ -230,7 +252,7 @@ def test_bfloat16_on_the_cpu(tiny):
     """Where the processor has it; else a sentence that says so."""
     images = noise(1, 3, 64, 64)
     try:
-        found = load_runtime(tiny, load_card(tiny), "cpu", "bfloat16").predict(images)
+        found = load(tiny, "cpu", "bfloat16").predict(images)
     except DeviceError as error:
         assert "bfloat16; choose the precision float32" in str(error)
     else:

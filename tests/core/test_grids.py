@@ -19,7 +19,8 @@ from qgis_sslkd.core.blocks import BlockReader
 from qgis_sslkd.core.detection import slide
 from qgis_sslkd.core.errors import AnnotationError
 from qgis_sslkd.core.grids import ModelGrid, OwnGrid, Scene, area_of_interest, grid_for
-from qgis_sslkd.core.rasters import Normalisation, RasterInfo, RasterReader, inspect_raster
+from qgis_sslkd.core.images import Normalisation
+from qgis_sslkd.core.rasters import RasterInfo, RasterReader, inspect_raster
 from qgis_sslkd.core.reporting import Silent
 from qgis_sslkd.core.windows import Tiling
 

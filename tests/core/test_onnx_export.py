@@ -13,10 +13,10 @@ from torch import nn
 
 from qgis_sslkd.core.engine import Engine
 from qgis_sslkd.core.errors import GraphError, SettingError
+from qgis_sslkd.core.images import Normalisation
 from qgis_sslkd.core.inference import RoadProbability
 from qgis_sslkd.core.model_file import save_model
 from qgis_sslkd.core.onnx_export import check_onnx_output, deepness_metadata, write_onnx
-from qgis_sslkd.core.rasters import Normalisation
 from qgis_sslkd.core.road_map import RoadMapSettings
 from qgis_sslkd.core.vectors import VectorSettings
 from qgis_sslkd.core.windows import Tiling

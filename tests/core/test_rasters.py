@@ -13,7 +13,8 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from qgis_sslkd.core.errors import RasterError
-from qgis_sslkd.core.rasters import Normalisation, RasterReader, inspect_raster, measure_normalisation
+from qgis_sslkd.core.images import Normalisation
+from qgis_sslkd.core.rasters import RasterReader, inspect_raster, measure_normalisation
 
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 HEIGHT, WIDTH = 37, 53

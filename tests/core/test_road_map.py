@@ -14,10 +14,11 @@ from rasterio.windows import Window
 
 from qgis_sslkd.core.errors import CancelledError, RasterError, SettingError
 from qgis_sslkd.core.grids import ModelGrid, OwnGrid, Scene
+from qgis_sslkd.core.images import Normalisation
 from qgis_sslkd.core.model_card import ModelCard
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.outputs import PROBABILITY_NODATA, SURFACE_NODATA
-from qgis_sslkd.core.rasters import Normalisation, RasterInfo, inspect_raster
+from qgis_sslkd.core.rasters import RasterInfo, inspect_raster
 from qgis_sslkd.core.road_map import (
     RoadMapFiles,
     RoadMapSettings,

@@ -9,7 +9,8 @@ from matplotlib.patches import PathPatch
 from rasterio.crs import CRS
 
 from qgis_sslkd.core.annotations import VectorLayer
-from qgis_sslkd.core.rasters import Normalisation, RasterInfo, RasterReader
+from qgis_sslkd.core.images import Normalisation
+from qgis_sslkd.core.rasters import RasterInfo, RasterReader
 from qgis_sslkd.training.area_map import Place, area_map, places
 from qgis_sslkd.training.data import TrainingData, prepare, source_of, windows_over
 

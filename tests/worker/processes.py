@@ -11,7 +11,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 _CONTEXT = multiprocessing.get_context("forkserver")
-_WORK = [f"qgis_sslkd.worker.work.{job}" for job in ("train", "detect", "vectorise", "evaluate", "export")]
+_WORK = [f"qgis_sslkd.worker.work.{job}" for job in ("train", "road_maps", "vectorise", "evaluate", "export")]
 _CONTEXT.set_forkserver_preload(["__main__", "qgis_sslkd.worker.cli", *_WORK])
 
 

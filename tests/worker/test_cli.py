@@ -1,6 +1,7 @@
 """The command line and the job command, end to end, in processes of their own."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from qgis_sslkd.core.model_card import load_card
 from qgis_sslkd.worker import cli, work
 
 SSLKD = Path(sys.executable).with_name("sslkd")
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 LEFT, TOP, PIXEL = 500_000.0, 5_200_000.0, 0.5
 LAS_VEGAS = Affine(2.7e-6, 0, -115.1706276, 0, -2.7e-6, 36.2406177)
 TINY = ("--preset", "quick", "--steps", 2, "--batch", 2, "--tile", 64, "--device", "cpu")
@@ -472,10 +474,30 @@ def test_a_job_is_told_in_events(start_job, detect_job, results):
 
 
 def test_a_command_in_pytorch_ends_without_a_word():
-    """In a process of its own, which Python takes down; libraries complain of what is left then."""
-    ended = subprocess.run([SSLKD, "diagnose", "--device", "cpu"], capture_output=True, text=True, timeout=120)
+    """In a process of its own: libraries may complain of what is left at its end."""
+    command = [SSLKD, "diagnose", "--device", "cpu"]
+    ended = subprocess.run(command, capture_output=True, env=BUFFERED, text=True, timeout=120)
     assert ended.returncode == 0
     assert ended.stderr == ""
+    assert "forward_pass: " in ended.stdout.splitlines()[-1]
+
+
+def test_a_process_that_fails_says_all_and_ends_with_its_code(tmp_path):
+    command = [SSLKD, "vectorise", "--raster", "nowhere.tif", "--outlines", tmp_path / "o.gpkg"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("sslkd: ")
+    assert "nowhere.tif" in ended.stderr
+
+
+def test_results_that_cannot_be_told_are_no_success(make_raster, results):
+    """Standard output is full, which shows no sooner than at the end."""
+    surface = make_raster(np.eye(64, dtype=np.uint8)[None])
+    command = [SSLKD, "vectorise", "--raster", surface, "--outlines", results / "o.gpkg"]
+    with open("/dev/full", "w") as full:  # noqa: PTH123 (a device)
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=BUFFERED, text=True, timeout=60)
+    assert ended.returncode != 0
+    assert "No space left on device" in ended.stderr
 
 
 def test_a_job_as_qgis_starts_it(detect_job, results, tmp_path):

@@ -10,10 +10,10 @@ import shapely
 from affine import Affine
 from rasterio.crs import CRS
 
+from qgis_sslkd.core.images import Normalisation
 from qgis_sslkd.core.model_file import ModelCard, save_model
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.networks import build_network
-from qgis_sslkd.core.rasters import Normalisation
 from qgis_sslkd.worker.jobs import DetectJob
 from qgis_sslkd.worker.work.detect import do_detect
 

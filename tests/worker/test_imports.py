@@ -12,9 +12,9 @@ HEAVY = {
 }  # fmt: skip
 PROGRAM = f"""
 import sys
-from qgis_sslkd.worker.__main__ import main
+from qgis_sslkd.worker.cli import app
 try:
-    main()
+    app()
 except SystemExit as end:
     code = end.code
 print("heavy:", *sorted({HEAVY!r} & set(sys.modules)))

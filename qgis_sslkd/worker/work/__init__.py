@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ...core.reporting import Reporter, WithTimeLeft
-from ..jobs import AnyJob, CompareJob, DetectJob, DiagnoseJob, EvaluateJob, ExportJob, TrainJob, VectoriseJob
-from .common import Outputs
+from ..jobs import AnyJob, CompareJob, DetectJob, DiagnoseJob, EvaluateJob, ExportJob, Outputs, TrainJob, VectoriseJob
 
 __all__ = ["do"]
 

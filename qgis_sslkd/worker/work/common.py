@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ...core.annotations import VectorLayer, read_polygons
 from ...core.errors import SettingError
 
-__all__ = ["Outputs", "check_inputs_stay", "number", "read_area", "text"]
-
-Outputs = dict[str, Any]
+__all__ = ["check_inputs_stay", "number", "read_area", "text"]
 
 
 def read_area(paths: Sequence[str]) -> list[VectorLayer]:

@@ -10,8 +10,7 @@ from ...core.reporting import Reporter
 from ...training.compare import compare
 from ...training.comparison_data import open_comparison_data
 from ...training.configuration import Configuration, load_configuration
-from ..jobs import CompareJob
-from .common import Outputs
+from ..jobs import CompareJob, Outputs
 
 __all__ = ["do_compare"]
 

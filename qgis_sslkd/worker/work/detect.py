@@ -1,184 +1,32 @@
-"""Detecting roads."""
+"""Detecting roads: the model compiles while the rest is imported and the rasters are looked at."""
 
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import accumulate
-from pathlib import Path
 
-import rasterio
-from rasterio.crs import CRS
-from rasterio.windows import Window
-
-from ...core.annotations import VectorLayer
-from ...core.detection import Alone, Predictor, Team, averaged_over_flips, slide
-from ...core.errors import SettingError
-from ...core.grids import Grid, OwnGrid, Scene, area_of_interest, grid_for
-from ...core.model_card import ModelCard, load_card
-from ...core.rasters import inspect_raster
-from ...core.reporting import PartOfJob, Reporter, Silent
-from ...core.road_map import (
-    RoadMapFiles,
-    RoadMapSettings,
-    VectorFiles,
-    check_model_fits,
-    make_road_map,
-    window_of_extent,
-)
-from ...core.runtime import load_runtime
-from ...core.vectorise import find_crs
-from ...core.vectors import VectorSettings
+from ...core.model_card import load_card
+from ...core.reporting import Reporter
+from ...core.runtime import runtime_loader
 from ...core.windows import Tiling
-from ..jobs import DetectJob
-from .common import Outputs, check_inputs_stay, read_area, text
+from ..jobs import DetectJob, Outputs
 
 __all__ = ["do_detect"]
 
 _TILE = 512
-# Bytes for GDAL to keep blocks in, which are decoded once and written whole; it would take 5 % of the machine's memory.
-_CACHE = 4 * 2**20
 _OWN_MAPPING = 4 * 2**20  # bytes; more than a tile takes
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """One raster's detection; all that can be checked before it is."""
-
-    grid: Grid
-    files: RoadMapFiles
-    crs: CRS | None
 
 
 def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
     """Finds the roads in a raster or several."""
     _share_heap()
-    files = _files(job)
-    shape = VectorSettings(job.least_area, job.fill_holes, job.simplify, job.smooth, job.bridge)
-    settings = RoadMapSettings(job.threshold, shape)
     tiling = _tiling(job)
     card = load_card(job.model)
-    area = read_area(job.area)
-    tasks = [_task(job, path, each, card, area, reporter) for path, each in zip(job.raster, files, strict=True)]
-    runtime = load_runtime(job.model, card, job.device, job.precision)
-    if job.batch is None:
-        tiling = replace(tiling, batch=runtime.batch)
-    predict = averaged_over_flips(runtime.predict) if job.flips else runtime.predict
-    with _team() as team, rasterio.Env(GDAL_CACHEMAX=_CACHE):
-        for warning in runtime.warnings:
-            reporter.warning(warning)
-        for task, part in zip(tasks, _parts(tasks, reporter), strict=True):
-            if team.rank > 0:
-                _help(team, task.grid, card, predict, tiling)
-                continue
-            reporter.info(
-                f"Detecting roads in {_described(task.grid.scene)}, "
-                f"with {card.network.architecture} / {card.network.encoder} on {runtime.description}."
-            )
-            make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs, team, runtime.release)
-    return _outputs(files[0]) if job.folder is None else _outputs_of_several(files)
+    load = runtime_loader(job.model, card, job.device, job.precision, tiling.tile)
+    # What reads rasters and writes maps takes 0.2 s, in which the model compiles.
+    from .road_maps import make_road_maps
 
-
-@contextmanager
-def _team() -> Iterator[Team]:
-    """The processes that `torchrun` started, or this one alone."""
-    if "RANK" not in os.environ:
-        yield Alone()
-        return
-    # PyTorch's, which a single process on a CPU can do without.
-    from ...core.team import process_team
-
-    with process_team() as team:
-        yield team
-
-
-def _help(team: Team, grid: Grid, card: ModelCard, predict: Predictor, tiling: Tiling) -> None:
-    """Computes this process's share for the first process, which writes the results."""
-    for _ in slide(grid, card.normalisation, predict, tiling, Silent(), team):
-        pass
-
-
-def _files(job: DetectJob) -> list[RoadMapFiles]:
-    """Where the results of each raster go.
-
-    Raises:
-        SettingError: if the job does not say so, or a file cannot be written.
-    """
-    named = (job.surface, job.probability, job.outlines, job.centre_lines)
-    if job.folder is not None:
-        if any(named):
-            raise SettingError("Name either the files to write or a folder for them, not both.")
-        files = [_files_in(job.folder, name, job) for name in _names(job.raster)]
-    elif len(job.raster) > 1:
-        raise SettingError("Of several rasters the results need a folder; name one, and no files.")
-    elif job.surface is None:
-        raise SettingError("No output is asked for; name a file for the surface, or a folder.")
-    else:
-        vectors = VectorFiles(job.outlines, job.centre_lines)
-        files = [RoadMapFiles(job.surface, job.probability, vectors, job.cog)]
-    paths = [path for each in files for path in (each.surface, each.probability, *each.vectors.paths)]
-    check_inputs_stay([*job.raster, str(job.model), *job.area], *paths)
-    return files
-
-
-def _names(rasters: Sequence[str]) -> list[str]:
-    names = [Path(raster).stem for raster in rasters]
-    first: dict[str, str] = {}
-    for name, raster in zip(names, rasters, strict=True):
-        # Some file systems take upper and lower case for the same.
-        if (other := first.setdefault(name.casefold(), raster)) is not raster:
-            raise SettingError(
-                f"The rasters {other} and {raster} have the same name, which their results would share; "
-                "detect in one after the other, each with a folder of its own."
-            )
-    return names
-
-
-def _files_in(folder: Path, name: str, job: DetectJob) -> RoadMapFiles:
-    suffixes = {"probability": ".tif", "outlines": ".gpkg", "centre-lines": ".gpkg"}
-    paths = {product: folder / f"{name}-{product}{suffixes[product]}" for product in job.products}
-    vectors = VectorFiles(paths.get("outlines"), paths.get("centre-lines"))
-    return RoadMapFiles(folder / f"{name}-surface.tif", paths.get("probability"), vectors, job.cog)
-
-
-def _task(
-    job: DetectJob, path: str, files: RoadMapFiles, card: ModelCard, area: Sequence[VectorLayer], reporter: Reporter
-) -> _Task:
-    raster = inspect_raster(path, job.bands, job.nodata)
-    for warning in check_model_fits(card, raster):
-        reporter.warning(warning)
-    window = window_of_extent(raster, job.extent) if job.extent else Window(0, 0, raster.width, raster.height)
-    scene = Scene(raster, window, area_of_interest(raster, window, area) if area else None)
-    grid = grid_for(scene, card.gsd) if job.resample else OwnGrid(scene)
-    return _Task(grid, files, None if job.crs is None else find_crs(job.crs, raster))
-
-
-def _parts(tasks: Sequence[_Task], reporter: Reporter) -> list[PartOfJob]:
-    """Each task's part of the progress, by what the network has to see."""
-    pixels = [task.grid.shape[0] * task.grid.shape[1] for task in tasks]
-    ends = [end / sum(pixels) for end in accumulate(pixels)]
-    return [PartOfJob(reporter, start, end) for start, end in zip([0.0, *ends], ends, strict=False)]
-
-
-def _described(scene: Scene) -> str:
-    return f"{scene.raster.name}, {scene.window.width} x {scene.window.height} pixels of {scene.raster.gsd:.2f} m"
-
-
-def _outputs(files: RoadMapFiles) -> Outputs:
-    outputs = {"surface": str(files.surface), "probability": text(files.probability)}
-    outputs["outlines"] = text(files.vectors.outlines)
-    centre_lines = files.vectors.centre_lines
-    return outputs if centre_lines is None else {**outputs, "centre_lines": str(centre_lines)}
-
-
-def _outputs_of_several(files: Sequence[RoadMapFiles]) -> Outputs:
-    """Lists of the files by what they are, in the order of the rasters."""
-    outputs = [_outputs(each) for each in files]
-    return {name: [each[name] for each in outputs] for name, path in outputs[0].items() if path is not None}
+    return make_road_maps(job, card, load, tiling, reporter)
 
 
 def _tiling(job: DetectJob) -> Tiling:

@@ -17,8 +17,7 @@ from ...core.machine import describe_gpus, describe_size, describe_versions, mem
 from ...core.networks import build_network
 from ...core.reporting import Reporter
 from ...training.presets import PRESETS
-from ..jobs import DiagnoseJob
-from .common import Outputs
+from ..jobs import DiagnoseJob, Outputs
 
 __all__ = ["do_diagnose"]
 

@@ -13,8 +13,8 @@ from ...core.evaluation import Comparison, Evaluation, evaluate_surface
 from ...core.files import check_writable, written_whole
 from ...core.rasters import RasterInfo, inspect_raster
 from ...core.reporting import Reporter
-from ..jobs import EvaluateJob
-from .common import Outputs, check_inputs_stay, number, read_area
+from ..jobs import EvaluateJob, Outputs
+from .common import check_inputs_stay, number, read_area
 
 __all__ = ["do_evaluate"]
 

@@ -9,8 +9,8 @@ from ...core.reporting import Reporter
 from ...core.road_map import RoadMapSettings
 from ...core.vectors import VectorSettings
 from ...core.windows import Tiling
-from ..jobs import ExportJob
-from .common import Outputs, check_inputs_stay
+from ..jobs import ExportJob, Outputs
+from .common import check_inputs_stay
 
 __all__ = ["do_export"]
 

@@ -16,8 +16,8 @@ from ...training.methods import find_method
 from ...training.presets import TrainingSettings
 from ...training.run import TrainingInputs, train
 from ...training.settings import changed_settings, load_changes
-from ..jobs import TrainJob
-from .common import Outputs, check_inputs_stay, number, read_area
+from ..jobs import Outputs, TrainJob
+from .common import check_inputs_stay, number, read_area
 
 __all__ = ["do_train", "training_settings"]
 

@@ -7,8 +7,8 @@ from ...core.reporting import Reporter
 from ...core.road_map import RoadMapSettings, VectorFiles
 from ...core.vectorise import check_vectorisable, find_crs, vectorise
 from ...core.vectors import VectorSettings
-from ..jobs import VectoriseJob
-from .common import Outputs, check_inputs_stay, text
+from ..jobs import Outputs, VectoriseJob
+from .common import check_inputs_stay, text
 
 __all__ = ["do_vectorise"]
 

@@ -1,0 +1,42 @@
+"""What goes from rasters to networks and back: arrays, and how they are normalised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Images", "Mask", "Normalisation", "Pixels", "Predictor"]
+
+Pixels = npt.NDArray[np.generic]
+Mask = npt.NDArray[np.bool_]
+Images = npt.NDArray[np.float32]
+
+Predictor = Callable[[Images], Images]
+"""From normalised images `(B, C, H, W)` to the probability of road `(B, H, W)`; the images are soon written over."""
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Per band: normalised = (pixel - mean) / std, in units of the raster's values."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of_bytes(cls, bands: int) -> Normalisation:
+        """The paper's mean and standard deviation of 0.5 each, for bands of 8 bits."""
+        return cls((127.5,) * bands, (127.5,) * bands)
+
+    def apply(self, pixels: Pixels, valid: Mask) -> Images:
+        """Normalised images from pixels `(C, H, W)`; invalid ones become 0, the mean."""
+        mean = np.asarray(self.mean, dtype=np.float32)[:, None, None]
+        std = np.asarray(self.std, dtype=np.float32)[:, None, None]
+        images: Images = pixels.astype(np.float32)
+        images -= mean
+        images /= std
+        if not valid.all():
+            images[:, ~valid] = 0
+        return images
