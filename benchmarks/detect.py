@@ -2,7 +2,8 @@
 
 For each network, in one run and over the same tiles in the same engine, each in a process of its own: the passes
 alone, the whole of `sslkd detect` from file to finished rasters and outlines, the same without the start of its
-process, a plain loop, and MONAI's sliding window in memory; on a GPU the passes of the compiled network, too. Then
+process, a plain loop, and MONAI's sliding window in memory; on a GPU the passes of the compiled network, too. For a
+raster of a single tile how long it takes to its pass and to the end. Of several rounds medians are shown. Then
 reading and writing alone, with a network that costs nothing, beside a copy by GDAL into the same compression. At last
 the peak memory over widths and heights, as a constant and bytes a column.
 """
@@ -14,11 +15,12 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 from typing import TypeVar
@@ -40,10 +42,30 @@ from qgis_sslkd.worker.jobs import DetectJob
 from qgis_sslkd.worker.work import detect
 
 Result = TypeVar("Result")
+UNITS = ("seconds", "processor", "memory")
 ENCODERS = ("mobilenet_v2", "tu-mobilenetv3_large_100", "resnet50")
 TILING = Tiling(tile=512, overlap=128, batch=1)
 NORMALISATION = Normalisation.of_bytes(3)
 FREE = NetworkSpec("none", "none")
+START = """
+import sys
+from qgis_sslkd.worker.__main__ import main
+sys.argv[0] = "sslkd"
+main()
+"""
+END_AFTER_A_PASS = """
+import os
+from dataclasses import replace
+from qgis_sslkd.worker.work import detect
+begin_to_load = detect.runtime_loader
+def begin(*arguments):
+    load = begin_to_load(*arguments)
+    def load_to_end():
+        runtime = load()
+        return replace(runtime, predict=lambda images: os._exit(len(runtime.predict(images)) == 0))
+    return load_to_end
+detect.runtime_loader = begin
+"""
 SURFACE = {"driver": "GTiff", "tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1}
 
 
@@ -148,8 +170,17 @@ def passes_by(predict: Predictor, batch: int, bench: Bench) -> Measured:
 
 def whole(bench: Bench) -> Measured:
     """The command line from its start to its end."""
+    return command(START, bench)
+
+
+def first_tile(bench: Bench) -> Measured:
+    """The command line from its start to the end of its first pass."""
+    return command(END_AFTER_A_PASS + START, bench)
+
+
+def command(program: str, bench: Bench) -> Measured:
+    """A program that is given the options of `sslkd detect`, from its start to its end."""
     rows, columns = bench.starts()
-    program = "import sys; sys.argv[0] = 'sslkd'; from qgis_sslkd.worker.__main__ import main; main()"
     files = {"raster": bench.raster, "model": bench.model, "surface": "s.tif", "outlines": "o.gpkg"}
     sizes = {"tile": TILING.tile, "overlap": TILING.overlap}
     options = {**files, **sizes, "device": bench.device, "precision": bench.precision}
@@ -222,16 +253,16 @@ def copy(bench: Bench) -> Measured:
     return timed(lambda: rasterio.shutil.copy(bench.raster, "copy.tif", **options), 0)
 
 
-def memory(folder: Path, widths: list[int]) -> dict[str, Measured]:
+def memory(folder: Path, widths: list[int]) -> dict[str, list[Measured]]:
     """Reading and writing over widths, and over the heights of the first; shows the constant and bytes a column."""
     low, high = TILING.tile * 2, TILING.tile * 32
-    results: dict[str, Measured] = {}
+    results: dict[str, list[Measured]] = {}
     for height, width in [(low, width) for width in widths] + [(high, widths[0])]:
         photo = apart(folder, write_photo, folder / f"{height} x {width}.tif", height, width)
         bench = Bench(folder, photo, write_free(folder / "no network.safetensors"))
-        results[bench.raster.stem] = apart(folder, from_file_to_file, bench)
+        results[bench.raster.stem] = [apart(folder, from_file_to_file, bench)]
         bench.raster.unlink()
-    peaks = [results[f"{low} x {width}"].memory for width in widths]
+    peaks = [results[f"{low} x {width}"][0].memory for width in widths]
     slope, constant = np.polyfit(widths, peaks, 1) if len(widths) > 1 else (0, peaks[0])
     show("peak memory without a network, height x width", results)
     print(f"  {constant:.0f} MiB and {slope * 2**20:.0f} bytes a column", flush=True)
@@ -285,21 +316,42 @@ def write_model(path: Path, encoder: str) -> Path:
     return path
 
 
-def show(title: str, results: dict[str, Measured]) -> None:
-    """Print a table; the first row is what the others are compared with."""
+def show(title: str, results: dict[str, list[Measured]]) -> None:
+    """Print medians over the rounds; the first row is what the others are compared with, round by round."""
     print(title, flush=True)
     first = next(iter(results.values()))
-    for name, row in results.items():
-        clock, processor = row.seconds / first.seconds, row.processor / first.processor
-        tiles = f"{row.tiles:6} tiles" if row.tiles else " " * 12
-        ratios = f"{row.seconds:8.2f} s {clock:6.2f} x   processor {row.processor:8.2f} s {processor:6.2f} x"
-        print(f"  {name:20} {ratios} {row.memory:6.0f} MiB {tiles}", flush=True)
+    for name, rounds in results.items():
+        seconds, processor, memory = (median(getattr(row, unit) for row in rounds) for unit in UNITS)
+        pairs = list(zip(rounds, first, strict=True))
+        clock = sorted(row.seconds / other.seconds for row, other in pairs)
+        busy = median(row.processor / other.processor for row, other in pairs)
+        tiles = f"{rounds[0].tiles:6} tiles" if rounds[0].tiles else " " * 12
+        spread = "" if len(rounds) == 1 else f"   ({clock[0]:.2f} to {clock[-1]:.2f} x)"
+        ratios = f"{seconds:8.2f} s {median(clock):6.2f} x   processor {processor:8.2f} s {busy:6.2f} x"
+        print(f"  {name:20} {ratios} {memory:6.0f} MiB {tiles}{spread}", flush=True)
+
+
+WORKS = {
+    "passes": passes,
+    "whole": whole,
+    "from-file-to-file": from_file_to_file,
+    "plain-loop": plain_loop,
+    "monai": monai,
+    "compiled-passes": compiled_passes,
+}
+
+
+def usual_works(device: str) -> list[str]:
+    """All; on a CPU PyTorch's compiler is no rival of the engine's."""
+    return [name for name in WORKS if name != "compiled-passes" or device != "cpu"]
 
 
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--encoders", nargs="*", default=ENCODERS, help="of the students")
+    parser.add_argument("--works", nargs="*", choices=WORKS, help="to measure with them; usually all")
+    parser.add_argument("--rounds", type=int, default=1, help="of these, in turn")
     parser.add_argument("--size", nargs=2, type=int, default=(3200, 4000), help="height and width of their raster")
     parser.add_argument("--sides", nargs="*", type=int, default=[4096, 16384, 40960], help="of those without a network")
     parser.add_argument("--widths", nargs="*", type=int, default=[2048, 4096, 8192, 16384, 40960], help="for memory")
@@ -309,9 +361,12 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(bench: Bench, works: tuple[Callable[[Bench], Measured], ...]) -> dict[str, Measured]:
-    """Measure each and show the table."""
-    results = {work.__name__.replace("_", " "): apart(bench.folder, work, bench) for work in works}
+def measure(bench: Bench, works: Sequence[Callable[[Bench], Measured]], rounds: int = 1) -> dict[str, list[Measured]]:
+    """Measure each in turn, round after round, and show the table."""
+    results: dict[str, list[Measured]] = {work.__name__.replace("_", " "): [] for work in works}
+    for _ in range(rounds):
+        for rows, work in zip(results.values(), works, strict=True):
+            rows.append(apart(bench.folder, work, bench))
     rows, columns = bench.starts()
     title = f"{bench.model.stem}, {bench.device}, {bench.precision}, {bench.raster.stem}"
     show(f"{title}: {len(rows) * len(columns)} tiles needed", results)
@@ -321,19 +376,20 @@ def measure(bench: Bench, works: tuple[Callable[[Bench], Measured], ...]) -> dic
 def main() -> None:
     """Measure all in turn."""
     options = parse()
-    figures: dict[str, dict[str, Measured]] = {}
+    figures: dict[str, dict[str, list[Measured]]] = {}
     with TemporaryDirectory() as name:
         folder = Path(name)
         height, width = options.size
         # Apart: a process starts with the peak memory of the one that starts it.
         photo = apart(folder, write_photo, folder / f"{height} x {width}.tif", height, width)
         tile = apart(folder, write_photo, folder / "one tile.tif", TILING.tile, TILING.tile)
+        works = [WORKS[work] for work in options.works or usual_works(options.device)]
         for encoder in options.encoders:
             model = apart(folder, write_model, folder / f"{encoder}.safetensors", encoder)
             bench = Bench(folder, photo, model, options.device, options.precision)
-            compiled = () if options.device == "cpu" else (compiled_passes,)
-            figures[encoder] = measure(bench, (passes, whole, from_file_to_file, plain_loop, monai, *compiled))
-            figures[f"{encoder}, one tile"] = measure(replace(bench, raster=tile), (passes, whole))
+            figures[encoder] = measure(bench, works, options.rounds)
+            alone = replace(bench, raster=tile)
+            figures[f"{encoder}, one tile"] = measure(alone, (passes, first_tile, whole), options.rounds)
         for side in options.sides:
             photo = apart(folder, write_photo, folder / f"{side} x {side}.tif", side, side)
             bench = Bench(folder, photo, write_free(folder / "no network.safetensors"))
@@ -342,7 +398,10 @@ def main() -> None:
         if options.widths:
             figures["memory"] = memory(folder, options.widths)
     if options.json:
-        tables = {title: {name: asdict(row) for name, row in rows.items()} for title, rows in figures.items()}
+        tables = {
+            title: {name: [asdict(row) for row in rows] for name, rows in results.items()}
+            for title, results in figures.items()
+        }
         options.json.write_text(json.dumps(tables, indent=1) + "\n")
 
 

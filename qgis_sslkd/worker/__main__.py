@@ -6,13 +6,18 @@ import os
 import sys
 from contextlib import suppress
 
-from .cli import app
+from .imports import importing
 
 
 def main() -> None:
     """Runs the command that the arguments name, and ends the process."""
     # PyTorch's threads then sleep while they wait; spinning, they would take the processor from QGIS.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Pydantic would look for plugins of its own in all that is installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    with importing():
+        from .cli import app
+
     try:
         app()
     except SystemExit as end:

@@ -35,7 +35,7 @@ def _as_list(value: object) -> object:
 
 
 class _Job(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class TrainJob(_Job):

@@ -1,10 +1,14 @@
 """Without a GPU, a job imports what it takes and no more: PyTorch alone takes seconds and 700 MB."""
 
+import gc
+import importlib
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+
+from qgis_sslkd.worker.imports import importing
 
 HEAVY = {
     "torch", "torchvision", "segmentation_models_pytorch", "timm", "skimage", "matplotlib", "onnx",
@@ -51,3 +55,19 @@ def test_outlines(surface, results):
 def test_evaluation(surface, make_vector):
     roads = make_vector(["POLYGON ((500000 5199960, 500020 5199960, 500020 5199999, 500000 5199960))"], "roads.gpkg")
     assert heavy_imports_of("evaluate", "--surface", surface, "--roads", roads) == []
+
+
+def test_garbage_is_looked_for_again_when_an_import_fails():
+    with pytest.raises(ModuleNotFoundError), importing():
+        assert not gc.isenabled()
+        importlib.import_module("no_such_module")
+    assert gc.isenabled()
+
+
+def test_a_process_that_python_takes_down_ends_without_a_word():
+    """Which `sslkd` does not leave to Python; what is imported, and never looked at again, is no leak there."""
+    program = (
+        "from qgis_sslkd.worker.imports import importing\nwith importing():\n    import qgis_sslkd.worker.work.train\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from ...core.reporting import Reporter, WithTimeLeft
+from ..imports import importing
 from ..jobs import AnyJob, CompareJob, DetectJob, DiagnoseJob, EvaluateJob, ExportJob, Outputs, TrainJob, VectoriseJob
 
 __all__ = ["do"]
@@ -11,39 +15,43 @@ __all__ = ["do"]
 def do(job: AnyJob, reporter: Reporter) -> Outputs:
     """Does a job and returns its outputs by name.
 
-    Each job imports what it takes when it is done: PyTorch alone takes seconds.
-
     Raises:
         SslkdError: if the job cannot be done; nothing is left behind then.
         CancelledError: where the user asked to stop.
     """
-    reporter = WithTimeLeft(reporter)
+    with importing():
+        work = _work(job)
+    return work(WithTimeLeft(reporter))
+
+
+def _work(job: AnyJob) -> Callable[[Reporter], Outputs]:
+    """What does a job, and no more, is imported: PyTorch alone takes seconds."""
     match job:
         case TrainJob():
             from .train import do_train
 
-            return do_train(job, reporter)
+            return partial(do_train, job)
         case DetectJob():
             from .detect import do_detect
 
-            return do_detect(job, reporter)
+            return partial(do_detect, job)
         case VectoriseJob():
             from .vectorise import do_vectorise
 
-            return do_vectorise(job, reporter)
+            return partial(do_vectorise, job)
         case EvaluateJob():
             from .evaluate import do_evaluate
 
-            return do_evaluate(job, reporter)
+            return partial(do_evaluate, job)
         case CompareJob():
             from .compare import do_compare
 
-            return do_compare(job, reporter)
+            return partial(do_compare, job)
         case ExportJob():
             from .export import do_export
 
-            return do_export(job, reporter)
+            return partial(do_export, job)
         case DiagnoseJob():
             from .diagnose import do_diagnose
 
-            return do_diagnose(job, reporter)
+            return partial(do_diagnose, job)

@@ -9,6 +9,7 @@ from ...core.model_card import load_card
 from ...core.reporting import Reporter
 from ...core.runtime import runtime_loader
 from ...core.windows import Tiling
+from ..imports import importing
 from ..jobs import DetectJob, Outputs
 
 __all__ = ["do_detect"]
@@ -24,7 +25,8 @@ def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
     card = load_card(job.model)
     load = runtime_loader(job.model, card, job.device, job.precision, tiling.tile)
     # What reads rasters and writes maps takes 0.2 s, in which the model compiles.
-    from .road_maps import make_road_maps
+    with importing():
+        from .road_maps import make_road_maps
 
     return make_road_maps(job, card, load, tiling, reporter)
 
