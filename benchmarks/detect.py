@@ -56,7 +56,10 @@ main()
 END_AFTER_A_PASS = """
 import os
 from dataclasses import replace
-from qgis_sslkd.worker.work import detect
+from qgis_sslkd.worker.imports import importing
+with importing():
+    import qgis_sslkd.worker.cli
+    from qgis_sslkd.worker.work import detect
 begin_to_load = detect.runtime_loader
 def begin(*arguments):
     load = begin_to_load(*arguments)
