@@ -334,19 +334,12 @@ def show(title: str, results: dict[str, list[Measured]]) -> None:
         print(f"  {name:20} {ratios} {memory:6.0f} MiB {tiles}{spread}", flush=True)
 
 
-WORKS = {
-    "passes": passes,
-    "whole": whole,
-    "from-file-to-file": from_file_to_file,
-    "plain-loop": plain_loop,
-    "monai": monai,
-    "compiled-passes": compiled_passes,
-}
+WORKS = {work.__name__: work for work in (passes, whole, from_file_to_file, plain_loop, monai, compiled_passes)}
 
 
 def usual_works(device: str) -> list[str]:
     """All; on a CPU PyTorch's compiler is no rival of the engine's."""
-    return [name for name in WORKS if name != "compiled-passes" or device != "cpu"]
+    return [name for name in WORKS if name != compiled_passes.__name__ or device != "cpu"]
 
 
 def parse() -> argparse.Namespace:

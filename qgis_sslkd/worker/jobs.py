@@ -35,6 +35,7 @@ def _as_list(value: object) -> object:
 
 
 class _Job(BaseModel):
+    # A process does one of the jobs; only that one is built.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
