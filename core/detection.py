@@ -13,7 +13,7 @@ import numpy as np
 
 from .ahead import map_ahead
 from .blocks import BlockReader
-from .grids import Grid, Strip
+from .grids import Grid, Sight, Strip
 from .images import Images, Mask, Normalisation, Predictor
 from .rasters import RasterReader
 from .reporting import Reporter
@@ -22,6 +22,7 @@ from .windows import Tiling, blend_weights, tile_starts
 __all__ = ["Alone", "Piece", "Place", "Row", "Team", "averaged_over_flips", "slide"]
 
 _READING_THREADS = os.cpu_count() or 1
+_ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class _Batch:
     last: bool
 
 
-_Tile = tuple[Place, Images]
+_Tile = tuple[Place, Sight]
 
 
 def slide(
@@ -128,15 +129,15 @@ def slide(
     rows, columns = range(team.rank, len(blender.rows), team.size), range(len(blender.columns))
     numbers = list(product(rows, columns))
     with ExitStack() as threads:
-        tiles = threads.enter_context(closing(_tiles(numbers, blender, grid, normalisation, tiling)))
+        tiles = threads.enter_context(closing(_tiles(numbers, blender, grid, tiling)))
         told = _told(tiles, len(numbers), reporter)
         rooms = _rooms(len(grid.scene.raster.bands), tiling)
-        batches = (batch for _ in rows for batch in _batches(islice(told, len(columns)), rooms))
+        batches = (batch for _ in rows for batch in _batches(islice(told, len(columns)), normalisation, rooms))
         seen = threads.enter_context(closing(_seen(batches, predict)))
         for row, pieces in enumerate(team.gather((_row(seen) for _ in rows), len(blender.rows))):
             for piece in pieces:
                 blender.add(piece)
-            yield blender.finish(row)
+            yield from blender.finish(row)
 
 
 def averaged_over_flips(predict: Predictor) -> Predictor:
@@ -155,7 +156,7 @@ def averaged_over_flips(predict: Predictor) -> Predictor:
 
 
 def _tiles(
-    numbers: Iterable[tuple[int, int]], blender: _Blender, grid: Grid, normalisation: Normalisation, tiling: Tiling
+    numbers: Iterable[tuple[int, int]], blender: _Blender, grid: Grid, tiling: Tiling
 ) -> Generator[_Tile | None, None, None]:
     """The tiles of some rows and columns, read ahead; None where nothing is wanted of one."""
     with RasterReader() as decoder:
@@ -166,7 +167,7 @@ def _tiles(
             sight = grid.read(reader, blender.rows[row], blender.columns[column], tiling.tile)
             if sight is None or not sight.wanted.any():
                 return None
-            return Place(row, column, sight.wanted), normalisation.apply(sight.pixels, sight.valid)
+            return Place(row, column, sight.wanted), sight
 
         # One is enough for a network that takes single tiles: on a CPU, it wants the cores itself.
         threads = min(_READING_THREADS, tiling.batch)
@@ -188,7 +189,7 @@ def _rooms(bands: int, tiling: Tiling) -> Iterator[Images]:
     return cycle(np.empty((2, tiling.batch, bands, tiling.tile, tiling.tile), dtype=np.float32))
 
 
-def _batches(tiles: Iterator[_Tile | None], rooms: Iterator[Images]) -> Iterator[_Batch]:
+def _batches(tiles: Iterator[_Tile | None], normalisation: Normalisation, rooms: Iterator[Images]) -> Iterator[_Batch]:
     """The tiles of a row, one batch at least, each in a room of its own."""
     wanted = (tile for tile in tiles if tile)
     following = list(islice(wanted, 1))
@@ -196,8 +197,9 @@ def _batches(tiles: Iterator[_Tile | None], rooms: Iterator[Images]) -> Iterator
         room = next(rooms)
         some = [*following, *islice(wanted, len(room) - 1)]
         following = list(islice(wanted, 1))
-        for place_in_room, (_, images) in zip(room, some, strict=False):
-            place_in_room[:] = images
+        # Not before: until then they lie there in the raster's own type, which takes less memory.
+        for place_in_room, (_, sight) in zip(room, some, strict=False):
+            normalisation.apply(sight.pixels, sight.valid, out=place_in_room)
         yield _Batch([place for place, _ in some], room[: len(some)], last=not following)
         if not following:
             return
@@ -242,13 +244,14 @@ class _Blender:
         self._sum[:, start : start + self._tile] += weighted
         self._valid[:, start : start + self._tile] |= place.wanted
 
-    def finish(self, row: int) -> Strip:
-        """The rows that no tile below this row of tiles touches; those below move up."""
+    def finish(self, row: int) -> Iterator[Strip]:
+        """The rows that no tile below this row of tiles touches, some at a time; those below move up."""
         last = row == len(self.rows) - 1
         done = (self._height if last else self.rows[row + 1]) - self.rows[row]
-        strip = Strip(np.clip(self._sum[:done, : self._width], 0, 1), self._valid[:done, : self._width].copy())
+        for top in range(0, done, _ROWS_AT_ONCE):
+            part = slice(top, min(top + _ROWS_AT_ONCE, done)), slice(self._width)
+            yield Strip(np.clip(self._sum[part], 0, 1), self._valid[part].copy())
         kept = self._tile - done
         for buffer in (self._sum, self._valid):
             buffer[:kept] = buffer[done:]
             buffer[kept:] = 0
-        return strip

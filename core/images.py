@@ -30,11 +30,12 @@ class Normalisation:
         """The paper's mean and standard deviation of 0.5 each, for bands of 8 bits."""
         return cls((127.5,) * bands, (127.5,) * bands)
 
-    def apply(self, pixels: Pixels, valid: Mask) -> Images:
-        """Normalised images from pixels `(C, H, W)`; invalid ones become 0, the mean."""
+    def apply(self, pixels: Pixels, valid: Mask, out: Images | None = None) -> Images:
+        """Normalised images from pixels `(C, H, W)`, in `out` where it is given; invalid ones become 0, the mean."""
         mean = np.asarray(self.mean, dtype=np.float32)[:, None, None]
         std = np.asarray(self.std, dtype=np.float32)[:, None, None]
-        images: Images = pixels.astype(np.float32)
+        images: Images = np.empty(pixels.shape, np.float32) if out is None else out
+        images[:] = pixels
         images -= mean
         images /= std
         if not valid.all():
