@@ -9,7 +9,7 @@ import torch
 
 from .errors import DeviceError
 
-__all__ = ["choose_device", "describe_device", "training_precision"]
+__all__ = ["choose_device", "describe_device", "multiplies_bfloat16", "training_precision"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -41,11 +41,19 @@ def describe_device(device: torch.device) -> str:
     return f"CPU, {threads} thread{'s' if threads != 1 else ''}"
 
 
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware multiplies bfloat16; other hardware emulates it, slowly."""
+    on_gpu = device.type == "cuda"
+    gpu, cpu = torch.cuda.is_bf16_supported, torch.cpu._is_amx_tile_supported
+    multiplies: bool = gpu(including_emulation=False) if on_gpu else cpu()
+    return multiplies
+
+
 def training_precision(device: torch.device) -> torch.dtype:
     """The type that matrix products run in while training.
 
     bfloat16 where the hardware multiplies it, else float16 on CUDA and float32 on the CPU.
     """
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32
+    if multiplies_bfloat16(device):
+        return torch.bfloat16
+    return torch.float16 if device.type == "cuda" else torch.float32

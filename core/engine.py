@@ -53,18 +53,23 @@ class Engine:
 
     Args:
         path: a model file with a graph.
-        bfloat16: compute in bfloat16; in float32 otherwise.
+        bfloat16: compute in bfloat16, or else in float32; None for bfloat16 where the processor multiplies it.
+
+    Attributes:
+        bfloat16: whether it computes in bfloat16.
 
     Raises:
         DeviceError: if the processor does not compute in bfloat16.
         ModelFileError: if the graph is damaged.
     """
 
-    def __init__(self, path: Path, bfloat16: bool = False) -> None:
+    def __init__(self, path: Path, bfloat16: bool | None = False) -> None:
         self._core = openvino.Core()
         if bfloat16 and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise DeviceError("This processor does not compute in bfloat16; choose the precision float32 or auto.")
-        self._settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32"}
+        self.bfloat16 = _multiplies_bfloat16(self._core) if bfloat16 is None else bfloat16
+        precision = "bf16" if self.bfloat16 else "f32"
+        self._settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         try:
             layers, self._constants = _load(path)
             weights = openvino.Tensor(np.frombuffer(self._constants, np.uint8), shared_memory=True)
@@ -101,6 +106,11 @@ class Engine:
         if isinstance(self._constants, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             self._constants.madvise(mmap.MADV_DONTNEED)
         return request
+
+
+def _multiplies_bfloat16(core: openvino.Core) -> bool:
+    """Whether the processor multiplies bfloat16 itself, by what OpenVINO would choose: others emulate it, slowly."""
+    return bool(core.get_property("CPU", "INFERENCE_PRECISION_HINT") == openvino.Type.bf16)
 
 
 def _load(path: Path) -> tuple[bytes, mmap.mmap | memoryview]:

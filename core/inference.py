@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .devices import multiplies_bfloat16
 from .images import Images, Predictor
 
 __all__ = ["RoadProbability", "predictor", "within_memory"]
@@ -32,10 +33,11 @@ def predictor(network: nn.Module, device: torch.device, bfloat16: bool | None = 
     Args:
         network: of two classes or more; it is moved to the device.
         device: where to compute.
-        bfloat16: multiply in bfloat16, or else in float32; None for bfloat16 on CUDA alone.
+        bfloat16: multiply in bfloat16, or else in float32; None for bfloat16 on a GPU that
+            multiplies it.
     """
     model = RoadProbability(network).to(device).to(memory_format=torch.channels_last).eval()
-    half = device.type == "cuda" if bfloat16 is None else bfloat16
+    half = device.type == "cuda" and multiplies_bfloat16(device) if bfloat16 is None else bfloat16
 
     def predict(images: Images) -> Images:
         batch = torch.from_numpy(images).to(device, memory_format=torch.channels_last)

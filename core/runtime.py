@@ -49,7 +49,7 @@ def runtime_loader(path: Path, card: ModelCard, device: str, precision: Precisio
         path: the model file.
         card: of the model.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        precision: of the computation; `auto` is bfloat16 on CUDA and float32 on the CPU.
+        precision: of the computation; `auto` is bfloat16 where the device multiplies it, else float32.
         tile: side in pixels of the images to expect.
 
     Returns:
@@ -62,22 +62,21 @@ def runtime_loader(path: Path, card: ModelCard, device: str, precision: Precisio
     on_cpu = device == "cpu" or (device == "auto" and not _has_cuda())
     if not on_cpu or not has_graph(path):
         return partial(_in_pytorch, path, card, device, precision)
-    bfloat16 = precision == "bfloat16"
-    engine = Engine(path, bfloat16)
+    engine = Engine(path, None if precision == "auto" else precision == "bfloat16")
     engine.prepare(card.network.in_channels, tile, tile)
-    description = f"the CPU (OpenVINO, {_name(bfloat16)})"
+    description = f"the CPU (OpenVINO, {_name(engine.bfloat16)})"
     runtime = Runtime(engine, _CPU_BATCH, description, release=engine.release)
     return lambda: runtime
 
 
 def _in_pytorch(path: Path, card: ModelCard, device: str, precision: Precision) -> Runtime:
-    from .devices import choose_device, describe_device
+    from .devices import choose_device, describe_device, multiplies_bfloat16
     from .inference import predictor, within_memory
     from .model_file import load_network
 
     chosen = choose_device(device)
     on_gpu = chosen.type == "cuda"
-    bfloat16 = precision == "bfloat16" or (precision == "auto" and on_gpu)
+    bfloat16 = multiplies_bfloat16(chosen) if precision == "auto" else precision == "bfloat16"
     predict = within_memory(predictor(load_network(path, card), chosen, bfloat16))
     slow = (
         f"The model {path.name} holds no graph for the CPU, as models of older versions do not: it runs slowly. "

@@ -176,7 +176,7 @@ def detect(
     batch: Annotated[int | None, typer.Option(help="Tiles in one forward pass; usually 1, on a GPU 8.")] = None,
     device: Device = "auto",
     precision: Annotated[
-        str, typer.Option(help="auto, float32 or bfloat16; auto is bfloat16 on a GPU and float32 on the CPU.")
+        str, typer.Option(help="auto, float32 or bfloat16; auto is bfloat16 where the device multiplies it.")
     ] = "auto",
 ) -> None:
     """Find the roads in a raster, or in several, with a trained student."""

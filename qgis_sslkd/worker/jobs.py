@@ -122,7 +122,7 @@ class DetectJob(_Job):
         overlap: pixels that neighbouring tiles share at least; None for a quarter of the tile.
         batch: tiles in one forward pass; None for 1 on the CPU and 8 on a GPU.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        precision: of the computation; `auto` is bfloat16 on a GPU and float32 on the CPU.
+        precision: of the computation; `auto` is bfloat16 where the device multiplies it, else float32.
         surface: raster of roads to write, of one raster.
         probability: raster of probabilities to write, if any, of one raster.
         outlines: vector file of outlines to write, if any, of one raster.

@@ -3,6 +3,7 @@
 import errno
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from qgis_sslkd.core.networks import build_network
 from qgis_sslkd.core.runtime import runtime_loader
 
 CPU = torch.device("cpu")
+CPUINFO = Path("/proc/cpuinfo")
 NETWORKS = [
     NetworkSpec("deeplabv3plus", "resnet18", in_channels=4),
     NetworkSpec("deeplabv3plus", "efficientnet-b0", classes=3),
@@ -231,11 +233,11 @@ def test_an_older_model_runs_in_pytorch_until_it_is_upgraded(tiny):
     network = load_network(tiny, card(TINY))
     rewrite(tiny, without_graph, version=1)
     images = noise(1, 3, 64, 64)
-    before = load(tiny, "cpu", "auto")
+    before = load(tiny, "cpu", "float32")
     assert "PyTorch, float32" in before.description
     assert "upgrade_model" in before.warnings[0]
     upgrade_model(tiny)
-    after = load(tiny, "cpu", "auto")
+    after = load(tiny, "cpu", "float32")
     assert "OpenVINO, float32" in after.description
     assert after.warnings == ()
     assert load_card(tiny) == card(TINY)
@@ -245,18 +247,38 @@ def test_an_older_model_runs_in_pytorch_until_it_is_upgraded(tiny):
 
 def test_auto_is_the_gpu_where_there_is_one(tiny):
     runtime = load(tiny, "auto", "auto")
-    assert ("bfloat16" if torch.cuda.is_available() else "OpenVINO, float32") in runtime.description
+    assert ("PyTorch" if torch.cuda.is_available() else "OpenVINO") in runtime.description
 
 
-def test_bfloat16_on_the_cpu(tiny):
-    """Where the processor has it; else a sentence that says so."""
+@pytest.mark.skipif(not CPUINFO.exists(), reason="only Linux tells what the processor multiplies")
+def test_auto_on_the_cpu_is_bfloat16_where_the_processor_multiplies_it(tiny):
+    flags = re.search(r"^flags\s*:(.*)$", CPUINFO.read_text(), re.MULTILINE)
+    native = flags is not None and not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags[1].split())
+    precision = "bfloat16" if native else "float32"
+    runtime = load(tiny, "cpu", "auto")
+    assert f"OpenVINO, {precision}" in runtime.description
     images = noise(1, 3, 64, 64)
+    np.testing.assert_array_equal(runtime.predict(images), load(tiny, "cpu", precision).predict(images))
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_auto_follows_what_the_engine_would_choose(tiny, monkeypatch, native):
+    monkeypatch.setattr("qgis_sslkd.core.engine._multiplies_bfloat16", lambda core: native)
+    assert Engine(tiny, bfloat16=None).bfloat16 is native
+    assert not Engine(tiny, bfloat16=False).bfloat16
+
+
+def test_bfloat16_on_the_cpu(tmp_path):
+    """Where the processor has it; else a sentence that says so."""
+    spec = NETWORKS[0]
+    save_model(tmp_path / "m", trained(spec), card(spec))
+    images = noise(1, spec.in_channels, 64, 64)
     try:
-        found = load(tiny, "cpu", "bfloat16").predict(images)
+        found = load(tmp_path / "m", "cpu", "bfloat16").predict(images)
     except DeviceError as error:
         assert "bfloat16; choose the precision float32" in str(error)
     else:
-        exact = Engine(tiny)(images)
+        exact = Engine(tmp_path / "m")(images)
         assert 0 < np.abs(found - exact).max() < 0.05
 
 
