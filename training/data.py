@@ -28,6 +28,7 @@ __all__ = [
     "Source",
     "TrainingData",
     "check_alike",
+    "coarsened_gsd",
     "prepare",
     "read_window",
     "source_of",
@@ -138,7 +139,7 @@ def prepare(
         AnnotationError: if the annotation and the rasters do not meet, or nothing is unlabelled.
     """
     check_alike([*labelled, *unlabelled])
-    usual = float(np.median([raster.gsd for raster in labelled]))
+    usual = _usual_gsd(labelled)
     if gsd is not None:
         _check_gsd(gsd, usual, tile, labelled)
     gsd = gsd or usual
@@ -160,13 +161,31 @@ def prepare(
     )
 
 
+def coarsened_gsd(labelled: Sequence[RasterInfo], finest: float, tile: int) -> float | None:
+    """The ground sampling distance `finest`, in metres, where the labelled rasters' is finer; else None, for theirs.
+
+    It is as much finer as it takes for a window of `tile` pixels to lie inside of the longest raster.
+    """
+    fitting = min(finest, _longest_side(labelled) / tile)
+    return fitting if fitting > _usual_gsd(labelled) * (1 + _SAME_GSD) else None
+
+
+def _usual_gsd(labelled: Sequence[RasterInfo]) -> float:
+    return float(np.median([raster.gsd for raster in labelled]))
+
+
+def _longest_side(rasters: Sequence[RasterInfo]) -> float:
+    """In metres."""
+    return max(max(raster.width, raster.height) * raster.gsd for raster in rasters)
+
+
 def _check_gsd(gsd: float, usual: float, tile: int, labelled: Sequence[RasterInfo]) -> None:
     if gsd < usual / _FINEST:
         raise RasterError(
             f"The pixel size to learn at, {gsd:g} m, is much finer than the labelled imagery's {usual:.2g} m; "
             "choose one of about that, or a coarser one."
         )
-    side = max(max(raster.width, raster.height) * raster.gsd for raster in labelled)
+    side = _longest_side(labelled)
     if tile * gsd > _WIDEST * side:
         raise RasterError(
             f"The pixel size to learn at, {gsd:g} m, makes windows of {tile} pixels {tile * gsd:.0f} m wide, but the "

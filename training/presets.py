@@ -11,7 +11,7 @@ from ..core.networks import Weights
 from ..core.trainers import CrossSupervision, Distillation
 from ..core.windows import LARGEST_TILE, TILE_MULTIPLE
 
-__all__ = ["PRESETS", "TrainingSettings"]
+__all__ = ["FINEST_GSD", "PRESETS", "TrainingSettings"]
 
 _LARGEST_RATE = 10.0  # nothing is learned beyond
 
@@ -127,9 +127,9 @@ PRESETS = {
             NetworkSpec("segnet", "vgg13", width=0.25),
         ),
         student=NetworkSpec("deeplabv3plus", "resnet18"),
-        steps=200,
+        steps=400,
         batch=6,
-        tile=224,
+        tile=160,
         learning_rate=1e-3,
         optimiser="adamw",
         schedule="cosine",
@@ -140,3 +140,9 @@ PRESETS = {
         keep="last",
     ),
 }
+
+FINEST_GSD = {"paper": 0.0, "balanced": 0.0, "quick": 0.6}
+"""Pixel size in metres that a preset learns at where the imagery is finer and no other is asked for.
+
+So short a training learns more from much ground than from fine pixels.
+"""

@@ -76,7 +76,11 @@ def train(
     ] = [],  # noqa: B006
     bands: Bands = [],  # noqa: B006
     gsd: Annotated[
-        float | None, typer.Option(help="Pixel size to learn at in metres; the labelled rasters' unless said.")
+        float | None,
+        typer.Option(
+            help="Pixel size to learn at in metres; unless said the labelled rasters', "
+            "with quick 0.6 m where theirs is finer."
+        ),
     ] = None,
     method: Annotated[
         str,

@@ -49,7 +49,8 @@ class TrainJob(_Job):
         area: vector files of where all roads were drawn; empty for the whole of the rasters.
         unlabelled: further rasters; empty for what lies outside of the area.
         bands: 1-based indexes of the bands to learn from, of each raster; empty for all but alpha.
-        gsd: ground sampling distance to learn at, in metres; None for the labelled rasters' (their median).
+        gsd: ground sampling distance to learn at, in metres; None for the labelled rasters' (their median), or the
+            preset's where theirs is finer.
         method: how to train; `sslkd`, or one of those that it is compared with.
         preset: sizes of the networks and of the training.
         student: the student's network as architecture/encoder; None for the preset's.

@@ -1,5 +1,7 @@
 """Windows, labels and hold-out of a training."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -9,7 +11,7 @@ from qgis_sslkd.core.annotations import read_polygons
 from qgis_sslkd.core.errors import AnnotationError, RasterError
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
-from qgis_sslkd.training.data import Sampler, prepare
+from qgis_sslkd.training.data import Sampler, coarsened_gsd, prepare
 
 LEFT, TOP, PIXEL = 500_000.0, 5_000_000.0, 0.5
 TILE = 64
@@ -218,3 +220,22 @@ def test_errors_name_the_thing(scene, write_raster, write_layer, reader):
         prepare([raster], [roads], [area], [], TILE, 0, reader, 0.1)
     with pytest.raises(RasterError, match=rf" {TILE} pixels {TILE * 50} m wide, but .* only 200 m"):
         prepare([raster], [roads], [area], [], TILE, 0, reader, 50)
+
+
+# The scene is 400 pixels of 0.5 m long.
+@pytest.mark.parametrize(
+    ("finest", "own", "tile", "expected"),
+    [
+        (0.6, 0.5, 160, 0.6),
+        (0.6, 0.1, 64, 0.6),
+        (0.6, 0.6, 64, None),
+        (0.6, 0.59, 64, None),  # as good as the same
+        (0.6, 1.0, 64, None),
+        (0.0, 0.1, 64, None),
+        (0.6, 0.1, 80, 0.5),  # 40 m is all there is
+        (0.6, 0.1, 400, None),
+    ],
+)
+def test_finer_imagery_is_coarsened_as_far_as_a_window_fits(scene, finest, own, tile, expected):
+    raster = replace(scene[0], gsd=own)
+    assert coarsened_gsd([raster], finest, tile) == (expected and pytest.approx(expected))

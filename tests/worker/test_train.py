@@ -1,9 +1,12 @@
 """Which settings a training job ends up with."""
 
+import numpy as np
 import pytest
+from rasterio.transform import from_origin
 
 from qgis_sslkd.core.errors import SettingError
-from qgis_sslkd.training.presets import PRESETS
+from qgis_sslkd.core.metrics import Confusion
+from qgis_sslkd.training.presets import FINEST_GSD, PRESETS
 from qgis_sslkd.training.settings import changed_settings
 from qgis_sslkd.worker.jobs import TrainJob
 from qgis_sslkd.worker.work.train import do_train, training_settings
@@ -51,3 +54,27 @@ def test_a_mistake_in_the_file_is_told_before_any_work(tmp_path, reporter):
 def test_no_output_replaces_the_settings_file(file, reporter):
     with pytest.raises(SettingError, match=r"my\.toml is one of the inputs"):
         do_train(job(settings=file, report=file, model=file.with_name("m.safetensors")), reporter)
+
+
+@pytest.mark.parametrize(
+    ("pixel", "asked", "expected"), [(0.3, None, 0.6), (0.3, 0.3, 0.3), (0.3, 1.0, 1.0), (0.8, None, None)]
+)
+def test_quick_learns_at_coarser_pixels_unless_told_otherwise(
+    make_raster, make_vector, tmp_path, reporter, monkeypatch, pixel, asked, expected
+):
+    raster = make_raster(np.zeros((3, 8, 800), np.uint8), transform=from_origin(0, 0, pixel, pixel))
+    roads = make_vector(["POLYGON((0 0, 9 0, 9 -9, 0 0))"])
+    learned = []
+
+    def train(inputs, *_):
+        learned.append(inputs.gsd)
+        return Confusion().scores()
+
+    monkeypatch.setattr("qgis_sslkd.worker.work.train.train", train)
+    files = {"labelled": [str(raster)], "roads": [str(roads)], "model": tmp_path / "m", "report": tmp_path / "r"}
+    do_train(job(**files, gsd=asked, device="cpu"), reporter)
+    assert learned == [expected]
+
+
+def test_every_preset_has_a_finest_pixel_size():
+    assert FINEST_GSD.keys() == PRESETS.keys()

@@ -12,8 +12,9 @@ from ...core.files import check_writable
 from ...core.networks import parse_network
 from ...core.rasters import inspect_raster
 from ...core.reporting import Reporter
+from ...training.data import coarsened_gsd
 from ...training.methods import find_method
-from ...training.presets import TrainingSettings
+from ...training.presets import FINEST_GSD, TrainingSettings
 from ...training.run import TrainingInputs, train
 from ...training.settings import changed_settings, load_changes
 from ..jobs import Outputs, TrainJob
@@ -30,12 +31,13 @@ def do_train(job: TrainJob, reporter: Reporter) -> Outputs:
     device = choose_device(job.device)
     method = find_method(job.method)
     settings = training_settings(job)
+    labelled = [inspect_raster(path, job.bands) for path in job.labelled]
     inputs = TrainingInputs(
-        labelled=[inspect_raster(path, job.bands) for path in job.labelled],
+        labelled=labelled,
         roads=[read_polygons(path, job.road_width) for path in job.roads],
         area=read_area(job.area),
         unlabelled=[inspect_raster(path, job.bands) for path in job.unlabelled],
-        gsd=job.gsd,
+        gsd=job.gsd or coarsened_gsd(labelled, FINEST_GSD[job.preset], settings.tile),
     )
     facts = {"Width of roads drawn as lines": f"{job.road_width:g} m", "Preset": job.preset, "Method": job.method}
     with process_group(device):
