@@ -22,7 +22,7 @@ from .windows import Tiling, blend_weights, tile_starts
 __all__ = ["Alone", "Piece", "Place", "Row", "Team", "averaged_over_flips", "slide"]
 
 _READING_THREADS = os.cpu_count() or 1
-_ROWS_AT_ONCE = 64
+_ROWS_AT_ONCE = 64  # of a strip; what is made of it lies in memory beside what the next tiles are blended in
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,10 @@ class Engine:
         self._request = self._compiler.submit(self._compile, shape)
         self._shape = shape
 
+    def wait(self) -> None:
+        """Waits until it is compiled."""
+        self._request.result()
+
     def release(self) -> None:
         """Gives back most of the memory; the next images take it again, and some tenths of a second."""
         if self._shape:

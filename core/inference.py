@@ -33,8 +33,7 @@ def predictor(network: nn.Module, device: torch.device, bfloat16: bool | None = 
     Args:
         network: of two classes or more; it is moved to the device.
         device: where to compute.
-        bfloat16: multiply in bfloat16, or else in float32; None for bfloat16 on a GPU that
-            multiplies it.
+        bfloat16: multiply in bfloat16, or else in float32; None for bfloat16 on a GPU that multiplies it itself.
     """
     model = RoadProbability(network).to(device).to(memory_format=torch.channels_last).eval()
     half = device.type == "cuda" and multiplies_bfloat16(device) if bfloat16 is None else bfloat16

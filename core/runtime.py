@@ -43,7 +43,8 @@ class Runtime:
 def runtime_loader(path: Path, card: ModelCard, device: str, precision: Precision, tile: int) -> Callable[[], Runtime]:
     """Begins to load a model where it runs fastest.
 
-    OpenVINO compiles from now on, in a thread of its own. PyTorch is left to the call: its import takes seconds.
+    OpenVINO compiles from now on, in a thread of its own that reads environment variables: none may be set, as imports
+    do, before the call ends. PyTorch is left to the call: its import takes seconds.
 
     Args:
         path: the model file.
@@ -64,9 +65,12 @@ def runtime_loader(path: Path, card: ModelCard, device: str, precision: Precisio
         return partial(_in_pytorch, path, card, device, precision)
     engine = Engine(path, None if precision == "auto" else precision == "bfloat16")
     engine.prepare(card.network.in_channels, tile, tile)
-    description = f"the CPU (OpenVINO, {_name(engine.bfloat16)})"
-    runtime = Runtime(engine, _CPU_BATCH, description, release=engine.release)
-    return lambda: runtime
+    return partial(_compiled, engine)
+
+
+def _compiled(engine: Engine) -> Runtime:
+    engine.wait()
+    return Runtime(engine, _CPU_BATCH, f"the CPU (OpenVINO, {_name(engine.bfloat16)})", release=engine.release)
 
 
 def _in_pytorch(path: Path, card: ModelCard, device: str, precision: Precision) -> Runtime:

@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import os
 import subprocess
 import sys
 
@@ -34,6 +35,35 @@ def heavy_imports_of(*arguments):
     return done.stdout.rpartition("heavy:")[2].split()
 
 
+WATCHED = """
+import sys
+from qgis_sslkd.core.engine import Engine
+from qgis_sslkd.worker.cli import app
+
+def watched(prepare, wait):
+    watching = []
+
+    def watch(event, arguments):
+        if watching and event in ("os.putenv", "os.unsetenv"):
+            print("set:", *arguments)
+
+    def prepare_watched(engine, *shape):
+        sys.addaudithook(watch)
+        watching.append(engine)
+        prepare(engine, *shape)
+
+    def wait_watched(engine):
+        wait(engine)
+        watching.clear()
+        print("waited")
+
+    return prepare_watched, wait_watched
+
+Engine.prepare, Engine.wait = watched(Engine.prepare, Engine.wait)
+app()
+"""
+
+
 @pytest.fixture
 def surface(make_raster):
     """A road across."""
@@ -46,6 +76,19 @@ def test_detection_on_the_cpu(photo, model, results):
     files = ("--surface", results / "s.tif", "--outlines", results / "o.gpkg")
     assert heavy_imports_of("detect", "--raster", photo(), "--model", model, "--device", "cpu", *files) == []
     assert (results / "o.gpkg").exists()
+
+
+def test_no_environment_variable_is_set_while_a_model_compiles(photo, model, results, make_vector):
+    """The compiling thread reads some; of two threads that read and set them at once, one may crash."""
+    area = make_vector(["POLYGON ((500000 5199960, 500030 5199960, 500030 5199999, 500000 5199960))"], "area.gpkg")
+    files = ("--surface", results / "s.tif", "--outlines", results / "o.gpkg", "--centre-lines", results / "c.gpkg")
+    command = ("detect", "--raster", photo(), "--model", model, "--device", "cpu", "--area", area, *files)
+    # This process has them from rasterio already.
+    own = {name: value for name, value in os.environ.items() if "CURL_CA_BUNDLE" not in name}
+    done = subprocess.run([sys.executable, "-c", WATCHED, *map(str, command)], capture_output=True, text=True, env=own)
+    assert done.returncode == 0, done.stderr
+    assert "waited" in done.stdout
+    assert "set:" not in done.stdout
 
 
 def test_outlines(surface, results):

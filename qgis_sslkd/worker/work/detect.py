@@ -1,4 +1,4 @@
-"""Detecting roads: the model compiles while the rest is imported and the rasters are looked at."""
+"""Detecting roads: the model compiles while the rasters are looked at."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from ...core.model_card import load_card
 from ...core.reporting import Reporter
 from ...core.runtime import runtime_loader
 from ...core.windows import Tiling
-from ..imports import importing
 from ..jobs import DetectJob, Outputs
+
+# Imported before the model compiles, in a thread that reads environment variables: rasterio sets some when it is
+# imported, and of two threads that read and set them at once, one may crash.
+from .road_maps import make_road_maps
 
 __all__ = ["do_detect"]
 
@@ -24,10 +27,6 @@ def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
     tiling = _tiling(job)
     card = load_card(job.model)
     load = runtime_loader(job.model, card, job.device, job.precision, tiling.tile)
-    # What reads rasters and writes maps takes 0.2 s, in which the model compiles.
-    with importing():
-        from .road_maps import make_road_maps
-
     return make_road_maps(job, card, load, tiling, reporter)
 
 
