@@ -91,31 +91,34 @@ class _Walk:
         by_column: `(N,)` the corners from left to right, then top to bottom; two by two they bound vertical edges.
     """
 
-    ring: Indices
+    ring: Integers
     starts: Indices
-    order: Indices
-    first: Indices
-    by_column: Indices
+    order: Integers
+    first: Integers
+    by_column: Integers
 
 
 def trace_rings(rows: Iterable[Rows]) -> Rings:
-    """The rings of a mask that comes from top to bottom; memory grows with its corners, not with its pixels."""
+    """The rings of a mask that comes from top to bottom; memory grows with its corners, not with its pixels.
+
+    It takes some 40 bytes a corner, of which there may be 2 ** 31.
+    """
     found = _joined(list(_corners(rows)))
     goes_down = _goes_down(found)
     walk = _walk(found, goes_down)
     pinched = _pinched(found, walk.ring)
     if pinched.any():
+        del walk  # or two would lie in memory
         walk = _walk(found, goes_down ^ pinched)
     heads = 2 * walk.order[walk.starts[:-1]]
     hole = ~found.road_below[heads]
-    corners = np.stack([walk.first, walk.first ^ 1], axis=1).ravel()
     return Rings(
-        corners=np.stack([found.row[corners], found.column[corners]], axis=1),
+        parent=_parents(found, walk, heads, hole),
+        area=_sums(np.multiply(found.row, found.column, dtype=np.float64), walk),
+        total=None if found.integral is None else _sums(found.integral, walk),
+        corners=_in_order(found, walk),
         starts=2 * walk.starts,
         hole=hole,
-        parent=_parents(found, walk, heads, hole),
-        area=_sums(found.row.astype(np.float64) * found.column, walk),
-        total=None if found.integral is None else _sums(found.integral, walk),
     )
 
 
@@ -194,7 +197,7 @@ def _is_twin(corners: _Corners) -> Flags:
     return twin
 
 
-def _pinched(corners: _Corners, ring: Indices) -> Flags:
+def _pinched(corners: _Corners, ring: Integers) -> Flags:
     """Both corners of every place that one ring comes to twice; linked the other way, it falls into valid rings."""
     second = np.flatnonzero(_is_twin(corners))
     second = second[ring[second >> 1] == ring[(second - 1) >> 1]]
@@ -204,32 +207,59 @@ def _pinched(corners: _Corners, ring: Indices) -> Flags:
 
 
 def _walk(corners: _Corners, goes_down: Flags) -> _Walk:
-    by_column = np.argsort(_column_key(corners.column, corners.row) * 2 + goes_down, kind="stable")
-    vertical = np.empty(len(by_column), np.int32)
-    vertical[by_column[0::2]], vertical[by_column[1::2]] = by_column[1::2], by_column[0::2]
-    lefts = np.arange(0, len(by_column), 2)
+    by_column = _by_column(corners, goes_down)
+    lefts = np.arange(0, len(by_column), 2, dtype=np.int32)
     first = lefts + ~corners.road_below[lefts]
-    ring, starts, order = _cycles(vertical[first ^ 1] >> 1)
+    ring, starts, order = _cycles(_beside(by_column)[first ^ 1] >> 1)
     return _Walk(ring, starts, order, first[order], by_column)
+
+
+def _by_column(corners: _Corners, goes_down: Flags) -> Integers:
+    """The corners from left to right, then top to bottom, of two in one place that which goes up before the other."""
+    keys = _column_key(corners.column, corners.row)
+    keys *= 2
+    keys += goes_down
+    return np.argsort(keys, kind="stable").astype(np.int32)
+
+
+def _beside(by_column: Integers) -> Integers:
+    """The other end of each corner's vertical edge."""
+    other = np.empty_like(by_column)
+    other[by_column[0::2]], other[by_column[1::2]] = by_column[1::2], by_column[0::2]
+    return other
 
 
 def _column_key(column: Integers, row: Integers) -> Indices:
     """Numbers that sort corners from left to right, then from top to bottom."""
-    return (column.astype(np.int64) << 32) + row
+    keys = column.astype(np.int64)
+    keys <<= 32
+    keys += row
+    return keys
 
 
-def _cycles(following: Integers) -> tuple[Indices, Indices, Indices]:
+def _in_order(corners: _Corners, walk: _Walk) -> Integers:
+    """Rows and columns of the corners `(N, 2)` as they are walked."""
+    placed = np.empty((len(corners.row), 2), np.int32)
+    for start, walked in enumerate((walk.first, walk.first ^ 1)):
+        placed[start::2, 0], placed[start::2, 1] = corners.row[walked], corners.column[walked]
+    return placed
+
+
+def _cycles(following: Integers) -> tuple[Integers, Indices, Integers]:
     """The cycles of a permutation: which each element is in, where each begins in the order, and the order.
 
     They come in the order of their least elements, with which each begins.
     """
     least, steps = _least_ahead(following)
     heads = np.flatnonzero(steps == 0)
-    label = np.searchsorted(heads, least)
-    sizes = np.bincount(label, minlength=len(heads))
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    order = np.empty(len(following), np.int64)
-    order[starts[label] + -steps % sizes[label]] = np.arange(len(following))
+    label = np.searchsorted(heads, least).astype(np.int32)
+    del least
+    sizes = np.bincount(label, minlength=len(heads)).astype(np.int32)
+    starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    places = -steps % sizes[label]
+    places += starts.astype(np.int32)[label]
+    order = np.empty(len(following), np.int32)
+    order[places] = np.arange(len(following), dtype=np.int32)
     return label, starts, order
 
 
@@ -247,12 +277,12 @@ def _least_ahead(following: Integers) -> tuple[Integers, Integers]:
     return least, steps
 
 
-def _parents(corners: _Corners, walk: _Walk, heads: Indices, hole: Flags) -> Indices:
+def _parents(corners: _Corners, walk: _Walk, heads: Integers, hole: Flags) -> Indices:
     """The ring around each: the next one to the left of its head, or what is around that if both are of one kind."""
-    keys = _column_key(corners.column, corners.row)[walk.by_column]
+    keys = _column_key(corners.column[walk.by_column], corners.row[walk.by_column])
     wanted = _column_key(corners.left[heads], corners.row[heads])
     beside = walk.by_column[np.searchsorted(keys, wanted, side="right") - 1]
-    parent = np.where(corners.left[heads] < 0, -1, walk.ring[beside >> 1])
+    parent = np.where(corners.left[heads] < 0, np.int64(-1), walk.ring[beside >> 1])
     sibling = (parent >= 0) & (hole[parent] == hole)
     while sibling.any():
         parent[sibling] = parent[parent[sibling]]
