@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["Rings", "Rows", "trace_rings"]
+
+_PARTS_AT_ONCE = 32
 
 Integers = npt.NDArray[np.int32]
 Indices = npt.NDArray[np.int64]
@@ -103,7 +106,7 @@ def trace_rings(rows: Iterable[Rows]) -> Rings:
 
     It takes some 40 bytes a corner, of which there may be 2 ** 31.
     """
-    found = _joined(list(_corners(rows)))
+    found = _collected(_corners(rows))
     goes_down = _goes_down(found)
     walk = _walk(found, goes_down)
     pinched = _pinched(found, walk.ring)
@@ -114,7 +117,7 @@ def trace_rings(rows: Iterable[Rows]) -> Rings:
     hole = ~found.road_below[heads]
     return Rings(
         parent=_parents(found, walk, heads, hole),
-        area=_sums(np.multiply(found.row, found.column, dtype=np.float64), walk),
+        area=_areas(found, walk),
         total=None if found.integral is None else _sums(found.integral, walk),
         corners=_in_order(found, walk),
         starts=2 * walk.starts,
@@ -173,6 +176,14 @@ def _integral(values: npt.NDArray[np.float32], carry: Values | None) -> Values:
     return np.cumsum(integral, axis=0, out=integral)
 
 
+def _collected(parts: Iterator[_Corners]) -> _Corners:
+    """All the corners; they are joined now and then, since memory for many small arrays is not given back."""
+    blocks: list[_Corners] = []
+    while some := list(islice(parts, _PARTS_AT_ONCE)):
+        blocks.append(_joined(some))
+    return _joined(blocks)
+
+
 def _joined(parts: list[_Corners]) -> _Corners:
     integrals = [part.integral for part in parts if part.integral is not None]
     return _Corners(
@@ -208,18 +219,19 @@ def _pinched(corners: _Corners, ring: Integers) -> Flags:
 
 def _walk(corners: _Corners, goes_down: Flags) -> _Walk:
     by_column = _by_column(corners, goes_down)
-    lefts = np.arange(0, len(by_column), 2, dtype=np.int32)
-    first = lefts + ~corners.road_below[lefts]
+    first = np.arange(0, len(by_column), 2, dtype=np.int32)
+    first += ~corners.road_below[::2]
     ring, starts, order = _cycles(_beside(by_column)[first ^ 1] >> 1)
     return _Walk(ring, starts, order, first[order], by_column)
 
 
 def _by_column(corners: _Corners, goes_down: Flags) -> Integers:
     """The corners from left to right, then top to bottom, of two in one place that which goes up before the other."""
-    keys = _column_key(corners.column, corners.row)
-    keys *= 2
-    keys += goes_down
-    return np.argsort(keys, kind="stable").astype(np.int32)
+    # They come from top to bottom.
+    order = np.argsort(corners.column, kind="stable").astype(np.int32)
+    turned = np.flatnonzero(_is_twin(corners)[order[1:]] & goes_down[order[:-1]])
+    order[turned], order[turned + 1] = order[turned + 1], order[turned]
+    return order
 
 
 def _beside(by_column: Integers) -> Integers:
@@ -227,14 +239,6 @@ def _beside(by_column: Integers) -> Integers:
     other = np.empty_like(by_column)
     other[by_column[0::2]], other[by_column[1::2]] = by_column[1::2], by_column[0::2]
     return other
-
-
-def _column_key(column: Integers, row: Integers) -> Indices:
-    """Numbers that sort corners from left to right, then from top to bottom."""
-    keys = column.astype(np.int64)
-    keys <<= 32
-    keys += row
-    return keys
 
 
 def _in_order(corners: _Corners, walk: _Walk) -> Integers:
@@ -251,10 +255,10 @@ def _cycles(following: Integers) -> tuple[Integers, Indices, Integers]:
     They come in the order of their least elements, with which each begins.
     """
     least, steps = _least_ahead(following)
-    heads = np.flatnonzero(steps == 0)
-    label = np.searchsorted(heads, least).astype(np.int32)
-    del least
-    sizes = np.bincount(label, minlength=len(heads)).astype(np.int32)
+    number = np.cumsum(steps == 0, dtype=np.int32)  # of the cycles that begin up to each element
+    label = number[least] - 1
+    sizes = np.bincount(label).astype(np.int32)
+    del least, number
     starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     places = -steps % sizes[label]
     places += starts.astype(np.int32)[label]
@@ -272,15 +276,17 @@ def _least_ahead(following: Integers) -> tuple[Integers, Integers]:
         further = least[stride]
         nearer = further < least
         steps[nearer] = steps[stride[nearer]] + length
-        least = np.minimum(least, further)
+        np.minimum(least, further, out=least)
         stride, length = stride[stride], 2 * length
     return least, steps
 
 
 def _parents(corners: _Corners, walk: _Walk, heads: Integers, hole: Flags) -> Indices:
     """The ring around each: the next one to the left of its head, or what is around that if both are of one kind."""
-    keys = _column_key(corners.column[walk.by_column], corners.row[walk.by_column])
-    wanted = _column_key(corners.left[heads], corners.row[heads])
+    keys = corners.column[walk.by_column].astype(np.int64)
+    keys <<= 32
+    keys += corners.row[walk.by_column]
+    wanted = (corners.left[heads].astype(np.int64) << 32) + corners.row[heads]
     beside = walk.by_column[np.searchsorted(keys, wanted, side="right") - 1]
     parent = np.where(corners.left[heads] < 0, np.int64(-1), walk.ring[beside >> 1])
     sibling = (parent >= 0) & (hole[parent] == hole)
@@ -290,7 +296,17 @@ def _parents(corners: _Corners, walk: _Walk, heads: Integers, hole: Flags) -> In
     return parent
 
 
+def _areas(corners: _Corners, walk: _Walk) -> Values:
+    """Pixels inside of rings: what lies above each horizontal edge, by its direction."""
+    across = corners.column[walk.first] - corners.column[walk.first ^ 1]
+    return _over_rings(np.multiply(across, corners.row[walk.first], dtype=np.float64), walk)
+
+
 def _sums(integral: Values, walk: _Walk) -> Values:
     """Sums inside of rings, from those above and to the left of their corners (Green's theorem)."""
-    differences = integral[walk.first] - integral[walk.first ^ 1]
-    return np.add.reduceat(differences, walk.starts[:-1]) if len(differences) else np.zeros(0)
+    return _over_rings(integral[walk.first] - integral[walk.first ^ 1], walk)
+
+
+def _over_rings(edges: Values, walk: _Walk) -> Values:
+    """Sums over the edges of each ring."""
+    return np.add.reduceat(edges, walk.starts[:-1]) if len(edges) else np.zeros(0)
