@@ -23,7 +23,7 @@ from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.networks import build_network
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
 from qgis_sslkd.core.trainers import CrossModelTrainer, CrossSupervision, Distillation, StudentTrainer
-from qgis_sslkd.training import checkpoints, fit
+from qgis_sslkd.training import checkpoints, fit, steps
 from qgis_sslkd.training.checkpoints import Checkpoints
 from qgis_sslkd.training.data import prepare
 from qgis_sslkd.training.fit import Run, Stage, seed_torch
@@ -75,6 +75,8 @@ def main(folder, batch):
         return whole
 
     fit._over_processes = count
+    # On every processor: bfloat16 rounds half a batch otherwise than the whole.
+    steps.training_precision = lambda device: torch.float32
     with process_group(CPU), RasterReader() as reader:
         listener = Listener()
         settings = replace(SETTINGS, batch=batch)
