@@ -51,7 +51,7 @@ from tiles import TileServer
 
 from qgis_sslkd.managed import LOCK, Marker, digest, home_of_profile, write_marker
 
-TINY = {"PRESET": "quick", "STEPS": 2, "BATCH": 2, "TILE": 64, "DEVICE": "cpu"}
+TINY = {"PRESET": "quick", "STEPS": 2, "BATCH": 2, "TILE": 64, "GSD": 0.5, "DEVICE": "cpu"}
 ENDLESS = {**TINY, "STEPS": 100000}
 SIZES = [(256, 256), (300, 300), (1500, 700), (40, 30)]
 
