@@ -62,7 +62,7 @@ def polygonize(path: Path) -> int:
 
 def outlines(path: Path) -> int:
     """Outlines to a GeoPackage."""
-    return write_outlines(path, path.with_name("outlines.gpkg"), SETTINGS)
+    return write_outlines(path, path.with_name("outlines.gpkg"), SETTINGS, Silent())
 
 
 def centre_lines(path: Path) -> int:

@@ -1,50 +1,42 @@
 """Outlines of a mask of any size as rings of pixel corners, exact to the pixel, found from its rows as they come by.
 
-GDAL's polygonizer keeps some 200 bytes a corner: a street network of 40,000 x 40,000 pixels would need 2 GB.
+Polygons leave when they are whole: now and then all rings are found as if the mask ended there, and those that come to
+that edge wait for the rest. GDAL's polygonizer keeps some 200 bytes a corner: a street network of 40,000 x 40,000
+pixels would need 2 GB.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Rings", "Rows", "trace_rings"]
+from .corners import Corners, Flags, Integers, Rows, Values, find_corners
+
+__all__ = ["Rings", "trace_rings"]
 
 _PARTS_AT_ONCE = 32
+_CORNERS_AT_ONCE = 2**21
+# Corners that wait are gone through again; so often only that the time stays in proportion to their number.
+_GROWTH = 2
 
-Integers = npt.NDArray[np.int32]
 Indices = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-Values = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The next rows of a mask.
-
-    Attributes:
-        mask: where the road is, `(h, W)`.
-        values: a number at every pixel, `(h, W)`, 0 off the road; None where there is none.
-    """
-
-    mask: Flags
-    values: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
 class Rings:
-    """The rings around the 4-connected parts of a mask, in the order of their topmost, then leftmost corners.
+    """The rings around 4-connected parts of a mask, in the order of their topmost, then leftmost corners.
+
+    The parts are whole, but holes of others are here for what stands in them, and come again with their own part.
 
     Attributes:
         corners: `(N, 2)` rows and columns of pixel corners; the rings one after the other, each with the road
             on its right as one looks at the image, none with its first corner again at the end.
         starts: `(R + 1,)` where each ring begins in `corners`, and N.
         hole: `(R,)` whether a ring goes round a hole.
-        parent: `(R,)` the ring just around a ring, of the other kind; -1 for none.
+        parent: `(R,)` the ring just around a ring, of the other kind; -1 for none here.
         area: `(R,)` pixels that the ring encloses, negative for holes.
         total: `(R,)` sum of the values on those pixels, negative for holes; None where there are no values.
     """
@@ -55,29 +47,6 @@ class Rings:
     parent: Indices
     area: Values
     total: Values | None
-
-
-@dataclass(frozen=True)
-class _Corners:
-    """Corners from top to bottom and left to right; two by two they bound the horizontal edges of the road.
-
-    Where two pixels of road meet in a corner alone, there are two corners.
-
-    Attributes:
-        row: `(N,)` rows of the corners.
-        column: `(N,)` columns of the corners.
-        road_below: `(N,)` whether the pixel to the lower right of a corner is road.
-        swapped: `(N,)` whether of two corners in one place the first goes down and the second up.
-        left: `(N,)` column of the next vertical edge to the left in the row below; -1 for none.
-        integral: `(N,)` sum of the values above and to the left; or None.
-    """
-
-    row: Integers
-    column: Integers
-    road_below: Flags
-    swapped: Flags
-    left: Integers
-    integral: Values | None
 
 
 @dataclass(frozen=True)
@@ -101,114 +70,151 @@ class _Walk:
     by_column: Integers
 
 
-def trace_rings(rows: Iterable[Rows]) -> Rings:
-    """The rings of a mask that comes from top to bottom; memory grows with its corners, not with its pixels.
+@dataclass(frozen=True)
+class _Tree:
+    """How rings lie beside and in each other.
 
-    It takes some 40 bytes a corner, of which there may be 2 ** 31.
+    Attributes:
+        heads: `(R,)` the corner that each begins with.
+        hole: `(R,)` whether a ring goes round a hole.
+        beside: `(R,)` the ring to the left of each head; -1 for none.
+        parent: `(R,)` the ring just around each, of the other kind; -1 for none.
+        area: `(R,)` pixels that each encloses, negative for holes.
     """
-    found = _collected(_corners(rows))
-    goes_down = _goes_down(found)
-    walk = _walk(found, goes_down)
-    pinched = _pinched(found, walk.ring)
+
+    heads: Integers
+    hole: Flags
+    beside: Indices
+    parent: Indices
+    area: Values
+
+
+def trace_rings(rows: Iterable[Rows], wait: tuple[float, float] = (0, 0)) -> Iterator[Rings]:
+    """The rings of a mask that comes from top to bottom, whole parts as soon as many corners have come together.
+
+    It takes some 40 bytes for each corner of the parts that are not whole, of which there may be 2 ** 31.
+
+    Args:
+        rows: of the mask.
+        wait: parts that enclose from the first to less than the second number of pixels come with the hole that
+            they stand in, or else at the end; others may come before it.
+    """
+    held: list[Corners] = []
+    most = _CORNERS_AT_ONCE
+    edge = None
+    for corners, edge in find_corners(rows):
+        held.append(corners)
+        if len(held) > _PARTS_AT_ONCE:
+            held = [Corners.joined(held)]  # memory for many small arrays is not given back
+        if sum(map(len, held)) > most:
+            held.append(edge)
+            rings, *held = _parted(held, len(edge), wait)
+            most = max(_CORNERS_AT_ONCE, _GROWTH * len(held[0]))
+            yield rings
+            del rings  # it would lie in memory while the next are found
+    if edge is not None:
+        held.append(edge)
+        yield _parted(held, 0, (0, 0))[0]
+
+
+def _parted(parts: list[Corners], loose: int, wait: tuple[float, float]) -> tuple[Rings, Corners]:
+    """The rings that can leave, and the corners of those that stay.
+
+    Args:
+        parts: corners of the mask, as if it ended where it has come to; emptied, or all would lie in memory twice.
+        loose: how many of them, the last ones, are there only since it is taken to end; 0 where it does.
+        wait: as of `trace_rings`.
+    """
+    corners = Corners.joined(parts)
+    parts.clear()
+    goes_down = _goes_down(corners)
+    walk = _walk(corners, goes_down)
+    # Of rings at that edge, too: where one part comes to a place twice, it will have done so with one ring.
+    pinched = _pinched(corners, walk.ring)
     if pinched.any():
         del walk  # or two would lie in memory
-        walk = _walk(found, goes_down ^ pinched)
+        walk = _walk(corners, goes_down ^ pinched)
+    tree = _tree(corners, walk)
+    leaves = _leaves(tree, _is_open(walk, loose), wait)
+    around = np.zeros(len(leaves), dtype=bool)
+    around[tree.parent[leaves & (tree.parent >= 0)]] = True
+    rings = _rings(corners, walk, tree, leaves | around)
+    stay = np.repeat(~leaves[walk.ring], 2)
+    stay[len(corners) - loose :] = False
+    del walk
+    _look_past(corners, tree, leaves)
+    return rings, corners.taken(stay)
+
+
+def _is_open(walk: _Walk, loose: int) -> Flags:
+    """Which rings come to the edge at which the mask is taken to end."""
+    is_open = np.zeros(len(walk.starts) - 1, dtype=bool)
+    is_open[walk.ring[len(walk.ring) - loose // 2 :]] = True
+    return is_open
+
+
+def _tree(corners: Corners, walk: _Walk) -> _Tree:
     heads = 2 * walk.order[walk.starts[:-1]]
-    hole = ~found.road_below[heads]
+    hole = ~corners.road_below[heads]
+    beside = _beside_heads(corners, walk, heads)
+    sibling = (beside >= 0) & (hole[beside] == hole)
+    # What is around the siblings to the left is around a ring, too.
+    parent = beside[_ends(beside, sibling)]
+    return _Tree(heads, hole, beside, parent, _areas(corners, walk.first, walk.starts))
+
+
+def _ends(following: Indices, goes_on: Flags) -> Indices:
+    """Where one comes to from each element by going on to the following as long as that is flagged."""
+    ends = np.where(goes_on, following, np.arange(len(following)))
+    while (ends[ends] != ends).any():
+        ends = ends[ends]
+    return ends
+
+
+def _leaves(tree: _Tree, is_open: Flags, wait: tuple[float, float]) -> Flags:
+    """Which rings leave: those of whole parts, if what is around them is known or does not matter."""
+    least, most = wait
+    leaves = ~is_open & ((tree.parent >= 0) | (tree.area < least) | (tree.area >= most))
+    return np.where(tree.hole, leaves[tree.parent], leaves)
+
+
+def _rings(corners: Corners, walk: _Walk, tree: _Tree, some: Flags) -> Rings:
+    """The rings that are flagged."""
+    sizes = np.diff(walk.starts)
+    first = walk.first[np.repeat(some, sizes)]
+    starts = np.concatenate([[0], np.cumsum(sizes[some])])
+    number = np.where(some, np.cumsum(some) - 1, -1)
+    parent = tree.parent[some]
     return Rings(
-        parent=_parents(found, walk, heads, hole),
-        area=_areas(found, walk),
-        total=None if found.integral is None else _sums(found.integral, walk),
-        corners=_in_order(found, walk),
-        starts=2 * walk.starts,
-        hole=hole,
+        parent=np.where(parent < 0, -1, number[parent]),
+        area=tree.area[some],
+        total=None if corners.integral is None else _sums(corners.integral, first, starts),
+        corners=_in_order(corners, first),
+        starts=2 * starts,
+        hole=tree.hole[some],
     )
 
 
-def _corners(rows: Iterable[Rows]) -> Iterator[_Corners]:
-    """The corners on the upper edge of every row, and at last on the lower edge of the last."""
-    top = 0
-    above: Flags | None = None
-    carry: Values | None = None
-    for strip in rows:
-        padded = np.pad(strip.mask, ((1, 0), (1, 1)))
-        if above is not None:
-            padded[0] = above
-        integral = None
-        if strip.values is not None:
-            integral = _integral(strip.values, carry)
-            carry = integral[-1]
-        yield _corners_of_strip(padded, top, integral)
-        top, above = top + len(strip.mask), padded[-1]
-    if above is not None:
-        last = np.stack([above, np.zeros_like(above)])
-        yield _corners_of_strip(last, top, None if carry is None else carry[None])
+def _look_past(corners: Corners, tree: _Tree, leaves: Flags) -> None:
+    """Gives heads whose neighbour to the left leaves that one's neighbour, until one stays; in place."""
+    ends = tree.heads[_ends(tree.beside, (tree.beside >= 0) & leaves[tree.beside])]
+    corners.left[tree.heads] = corners.left[ends]
+    corners.left_row[tree.heads] = corners.left_row[ends]
 
 
-def _corners_of_strip(padded: Flags, top: int, integral: Values | None) -> _Corners:
-    """Corners between the rows `(h + 1, W + 2)` of a mask with one row more above and a column on either side."""
-    edge = padded[:, 1:] != padded[:, :-1]
-    twice = edge[1:] & edge[:-1] & (padded[1:, 1:] != padded[:-1, 1:])
-    places = np.flatnonzero((edge[1:] != edge[:-1]) | twice)
-    places = np.repeat(places, 1 + twice.ravel()[places])
-    row, column = np.divmod(places, edge.shape[1])
-    edges = np.flatnonzero(edge[1:])
-    before = np.searchsorted(edges, places) - 1
-    left = edges[before] - row * edge.shape[1] if len(edges) else before
-    road_below = padded[row + 1, column + 1]
-    return _Corners(
-        row=(row + top).astype(np.int32),
-        column=column.astype(np.int32),
-        road_below=road_below,
-        swapped=twice.ravel()[places] & ~road_below,
-        left=np.where((before >= 0) & (left >= 0), left, -1).astype(np.int32),
-        integral=None if integral is None else integral[row, column],
-    )
-
-
-def _integral(values: npt.NDArray[np.float32], carry: Values | None) -> Values:
-    """Sums `(h + 1, W + 1)` of all above and to the left of each corner, going on from those of the row before."""
-    height, width = values.shape
-    integral = np.zeros((height + 1, width + 1))
-    np.cumsum(values, axis=1, dtype=np.float64, out=integral[1:, 1:])
-    if carry is not None:
-        integral[0] = carry
-    return np.cumsum(integral, axis=0, out=integral)
-
-
-def _collected(parts: Iterator[_Corners]) -> _Corners:
-    """All the corners; they are joined now and then, since memory for many small arrays is not given back."""
-    blocks: list[_Corners] = []
-    while some := list(islice(parts, _PARTS_AT_ONCE)):
-        blocks.append(_joined(some))
-    return _joined(blocks)
-
-
-def _joined(parts: list[_Corners]) -> _Corners:
-    integrals = [part.integral for part in parts if part.integral is not None]
-    return _Corners(
-        row=np.concatenate([part.row for part in parts]),
-        column=np.concatenate([part.column for part in parts]),
-        road_below=np.concatenate([part.road_below for part in parts]),
-        swapped=np.concatenate([part.swapped for part in parts]),
-        left=np.concatenate([part.left for part in parts]),
-        integral=np.concatenate(integrals) if integrals else None,
-    )
-
-
-def _goes_down(corners: _Corners) -> Flags:
+def _goes_down(corners: Corners) -> Flags:
     """Whether a corner comes second of two in one place of its column: its vertical edge goes down."""
     return _is_twin(corners) ^ corners.swapped
 
 
-def _is_twin(corners: _Corners) -> Flags:
+def _is_twin(corners: Corners) -> Flags:
     """Whether a corner is the second of two in one place."""
     twin = np.zeros(len(corners.row), dtype=bool)
     twin[1:] = (corners.row[1:] == corners.row[:-1]) & (corners.column[1:] == corners.column[:-1])
     return twin
 
 
-def _pinched(corners: _Corners, ring: Integers) -> Flags:
+def _pinched(corners: Corners, ring: Integers) -> Flags:
     """Both corners of every place that one ring comes to twice; linked the other way, it falls into valid rings."""
     second = np.flatnonzero(_is_twin(corners))
     second = second[ring[second >> 1] == ring[(second - 1) >> 1]]
@@ -217,7 +223,7 @@ def _pinched(corners: _Corners, ring: Integers) -> Flags:
     return pinched
 
 
-def _walk(corners: _Corners, goes_down: Flags) -> _Walk:
+def _walk(corners: Corners, goes_down: Flags) -> _Walk:
     by_column = _by_column(corners, goes_down)
     first = np.arange(0, len(by_column), 2, dtype=np.int32)
     first += ~corners.road_below[::2]
@@ -225,7 +231,7 @@ def _walk(corners: _Corners, goes_down: Flags) -> _Walk:
     return _Walk(ring, starts, order, first[order], by_column)
 
 
-def _by_column(corners: _Corners, goes_down: Flags) -> Integers:
+def _by_column(corners: Corners, goes_down: Flags) -> Integers:
     """The corners from left to right, then top to bottom, of two in one place that which goes up before the other."""
     # They come from top to bottom.
     order = np.argsort(corners.column, kind="stable").astype(np.int32)
@@ -241,10 +247,10 @@ def _beside(by_column: Integers) -> Integers:
     return other
 
 
-def _in_order(corners: _Corners, walk: _Walk) -> Integers:
-    """Rows and columns of the corners `(N, 2)` as they are walked."""
-    placed = np.empty((len(corners.row), 2), np.int32)
-    for start, walked in enumerate((walk.first, walk.first ^ 1)):
+def _in_order(corners: Corners, first: Integers) -> Integers:
+    """Rows and columns of corners `(N, 2)` as they are walked."""
+    placed = np.empty((2 * len(first), 2), np.int32)
+    for start, walked in enumerate((first, first ^ 1)):
         placed[start::2, 0], placed[start::2, 1] = corners.row[walked], corners.column[walked]
     return placed
 
@@ -281,32 +287,27 @@ def _least_ahead(following: Integers) -> tuple[Integers, Integers]:
     return least, steps
 
 
-def _parents(corners: _Corners, walk: _Walk, heads: Integers, hole: Flags) -> Indices:
-    """The ring around each: the next one to the left of its head, or what is around that if both are of one kind."""
+def _beside_heads(corners: Corners, walk: _Walk, heads: Integers) -> Indices:
+    """The ring of the next vertical edge to the left of each head; -1 for none."""
     keys = corners.column[walk.by_column].astype(np.int64)
     keys <<= 32
     keys += corners.row[walk.by_column]
-    wanted = (corners.left[heads].astype(np.int64) << 32) + corners.row[heads]
+    wanted = (corners.left[heads].astype(np.int64) << 32) + corners.left_row[heads]
     beside = walk.by_column[np.searchsorted(keys, wanted, side="right") - 1]
-    parent = np.where(corners.left[heads] < 0, np.int64(-1), walk.ring[beside >> 1])
-    sibling = (parent >= 0) & (hole[parent] == hole)
-    while sibling.any():
-        parent[sibling] = parent[parent[sibling]]
-        sibling = (parent >= 0) & (hole[parent] == hole)
-    return parent
+    return np.where(corners.left[heads] < 0, np.int64(-1), walk.ring[beside >> 1])
 
 
-def _areas(corners: _Corners, walk: _Walk) -> Values:
+def _areas(corners: Corners, first: Integers, starts: Indices) -> Values:
     """Pixels inside of rings: what lies above each horizontal edge, by its direction."""
-    across = corners.column[walk.first] - corners.column[walk.first ^ 1]
-    return _over_rings(np.multiply(across, corners.row[walk.first], dtype=np.float64), walk)
+    across = corners.column[first] - corners.column[first ^ 1]
+    return _over_rings(np.multiply(across, corners.row[first], dtype=np.float64), starts)
 
 
-def _sums(integral: Values, walk: _Walk) -> Values:
+def _sums(integral: Values, first: Integers, starts: Indices) -> Values:
     """Sums inside of rings, from those above and to the left of their corners (Green's theorem)."""
-    return _over_rings(integral[walk.first] - integral[walk.first ^ 1], walk)
+    return _over_rings(integral[first] - integral[first ^ 1], starts)
 
 
-def _over_rings(edges: Values, walk: _Walk) -> Values:
+def _over_rings(edges: Values, starts: Indices) -> Values:
     """Sums over the edges of each ring."""
-    return np.add.reduceat(edges, walk.starts[:-1]) if len(edges) else np.zeros(0)
+    return np.add.reduceat(edges, starts[:-1]) if len(edges) else np.zeros(0)

@@ -238,20 +238,20 @@ def write_vectors(
     Raises:
         CancelledError: where the user asked to stop.
     """
-    share = _OUTLINES_SHARE if files.outlines else 0
     with ExitStack() as outputs:
         if files.outlines:
-            reporter.progress(0, "outlines")
+            part = PartOfJob(reporter, 0, _OUTLINES_SHARE if files.centre_lines else 1)
             file = outputs.enter_context(written_whole(files.outlines))
-            count = write_outlines(surface, file, settings, crs, probability)
+            count = write_outlines(surface, file, settings, part, crs, probability)
             reporter.info(f"{count} outlines of at least {settings.least_area:g} m².")
         if files.centre_lines:
             # What takes scipy and scikit-image need not lie in memory beside a network.
             from .centre_lines import write_centre_lines
 
-            reporter.progress(share, "centre lines")
+            part = PartOfJob(reporter, _OUTLINES_SHARE if files.outlines else 0, 1)
+            part.progress(0, "centre lines")
             file = outputs.enter_context(written_whole(files.centre_lines))
-            count = write_centre_lines(surface, file, settings, PartOfJob(reporter, share, 1), crs)
+            count = write_centre_lines(surface, file, settings, part, crs)
             reporter.info(f"{count} centre lines.")
 
 

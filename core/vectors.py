@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +14,14 @@ import shapely
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
+from .corners import Rows
 from .errors import SettingError
 from .ground_plane import GroundPlane, ground_plane
 from .labels import ROAD
 from .outputs import FeatureWriter
+from .reporting import Reporter
 from .ring_shapes import Placing, groups, polygons_of, rounded, simplified
-from .rings import Rings, Rows, trace_rings
+from .rings import Rings, trace_rings
 
 __all__ = ["VectorSettings", "write_outlines"]
 
@@ -26,6 +29,8 @@ _ROWS_AT_ONCE = 256
 _LAYER = "outlines"
 # GDAL would else keep all the raster's blocks that were read.
 _CACHE = 64 * 2**20
+# Between the places where a raster is looked at, its pixels may be larger or smaller than there.
+_MARGIN = 1.1
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -67,55 +72,75 @@ class VectorSettings:
 
 
 def write_outlines(
-    surface: Path, path: Path, settings: VectorSettings, crs: CRS | None = None, probability: Path | None = None
+    surface: Path,
+    path: Path,
+    settings: VectorSettings,
+    reporter: Reporter,
+    crs: CRS | None = None,
+    probability: Path | None = None,
 ) -> int:
     """Writes the outlines of the roads in a surface raster, with their areas in square metres on the ground.
 
-    Memory grows with the outlines' corners, not with the raster.
+    Memory grows with the corners of the outlines that are not whole yet, not with the raster.
 
     Args:
         surface: raster of 1 road; anything else is none.
         path: vector file to write, its format by its extension.
         settings: of the outlines.
+        reporter: hears of the rows.
         crs: of the outlines; None for the raster's.
         probability: raster of the probability of road on the same grid, for its mean in each outline; or None.
 
     Returns:
         How many outlines were written.
+
+    Raises:
+        CancelledError: where the user asked to stop.
     """
+    fields = ["area"] if probability is None else ["area", "mean_probability"]
+    count = 0
     with rasterio.Env(GDAL_CACHEMAX=_CACHE), rasterio.open(surface) as dataset:
         plane = ground_plane(dataset)
-        rings = trace_rings(_rows(dataset, probability))
-    target = crs or plane.crs
+        target = crs or plane.crs
+        with FeatureWriter(path, _LAYER, "Polygon", fields, target) as writer:
+            for rings in trace_rings(_rows(dataset, probability, reporter), _doubtful(plane, dataset.shape, settings)):
+                count += _write(rings, plane, settings, target, writer)
+                del rings  # they would lie in memory while the next are found
+    return count
+
+
+def _write(rings: Rings, plane: GroundPlane, settings: VectorSettings, target: CRS, writer: FeatureWriter) -> int:
+    """Writes the outlines among some rings; returns how many."""
 
     def placed(points: Floats) -> Floats:
         return plane.to_map(points, target)
 
-    fields = ["area"] if rings.total is None else ["area", "mean_probability"]
     count = 0
-    with FeatureWriter(path, _LAYER, "Polygon", fields, target) as writer:
-        for outlines, members in _outlines(rings, plane, settings, placed):
-            centres = shapely.get_coordinates(shapely.centroid(outlines))
-            columns = [shapely.area(outlines) * plane.area_scale(centres)]
-            if rings.total is not None:
-                columns.append(_with_holes(rings, rings.total)[members] / _with_holes(rings, rings.area)[members])
-            writer.append(shapely.transform(outlines, placed), *columns)
-            count += len(outlines)
+    for outlines, members in _outlines(rings, plane, settings, placed):
+        centres = shapely.get_coordinates(shapely.centroid(outlines))
+        columns = [shapely.area(outlines) * plane.area_scale(centres)]
+        if rings.total is not None:
+            columns.append(_with_holes(rings, rings.total)[members] / _with_holes(rings, rings.area)[members])
+        writer.append(shapely.transform(outlines, placed), *columns)
+        count += len(outlines)
     return count
 
 
-def _rows(dataset: rasterio.DatasetReader, probability: Path | None) -> Iterator[Rows]:
-    windows = (
-        Window(0, top, dataset.width, min(_ROWS_AT_ONCE, dataset.height - top))
-        for top in range(0, dataset.height, _ROWS_AT_ONCE)
-    )
-    if probability is None:
-        yield from (Rows(dataset.read(1, window=window) == ROAD) for window in windows)
-        return
-    with rasterio.open(probability) as values:
-        for window in windows:
+def _doubtful(plane: GroundPlane, shape: tuple[int, int], settings: VectorSettings) -> tuple[float, float]:
+    """From how many pixels on a part is large enough to be kept, and small enough to stand in a hole to fill."""
+    height, width = shape
+    places = np.array([(x, y) for x in (0, width / 2, width) for y in (0, height / 2, height)]) * plane.pixel
+    pixels = np.prod(plane.pixel) * plane.area_scale(places)
+    return settings.least_area / (_MARGIN * float(pixels.max())), settings.fill_holes * _MARGIN / float(pixels.min())
+
+
+def _rows(dataset: rasterio.DatasetReader, probability: Path | None, reporter: Reporter) -> Iterator[Rows]:
+    with nullcontext() if probability is None else rasterio.open(probability) as values:
+        for top in range(0, dataset.height, _ROWS_AT_ONCE):
+            reporter.progress(top / dataset.height, "outlines")
+            window = Window(0, top, dataset.width, min(_ROWS_AT_ONCE, dataset.height - top))
             mask = dataset.read(1, window=window) == ROAD
-            yield Rows(mask, np.where(mask, values.read(1, window=window), np.float32(0)))
+            yield Rows(mask, None if values is None else np.where(mask, values.read(1, window=window), np.float32(0)))
 
 
 def _outlines(
@@ -124,10 +149,8 @@ def _outlines(
     """Polygons in metres of the plane, some at a time, and the rings that they begin with."""
     kept = _kept(rings, plane, settings)
     size = np.diff(rings.starts)
-    # Each ring stands with its polygon: a hole with its parent, any other ring with itself.
-    polygon = np.where(rings.hole, rings.parent, np.arange(len(size)))
     members = np.flatnonzero(kept)
-    members = members[np.argsort(polygon[members] * 2 + rings.hole[members], kind="stable")]
+    members = members[np.argsort(_polygon(rings)[members] * 2 + rings.hole[members], kind="stable")]
     begins = np.flatnonzero(~rings.hole[members])
     for some in groups(np.add.reduceat(size[members], begins) if len(begins) else size[:0]):
         end = begins[some.stop] if some.stop < len(begins) else len(members)
@@ -144,14 +167,18 @@ def _kept(rings: Rings, plane: GroundPlane, settings: VectorSettings) -> Flags:
     while (more := (rings.parent >= 0) & gone[within] & ~gone).any():
         gone |= more
     large = _with_holes(rings, np.where(gone, 0, areas)) >= settings.least_area
-    kept: Flags = ~gone & np.where(rings.hole, large[within], large)
+    kept: Flags = ~gone & np.where(rings.hole, (rings.parent >= 0) & large[within], large)
     return kept
+
+
+def _polygon(rings: Rings) -> Indices:
+    """The ring with which each stands: a hole with its parent, any other ring with itself."""
+    return np.where(rings.hole & (rings.parent >= 0), rings.parent, np.arange(len(rings.hole)))
 
 
 def _with_holes(rings: Rings, sums: Floats) -> Floats:
     """For each ring that is no hole, its own sum and those of its holes."""
-    polygon = np.where(rings.hole, rings.parent, np.arange(len(sums)))
-    total: Floats = np.bincount(polygon, weights=sums, minlength=len(sums)).astype(np.float64)
+    total: Floats = np.bincount(_polygon(rings), weights=sums, minlength=len(sums)).astype(np.float64)
     return total
 
 

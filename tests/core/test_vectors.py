@@ -1,5 +1,7 @@
 """Outlines are the mask again: whole, valid, measured on the ground."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pyogrio
 import pytest
@@ -13,10 +15,12 @@ from places import PLACES
 from rasterio.crs import CRS
 from rasterio.features import rasterize, shapes
 
-from qgis_sslkd.core import ring_shapes
-from qgis_sslkd.core.errors import SettingError
+from qgis_sslkd.core import ring_shapes, rings, vectors
+from qgis_sslkd.core.corners import Rows
+from qgis_sslkd.core.errors import CancelledError, SettingError
 from qgis_sslkd.core.outputs import PROBABILITY_NODATA, SURFACE_NODATA
-from qgis_sslkd.core.rings import Rows, trace_rings
+from qgis_sslkd.core.reporting import Silent
+from qgis_sslkd.core.rings import trace_rings
 from qgis_sslkd.core.vectors import VectorSettings, write_outlines
 
 FORMATS = ["gpkg", "shp", "geojson", "fgb"]
@@ -74,7 +78,7 @@ def test_outlines_that_are_not_simplified_are_the_mask(mask_folder, mask, place)
     transform = PLACES[place][1]
     surface, path = surface_in(mask_folder, mask, transform), mask_folder / "outlines.fgb"
     path.unlink(missing_ok=True)
-    count = write_outlines(surface, path, EXACT)
+    count = write_outlines(surface, path, EXACT, Silent())
     _, _, encoded, (areas,) = pyogrio.raw.read(path)
     geometries = shapely.from_wkb(encoded)
     assert len(geometries) == count
@@ -93,7 +97,7 @@ def test_simplified_outlines_are_valid_polygons_within_the_tolerance(mask_folder
     shapes = []
     for step, name in ((0, "exact.fgb"), (tolerance, "simple.fgb")):
         (mask_folder / name).unlink(missing_ok=True)
-        write_outlines(surface, mask_folder / name, VectorSettings(0, tolerance=step))
+        write_outlines(surface, mask_folder / name, VectorSettings(0, tolerance=step), Silent())
         shapes.append(shapely.from_wkb(pyogrio.raw.read(mask_folder / name)[2]))
     exact, simple = shapes
     assert len(exact) == len(simple)
@@ -116,7 +120,7 @@ def test_a_random_town_of_crossing_patches_stays_valid(surface_of, read_vector, 
             mask[row : row + 11, column : column + 11] = rng.random((11, 11)) < rng.uniform(0.3, 0.8)
     for tolerance in (0.3, 0.5, 1.0):
         path = tmp_path / f"{tolerance}.gpkg"
-        assert write_outlines(surface_of(mask), path, VectorSettings(0, tolerance=tolerance)) > 5000
+        assert write_outlines(surface_of(mask), path, VectorSettings(0, tolerance=tolerance), Silent()) > 5000
         geometries, _, _ = read_vector(path)
         assert shapely.is_valid(geometries).all()
 
@@ -126,7 +130,7 @@ def test_outlines_reach_the_edges_of_the_raster(surface_of, read_vector, tmp_pat
     surface = surface_of(np.ones((13, 17)), crs, transform)
     for tolerance in (0, 0.5):
         path = tmp_path / f"{tolerance}.gpkg"
-        assert write_outlines(surface, path, VectorSettings(0, tolerance=tolerance)) == 1
+        assert write_outlines(surface, path, VectorSettings(0, tolerance=tolerance), Silent()) == 1
         (outline,), _, _ = read_vector(path)
         corners = [transform @ corner for corner in [(0, 0), (17, 0), (17, 13), (0, 13)]]
         assert shapely.symmetric_difference(outline, shapely.Polygon(corners)).area < 1e-6 * outline.area
@@ -134,7 +138,7 @@ def test_outlines_reach_the_edges_of_the_raster(surface_of, read_vector, tmp_pat
 
 def test_outlines_carry_the_crs_of_the_raster(surface_of, read_vector, tmp_path, place):
     crs, transform = place
-    write_outlines(surface_of(np.ones((5, 5)), crs, transform), tmp_path / "outlines.gpkg", EXACT)
+    write_outlines(surface_of(np.ones((5, 5)), crs, transform), tmp_path / "outlines.gpkg", EXACT, Silent())
     _, _, meta = read_vector(tmp_path / "outlines.gpkg")
     found = CRS.from_user_input(meta["crs"])
     assert found == crs or found.to_dict() == crs.to_dict()
@@ -164,7 +168,9 @@ def test_the_least_area_is_in_square_metres(surface_of, read_vector, tmp_path, c
     surface = surface_of(SQUARES, crs, transform)
     for least, expected in ((0, [8, 100, 261]), (8.2, [100, 261]), (98, [100, 261]), (102, [261]), (300, [])):
         path = tmp_path / f"{least}.gpkg"
-        assert write_outlines(surface, path, VectorSettings(least * pixel, tolerance=tolerance)) == len(expected)
+        assert write_outlines(surface, path, VectorSettings(least * pixel, tolerance=tolerance), Silent()) == len(
+            expected
+        )
         geometries, fields, _ = read_vector(path)
         assert sorted(fields["area"]) == pytest.approx([count * pixel for count in expected], rel=0.01)
         assert len(geometries) == len(expected)
@@ -173,7 +179,7 @@ def test_the_least_area_is_in_square_metres(surface_of, read_vector, tmp_path, c
 @pytest.mark.parametrize("extension", FORMATS)
 def test_no_road_gives_a_layer_without_features(surface_of, read_vector, tmp_path, extension):
     path = tmp_path / f"outlines.{extension}"
-    assert write_outlines(surface_of(np.zeros((5, 5))), path, VectorSettings(0)) == 0
+    assert write_outlines(surface_of(np.zeros((5, 5))), path, VectorSettings(0), Silent()) == 0
     geometries, fields, meta = read_vector(path)
     assert len(geometries) == 0
     # GeoJSON tells of fields by features alone.
@@ -190,7 +196,7 @@ def test_every_outline_reaches_every_format(surface_of, read_vector, tmp_path, m
     mask[5:9, 5:9] = SURFACE_NODATA
     path = tmp_path / f"straßen umriss.{extension}"
     surface = surface_of(mask)
-    count = write_outlines(surface, path, EXACT)
+    count = write_outlines(surface, path, EXACT, Silent())
     geometries, fields, meta = read_vector(path)
     assert count == len(geometries) == (mask == 1).sum()
     with rasterio.open(surface) as dataset:
@@ -209,14 +215,14 @@ def test_parts_that_are_too_small_do_not_hide_those_that_follow(surface_of, read
         mask[[0, 2, 4, 6], 0] = 1
         mask[10:20] = 1
         mask[[22, 24, 26, 28], 0] = 1
-        assert write_outlines(surface_of(mask), path, VectorSettings(1, tolerance=0)) == 1
+        assert write_outlines(surface_of(mask), path, VectorSettings(1, tolerance=0), Silent()) == 1
         assert shapely.area(read_vector(path)[0]) == pytest.approx([100 * 0.09])
 
 
 @pytest.mark.parametrize("extension", ["gpkg", "geojson"])
 def test_the_layer_is_called_outlines(surface_of, tmp_path, extension):
     path = tmp_path / f"result.{extension}"
-    write_outlines(surface_of(np.ones((5, 5))), path, EXACT)
+    write_outlines(surface_of(np.ones((5, 5))), path, EXACT, Silent())
     assert [name for name, _ in pyogrio.list_layers(path)] == ["outlines"]
 
 
@@ -225,32 +231,82 @@ def test_simplification_takes_the_steps_out_of_a_slant(surface_of, read_vector, 
     surface = surface_of(abs(rows - columns * 0.7) < 8)
     points = []
     for tolerance in (0, 0.5):
-        write_outlines(surface, tmp_path / f"{tolerance}.gpkg", VectorSettings(0, tolerance=tolerance))
+        write_outlines(surface, tmp_path / f"{tolerance}.gpkg", VectorSettings(0, tolerance=tolerance), Silent())
         (outline,), _, _ = read_vector(tmp_path / f"{tolerance}.gpkg")
         points.append(shapely.get_num_coordinates(outline))
     assert points[0] > 200
     assert points[1] < 12
 
 
-@settings(max_examples=150, deadline=None)
-@given(MASKS, st.integers(1, 24))
-def test_rings_are_gdal_s_polygons(mask, height):
-    """An oracle, strips of any height, and sums of values inside."""
+def traced(road, values, height, wait=(0, 0)):
+    return trace_rings((Rows(road[k : k + height], values[k : k + height]) for k in range(0, len(road), height)), wait)
+
+
+@settings(max_examples=200, deadline=None)
+@given(MASKS, st.integers(1, 24), st.sampled_from([0, 2**21]))
+def test_rings_are_gdal_s_polygons(mask, height, at_once):
+    """An oracle, strips of any height, polygons that leave early, and sums of values inside."""
     road = mask == 1
     values = np.where(road, np.random.default_rng(0).random(mask.shape), 0).astype(np.float32)
-    rings = trace_rings(Rows(road[k : k + height], values[k : k + height]) for k in range(0, len(mask), height))
-    parts = np.split(rings.corners[:, ::-1], rings.starts[1:-1])
-    found, members = [], []
-    for shell in np.flatnonzero(~rings.hole):
-        holes = np.flatnonzero(rings.hole & (rings.parent == shell))
-        found.append(shapely.Polygon(parts[shell], [parts[hole] for hole in holes]))
-        members.append([shell, *holes])
+    found = []
+    with patch.multiple(rings, _CORNERS_AT_ONCE=at_once, _GROWTH=0):
+        for some in traced(road, values, height):
+            parts = np.split(some.corners[:, ::-1], some.starts[1:-1])
+            for shell in np.flatnonzero(~some.hole):
+                members = [shell, *np.flatnonzero(some.hole & (some.parent == shell))]
+                polygon = shapely.Polygon(parts[shell], [parts[hole] for hole in members[1:]])
+                assert some.area[members].sum() == polygon.area
+                inside = rasterize([polygon], out_shape=mask.shape) == 1
+                assert some.total[members].sum() == pytest.approx(values[inside].astype(float).sum())
+                found.append(polygon)
     expected = [shapely.geometry.shape(each) for each, _ in shapes(mask, mask=road, connectivity=4)]
     assert sorted(each.normalize().wkt for each in found) == sorted(each.normalize().wkt for each in expected)
-    for polygon, ring in zip(found, members, strict=True):
-        assert rings.area[ring].sum() == polygon.area
-        inside = rasterize([polygon], out_shape=mask.shape) == 1
-        assert rings.total[ring].sum() == pytest.approx(values[inside].astype(float).sum())
+
+
+def test_polygons_leave_when_they_are_whole():
+    """Specks beside a bar from the top to the bottom: only the bar waits for the end."""
+    mask = np.zeros((400, 41), bool)
+    mask[5::10, 5:30:10] = mask[:, 40] = True
+    with patch.object(rings, "_CORNERS_AT_ONCE", 50):
+        sections = list(traced(mask, mask.astype(np.float32), 1))
+    heads = [some.corners[some.starts[:-1]] for some in sections]
+    assert sorted(np.concatenate(heads).tolist()) == [[0, 40], *np.argwhere(mask[:, :40]).tolist()]
+    assert heads[-1][0].tolist() == [0, 40]
+    assert len(sections) > 5
+    assert max(len(some.corners) for some in sections) < 80
+
+
+def tangled(rng):
+    """A mask with parts beside and in each other, that touch in corners."""
+    height, width = rng.integers(2, 40, 2)
+    mask = rng.random((height, width)) < rng.choice([0.2, 0.4, 0.5, 0.6, 0.8, 0.93])
+    if rng.random() < 0.3:
+        rows, columns = np.ogrid[:height, :width]
+        distance = np.maximum(abs(rows - height // 2), abs(columns - width // 2))
+        mask = (distance % 4 < 2) ^ (rng.random(mask.shape) < 0.05)
+    return np.kron(mask, np.ones([rng.integers(1, 3)] * 2, bool))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_early_outlines_are_those_of_the_whole(mask_folder, seed):
+    """What stands in a hole that is filled is left out, however late that hole closes."""
+    rng = np.random.default_rng(seed)
+    path = mask_folder / "early.fgb"
+    for _ in range(60):
+        mask, height = tangled(rng), int(rng.integers(1, 8))
+        surface = surface_in(mask_folder, mask.astype(np.uint8), PLACES["utm"][1])
+        least, fill = rng.choice([0, 0, 3, 15]) * 0.09, rng.choice([0, 0, 2, 5, 20, 100]) * 0.09
+        found = []
+        for at_once, growth in ((0, 0), (30, 2), (2**21, 2)):
+            path.unlink(missing_ok=True)
+            with (
+                patch.multiple(rings, _CORNERS_AT_ONCE=at_once, _GROWTH=growth),
+                patch.object(vectors, "_ROWS_AT_ONCE", height),
+            ):
+                write_outlines(surface, path, VectorSettings(least, fill, 0), Silent())
+            _, _, outlines, (areas,) = pyogrio.raw.read(path)
+            found.append(sorted(zip(outlines, areas, strict=True)))
+        assert found[0] == found[1] == found[2]
 
 
 @settings(max_examples=80, deadline=None)
@@ -258,7 +314,7 @@ def test_rings_are_gdal_s_polygons(mask, height):
 def test_rounded_outlines_with_filled_holes_are_valid_polygons(mask_folder, mask, tolerance, smooth, fill):
     surface, path = surface_in(mask_folder, mask, PLACES["utm"][1]), mask_folder / "round.fgb"
     path.unlink(missing_ok=True)
-    write_outlines(surface, path, VectorSettings(0, fill, tolerance, smooth))
+    write_outlines(surface, path, VectorSettings(0, fill, tolerance, smooth), Silent())
     polygons = shapely.from_wkb(pyogrio.raw.read(path)[2])
     assert shapely.is_valid(polygons).all()
     assert not shapely.is_empty(polygons).any()
@@ -268,7 +324,7 @@ def test_rounding_takes_off_no_more_than_the_corners(surface_of, read_vector, tm
     surface = surface_of(np.pad(np.ones((40, 40)), 10))
     areas = []
     for smooth in (0, 2.0):
-        write_outlines(surface, tmp_path / f"{smooth}.gpkg", VectorSettings(0, tolerance=0, smooth=smooth))
+        write_outlines(surface, tmp_path / f"{smooth}.gpkg", VectorSettings(0, tolerance=0, smooth=smooth), Silent())
         (outline,), _, _ = read_vector(tmp_path / f"{smooth}.gpkg")
         areas.append(outline.area)
         # The middles of the sides stay where they are.
@@ -292,7 +348,7 @@ def test_small_holes_are_filled_with_what_stands_in_them(surface_of, read_vector
     }
     for fill, expected in sizes.items():
         path = tmp_path / f"{fill}.gpkg"
-        write_outlines(surface_of(mask), path, VectorSettings(0, fill * 0.09, 0))
+        write_outlines(surface_of(mask), path, VectorSettings(0, fill * 0.09, 0), Silent())
         assert sorted(read_vector(path)[1]["area"] / 0.09, reverse=True) == pytest.approx(expected, rel=2e-3)
 
 
@@ -303,7 +359,7 @@ def test_the_mean_probability_is_that_of_the_road_s_pixels(make_raster, surface_
     probability = np.where(mask == 1, rng.random(mask.shape), PROBABILITY_NODATA).astype(np.float32)
     probability[200, 65] = np.nan
     path = make_raster(probability[None], "p.tif", transform=PLACES["utm"][1], nodata=PROBABILITY_NODATA)
-    write_outlines(surface_of(mask), tmp_path / "o.gpkg", VectorSettings(0, 100, 0.5, 1), probability=path)
+    write_outlines(surface_of(mask), tmp_path / "o.gpkg", VectorSettings(0, 100, 0.5, 1), Silent(), probability=path)
     _, fields, _ = read_vector(tmp_path / "o.gpkg")
     left, right = probability[:, :30][mask[:, :30] == 1], probability[:, 30:][mask[:, 30:] == 1]
     assert list(fields) == ["area", "mean_probability"]
@@ -314,7 +370,9 @@ def test_areas_hold_far_from_the_raster_s_centre(surface_of, read_vector, tmp_pa
     """A raster of 400 km in degrees: what a degree of longitude spans changes by a tenth."""
     mask = np.zeros((400, 10), np.uint8)
     mask[[1, 200, 398], 5] = 1
-    write_outlines(surface_of(mask, "EPSG:4326", Affine(0.01, 0, 10, 0, -0.01, 62)), tmp_path / "o.gpkg", EXACT)
+    write_outlines(
+        surface_of(mask, "EPSG:4326", Affine(0.01, 0, 10, 0, -0.01, 62)), tmp_path / "o.gpkg", EXACT, Silent()
+    )
     _, fields, _ = read_vector(tmp_path / "o.gpkg")
     latitudes = np.radians([61.985, 59.995, 58.015])
     radius = 6378137 * np.sqrt(1 - 0.00669438) / (1 - 0.00669438 * np.sin(latitudes) ** 2)  # Gauss
@@ -324,13 +382,19 @@ def test_areas_hold_far_from_the_raster_s_centre(surface_of, read_vector, tmp_pa
 def test_outlines_can_be_in_another_crs(surface_of, read_vector, tmp_path):
     surface = surface_of(np.ones((20, 30)))
     target = CRS.from_epsg(4326)
-    write_outlines(surface, tmp_path / "o.gpkg", EXACT, target)
+    write_outlines(surface, tmp_path / "o.gpkg", EXACT, Silent(), target)
     (outline,), fields, meta = read_vector(tmp_path / "o.gpkg")
     assert CRS.from_user_input(meta["crs"]) == target
     with rasterio.open(surface) as dataset:
         expected = rasterio.warp.transform_bounds(dataset.crs, target, *dataset.bounds)
     assert outline.bounds == pytest.approx(expected, abs=1e-7)
     assert fields["area"] == pytest.approx([20 * 30 * 0.09], rel=2e-3)
+
+
+def test_it_stops_where_the_user_asks(surface_of, stopping_reporter, tmp_path):
+    surface = surface_of(np.ones((600, 5)))
+    with pytest.raises(CancelledError):
+        write_outlines(surface, tmp_path / "o.gpkg", EXACT, stopping_reporter(0.5))
 
 
 def test_crossing_simplified_lines_are_mended_where_they_cross():
