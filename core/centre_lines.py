@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,10 @@ from rasterio.crs import CRS
 
 from .ground_plane import ground_plane
 from .labels import ROAD
-from .lines import Floats, Line
+from .lines import Floats, Line, sizes_of
 from .outputs import FeatureWriter
-from .reporting import Reporter
-from .ring_shapes import cut_corners
+from .reporting import PartOfJob, Reporter
+from .ring_shapes import cut_corners, groups
 from .road_network import RoadNetwork
 from .skeleton import Chains, count_blocks, find_chains
 from .vectors import VectorSettings
@@ -25,6 +25,7 @@ __all__ = ["write_centre_lines"]
 
 _LAYER = "centre_lines"
 _CACHE = 64 * 2**20
+_BLOCKS_SHARE = 0.7
 _SMOOTHING = 10  # passes over points a metre apart
 
 
@@ -39,7 +40,7 @@ def write_centre_lines(
         surface: raster of 1 road; anything else is none.
         path: vector file to write, its format by its extension.
         settings: of the centre lines.
-        reporter: hears of the blocks.
+        reporter: hears of the blocks and of what is done to the network.
         crs: of the lines; None for the raster's.
 
     Returns:
@@ -50,21 +51,28 @@ def write_centre_lines(
     """
     with rasterio.Env(GDAL_CACHEMAX=_CACHE), rasterio.open(surface) as dataset:
         plane = ground_plane(dataset)
-        chains = list(_chains(dataset, plane.pixel, settings.fill_holes, reporter))
-        network = RoadNetwork(chains, _on_border(chains, dataset.width, dataset.height))
-    lines = _mended(network, settings)
-    points, sizes = _shaped(lines, settings)
-    ground = plane.on_ground(points)
-    indices = np.repeat(np.arange(len(sizes)), sizes)
+        blocks = PartOfJob(reporter, 0, _BLOCKS_SHARE)
+        network = _network(dataset, plane.pixel, settings.fill_holes, blocks)
+    _mend(network, settings, PartOfJob(reporter, _BLOCKS_SHARE, 1))
+    lines = network.lines
     target = crs or plane.crs
     with FeatureWriter(path, _LAYER, "LineString", ["width", "length"], target) as writer:
-        if lines:
+        for some in groups(sizes_of(lines)):
+            points, sizes = _shaped(lines[some], settings)
+            indices = np.repeat(np.arange(len(sizes)), sizes)
             writer.append(
                 shapely.linestrings(plane.to_map(points, target), indices=indices),
-                np.array([line.width for line in lines]),
-                shapely.length(shapely.linestrings(ground, indices=indices)),
+                np.array([line.width for line in lines[some]]),
+                shapely.length(shapely.linestrings(plane.on_ground(points), indices=indices)),
             )
     return len(lines)
+
+
+def _network(
+    dataset: rasterio.DatasetReader, pixel: tuple[float, float], fill_holes: float, reporter: Reporter
+) -> RoadNetwork:
+    chains = list(_chains(dataset, pixel, fill_holes, reporter))
+    return RoadNetwork(chains, _on_border(chains, dataset.width, dataset.height))
 
 
 def _chains(
@@ -83,29 +91,38 @@ def _on_border(chains: list[Chains], width: int, height: int) -> set[int]:
     return set(nodes[(row == 0) | (row == height - 1) | (column == 0) | (column == width - 1)].tolist())
 
 
-def _mended(network: RoadNetwork, settings: VectorSettings) -> list[Line]:
-    network.prune()
-    network.smooth(_SMOOTHING)
-    network.untangle()
-    network.settle(network.junctions)
-    # Junctions that settle nearly in one place are one.
-    network.settle(network.untangle())
-    network.straighten_ends()
-    if settings.bridge > 0:
-        network.bridge_ends(settings.bridge)
-    network.drop_small(settings.least_area)
-    # Specks were dropped before: any of them would point at some line.
-    if settings.bridge > 0:
-        network.bridge_sides(settings.bridge)
-    network.extend()
-    return network.lines
+def _mend(network: RoadNetwork, settings: VectorSettings, reporter: Reporter) -> None:
+    steps = _steps(network, settings)
+    for number, step in enumerate(steps):
+        reporter.progress(number / len(steps), f"centre lines: network, step {number + 1} of {len(steps)}")
+        step()
+
+
+def _steps(network: RoadNetwork, settings: VectorSettings) -> list[Callable[[], object]]:
+    """What makes roads of the skeleton's lines, one after the other."""
+    ends = [lambda: network.bridge_ends(settings.bridge)]
+    sides = [lambda: network.bridge_sides(settings.bridge)]
+    return [
+        network.prune,
+        lambda: network.smooth(_SMOOTHING),
+        network.untangle,
+        lambda: network.settle(network.junctions),
+        # Junctions that settle nearly in one place are one.
+        lambda: network.settle(network.untangle()),
+        network.straighten_ends,
+        *(ends if settings.bridge > 0 else []),
+        lambda: network.drop_small(settings.least_area),
+        # Specks were dropped before: any of them would point at some line.
+        *(sides if settings.bridge > 0 else []),
+        network.extend,
+    ]
 
 
 def _shaped(lines: list[Line], settings: VectorSettings) -> tuple[Floats, npt.NDArray[np.int64]]:
     """Points `(N, 2)` of the lines, simplified and rounded, and how many each has."""
     shapes = shapely.simplify([shapely.LineString(line.points[:, :2]) for line in lines], settings.tolerance)
     points, sizes = shapely.get_coordinates(shapes), shapely.get_num_coordinates(shapes).astype(np.int64)
-    for part in (settings.smooth / 2, settings.smooth / 4) if settings.smooth > 0 and len(sizes) else ():
+    for part in (settings.smooth / 2, settings.smooth / 4) if settings.smooth > 0 else ():
         ends = np.cumsum(sizes)
         inner = np.ones(len(points), dtype=bool)
         inner[ends - sizes] = inner[ends - 1] = False

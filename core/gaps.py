@@ -18,9 +18,10 @@ __all__ = ["Crossing", "FreeEnd", "facing_ends", "sides_ahead"]
 _AIM = np.cos(np.radians(30))  # of two ends at each other
 _STEEP = np.sin(np.radians(30))  # between an end and the line whose side it points at
 _WIDEST = 60.0  # metres; ends of wider roads point nowhere
+_ENDS_AT_ONCE = 4096
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FreeEnd:
     """An end at which no other line is.
 
@@ -68,15 +69,13 @@ class Crossing:
 
 def facing_ends(ends: Sequence[FreeEnd], longest: float) -> list[tuple[FreeEnd, FreeEnd]]:
     """Pairs of ends that point at each other across at most `longest` metres, the nearest first; each end once."""
-    if len(ends) < 2:
+    ends = _narrow(ends)
+    if not ends:
         return []
-    widest = min(max(float(end.point[2]) for end in ends), _WIDEST)
-    pairs = KDTree([end.place for end in ends]).query_pairs(longest + widest, output_type="ndarray")
-    gaps = _gaps(ends, pairs)
-    near = np.argsort(gaps)[: int((gaps <= longest).sum())]
+    pairs, gaps = _facing(ends, longest)
     taken: set[int] = set()
     found = []
-    for a, b in pairs[near].tolist():
+    for a, b in pairs[np.argsort(gaps, kind="stable")].tolist():
         if not {a, b} & taken:
             taken |= {a, b}
             found.append((ends[a], ends[b]))
@@ -88,7 +87,7 @@ def sides_ahead(ends: Sequence[FreeEnd], lines: Mapping[int, Line], longest: flo
 
     An end is led to the first line ahead of it or to none.
     """
-    ends = [end for end in ends if end.point[2] <= _WIDEST]
+    ends = _narrow(ends)
     reach = longest + _WIDEST / 2 / _STEEP
     starts = [end.place + end.direction * end.point[2] / 2 for end in ends]  # where the road ends
     tips = [start + end.direction * reach for start, end in zip(starts, ends, strict=True)]
@@ -107,10 +106,31 @@ def sides_ahead(ends: Sequence[FreeEnd], lines: Mapping[int, Line], longest: flo
     return sides
 
 
-def _gaps(ends: Sequence[FreeEnd], pairs: npt.NDArray[np.int64]) -> Floats:
-    """Metres from road to road, half a width before each line's end, for pairs `(P, 2)`; inf if they do not aim."""
-    points = np.array([end.point for end in ends])[pairs]  # (P, 2, 3)
-    directions = np.array([end.direction for end in ends])[pairs]
+def _narrow(ends: Sequence[FreeEnd]) -> list[FreeEnd]:
+    return [end for end in ends if end.point[2] <= _WIDEST]
+
+
+def _facing(ends: Sequence[FreeEnd], longest: float) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Pairs `(P, 2)` of ends that point at each other, and metres from road to road `(P,)`, `longest` at most."""
+    points, directions = np.array([end.point for end in ends]), np.array([end.direction for end in ends])
+    tree = KDTree(points[:, :2])
+    reaches = longest + (points[:, 2] + points[:, 2].max()) / 2
+    found = []
+    # All pairs within reach would take gigabytes in a town.
+    for start in range(0, len(points), _ENDS_AT_ONCE):
+        some = slice(start, start + _ENDS_AT_ONCE)
+        near = tree.query_ball_point(points[some, :2], reaches[some], return_sorted=True)
+        first = np.repeat(np.arange(start, start + len(near)), [len(each) for each in near])
+        second = np.concatenate(near).astype(np.int64)
+        pairs = np.stack([first, second], axis=1)[first < second]
+        gaps = _gaps(points[pairs], directions[pairs])
+        found.append((pairs[gaps <= longest], gaps[gaps <= longest]))
+    pairs, gaps = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return pairs, gaps
+
+
+def _gaps(points: Floats, directions: Floats) -> Floats:
+    """Metres from road to road, half a width before each line's end, for pairs `(P, 2, ...)`; inf without aim."""
     way = points[:, 1, :2] - points[:, 0, :2]
     distance = np.hypot(*way.T)
     ahead = np.minimum((way * directions[:, 0]).sum(axis=1), -(way * directions[:, 1]).sum(axis=1))

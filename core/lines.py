@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Floats", "Line", "heading_of", "part_of", "steps_of", "way_along"]
+__all__ = ["Floats", "Line", "heading_of", "part_of", "sizes_of", "steps_of", "way_along"]
 
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Line:
     """A line between two nodes.
 
@@ -33,7 +35,8 @@ class Line:
     def width(self) -> float:
         """Mean width of the road over the line, in metres."""
         steps, widths = steps_of(self.points), (self.points[1:, 2] + self.points[:-1, 2]) / 2
-        return float(np.average(widths, weights=steps)) if steps.sum() > 0 else float(widths.mean())
+        length = steps.sum()
+        return float(widths @ steps / length) if length > 0 else float(widths.mean())
 
     @property
     def is_loop(self) -> bool:
@@ -45,24 +48,33 @@ class Line:
         return Line(self.points[::-1], self.nodes[::-1])
 
 
+def sizes_of(lines: Sequence[Line]) -> npt.NDArray[np.int64]:
+    """How many points each line has."""
+    return np.array([len(line.points) for line in lines], dtype=np.int64)
+
+
 def steps_of(points: Floats) -> Floats:
     """Metres from each point of `(N, 2+)` to the next: `(N - 1,)`."""
-    steps: Floats = np.hypot(*np.diff(points[:, :2], axis=0).T)
+    # Of many short lines; `diff` takes longer to look at what it is given.
+    x, y = (points[1:, :2] - points[:-1, :2]).T
+    steps: Floats = np.hypot(x, y)
     return steps
 
 
 def way_along(points: Floats) -> Floats:
     """Metres along the line from the first point of `(N, 2+)` to each: `(N,)`."""
-    return np.concatenate([[0], np.cumsum(steps_of(points))])
+    way = np.zeros(len(points))
+    np.cumsum(steps_of(points), out=way[1:])
+    return way
 
 
 def heading_of(points: Floats, start: float, length: float) -> Floats:
     """Direction `(2,)`, of length 1, of the part of `length` metres that begins `start` metres from the first point."""
     way = way_along(points)
-    first = min(int(np.searchsorted(way, start)), len(points) - 2)
-    last = max(min(int(np.searchsorted(way, start + length)), len(points) - 1), first + 1)
+    first = min(int(way.searchsorted(start)), len(points) - 2)
+    last = max(min(int(way.searchsorted(start + length)), len(points) - 1), first + 1)
     direction = points[last, :2] - points[first, :2]
-    return direction / max(float(np.hypot(*direction)), 1e-9)
+    return direction / max(math.hypot(*direction), 1e-9)
 
 
 def part_of(points: Floats, start: float, stop: float) -> Floats:

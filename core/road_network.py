@@ -10,7 +10,8 @@ from itertools import pairwise
 import numpy as np
 
 from .gaps import Crossing, FreeEnd, facing_ends, sides_ahead
-from .lines import Floats, Line, heading_of, part_of, steps_of, way_along
+from .lines import Floats, Line, heading_of, part_of, sizes_of, steps_of, way_along
+from .ring_shapes import groups
 from .skeleton import Chains, smooth_lines
 
 __all__ = ["RoadNetwork"]
@@ -68,14 +69,14 @@ class RoadNetwork:
 
     def smooth(self, passes: int) -> None:
         """Takes waves out of the lines; their ends stay."""
-        sizes = np.array([len(line.points) for line in self._lines.values()], dtype=np.int64)
-        if len(sizes):
-            points = smooth_lines(np.vstack([line.points for line in self._lines.values()]), sizes, passes)
-            parts = np.split(points, np.cumsum(sizes)[:-1])
-            self._lines = {
-                number: replace(line, points=part)
-                for (number, line), part in zip(self._lines.items(), parts, strict=True)
-            }
+        numbers = list(self._lines)
+        sizes = sizes_of(self.lines)
+        for some in groups(sizes):
+            lines = [self._lines[number] for number in numbers[some]]
+            points = smooth_lines(np.vstack([line.points for line in lines]), sizes[some], passes)
+            parts = np.split(points, np.cumsum(sizes[some])[:-1])
+            for number, line, part in zip(numbers[some], lines, parts, strict=True):
+                self._lines[number] = replace(line, points=part)
 
     def settle(self, nodes: Iterable[int]) -> None:
         """Moves junctions to where the lines that come to them would meet, and leads these there straight."""

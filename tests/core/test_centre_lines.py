@@ -1,6 +1,8 @@
 """Centre lines of known shapes: on the axis, as wide and as long as drawn, meeting in points, whole across blocks."""
 
 from collections import Counter
+from itertools import combinations
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -10,9 +12,10 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.features import rasterize
 
-from qgis_sslkd.core import skeleton
+from qgis_sslkd.core import gaps, skeleton
 from qgis_sslkd.core.centre_lines import write_centre_lines
 from qgis_sslkd.core.errors import CancelledError
+from qgis_sslkd.core.gaps import FreeEnd, facing_ends
 from qgis_sslkd.core.outputs import SURFACE_NODATA
 from qgis_sslkd.core.vectors import VectorSettings
 
@@ -307,3 +310,30 @@ def test_it_stops_where_the_user_asks(make_raster, stopping_reporter, tmp_path):
     surface = make_raster(np.zeros((1, 40, 50), np.uint8))
     with pytest.raises(CancelledError):
         write_centre_lines(surface, tmp_path / "c.gpkg", SETTINGS, stopping_reporter(0.5))
+
+
+def test_ends_that_face_each_other_are_those_of_all_pairs():
+    """An oracle that looks at every pair, the nearest first."""
+    rng = np.random.default_rng(0)
+    angles = rng.uniform(0, 2 * np.pi, 400)
+    ends = [
+        FreeEnd(number, number, np.array([*rng.uniform(0, 150, 2), width]), np.array([np.cos(angle), np.sin(angle)]))
+        for number, (angle, width) in enumerate(zip(angles, rng.uniform(1, 70, 400), strict=True))
+    ]
+    found = []
+    for a, b in combinations([end for end in ends if end.point[2] <= 60], 2):
+        way = b.place - a.place
+        distance = np.hypot(*way)
+        gap = max(distance - (a.point[2] + b.point[2]) / 2, 0)
+        aims = np.degrees(np.arccos(np.clip([way @ a.direction, -way @ b.direction] / distance, -1, 1)))
+        if gap <= 12 and aims.max() <= 30:
+            found.append((gap, a.line, b.line))
+    expected, taken = [], set()
+    for _, a, b in sorted(found):
+        if not {a, b} & taken:
+            taken |= {a, b}
+            expected.append((a, b))
+    with patch.object(gaps, "_ENDS_AT_ONCE", 7):
+        pairs = facing_ends(ends, 12)
+    assert len(expected) > 30
+    assert [(a.line, b.line) for a, b in pairs] == expected

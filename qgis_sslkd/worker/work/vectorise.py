@@ -9,12 +9,14 @@ from ...core.vectorise import check_vectorisable, find_crs, vectorise
 from ...core.vectors import VectorSettings
 from ..jobs import Outputs, VectoriseJob
 from .common import check_inputs_stay, text
+from .heap import share_heap
 
 __all__ = ["do_vectorise"]
 
 
 def do_vectorise(job: VectoriseJob, reporter: Reporter) -> Outputs:
     """Makes outlines and centre lines."""
+    share_heap()
     files = VectorFiles(job.outlines, job.centre_lines)
     check_inputs_stay([job.raster], job.outlines, job.centre_lines)
     shape = VectorSettings(job.least_area, job.fill_holes, job.simplify, job.smooth, job.bridge)
