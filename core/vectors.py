@@ -12,6 +12,7 @@ import numpy.typing as npt
 import rasterio
 import shapely
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 from rasterio.windows import Window
 
 from .corners import Rows
@@ -127,11 +128,18 @@ def _write(rings: Rings, plane: GroundPlane, settings: VectorSettings, target: C
 
 
 def _doubtful(plane: GroundPlane, shape: tuple[int, int], settings: VectorSettings) -> tuple[float, float]:
-    """From how many pixels on a part is large enough to be kept, and small enough to stand in a hole to fill."""
+    """From how many pixels on a part is large enough to be kept, and up to how many it may stand in a hole to fill."""
+    if settings.fill_holes == 0:
+        return 0, 0
     height, width = shape
     places = np.array([(x, y) for x in (0, width / 2, width) for y in (0, height / 2, height)]) * plane.pixel
-    pixels = np.prod(plane.pixel) * plane.area_scale(places)
-    return settings.least_area / (_MARGIN * float(pixels.max())), settings.fill_holes * _MARGIN / float(pixels.min())
+    try:
+        pixels = np.prod(plane.pixel) * plane.area_scale(places)
+    except CRSError:
+        # Of a raster that goes round the Earth.
+        return 0, np.inf
+    least, most = float(pixels.min()), float(pixels.max())
+    return settings.least_area / (_MARGIN * most), _MARGIN * settings.fill_holes / least if least > 0 else np.inf
 
 
 def _rows(dataset: rasterio.DatasetReader, probability: Path | None, reporter: Reporter) -> Iterator[Rows]:

@@ -379,6 +379,17 @@ def test_areas_hold_far_from_the_raster_s_centre(surface_of, read_vector, tmp_pa
     assert fields["area"] == pytest.approx((np.radians(0.01) * radius) ** 2 * np.cos(latitudes), rel=1e-4)
 
 
+@pytest.mark.parametrize("fill", [0, 30])
+def test_a_raster_of_the_whole_earth_has_outlines(surface_of, read_vector, tmp_path, fill):
+    mask = np.zeros((180, 360), np.uint8)
+    mask[40:50, 60:80] = 1
+    surface = surface_of(mask, "EPSG:4326", Affine(1, 0, -180, 0, -1, 90))
+    assert write_outlines(surface, tmp_path / "o.gpkg", VectorSettings(fill_holes=fill), Silent()) == 1
+    _, fields, _ = read_vector(tmp_path / "o.gpkg")
+    band = 2 * np.pi * 6371007**2 * (np.sin(np.radians(50)) - np.sin(np.radians(40)))
+    assert fields["area"] == pytest.approx([band * 20 / 360], rel=0.01)
+
+
 def test_outlines_can_be_in_another_crs(surface_of, read_vector, tmp_path):
     surface = surface_of(np.ones((20, 30)))
     target = CRS.from_epsg(4326)
