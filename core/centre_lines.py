@@ -100,9 +100,7 @@ def _mend(network: RoadNetwork, settings: VectorSettings, reporter: Reporter) ->
 
 def _steps(network: RoadNetwork, settings: VectorSettings) -> list[Callable[[], object]]:
     """What makes roads of the skeleton's lines, one after the other."""
-    ends = [lambda: network.bridge_ends(settings.bridge)]
-    sides = [lambda: network.bridge_sides(settings.bridge)]
-    return [
+    clear: list[Callable[[], object]] = [
         network.prune,
         lambda: network.smooth(_SMOOTHING),
         network.untangle,
@@ -110,10 +108,15 @@ def _steps(network: RoadNetwork, settings: VectorSettings) -> list[Callable[[], 
         # Junctions that settle nearly in one place are one.
         lambda: network.settle(network.untangle()),
         network.straighten_ends,
-        *(ends if settings.bridge > 0 else []),
+    ]
+    if settings.bridge == 0:
+        return [*clear, lambda: network.drop_small(settings.least_area), network.extend]
+    return [
+        *clear,
+        lambda: network.bridge_ends(settings.bridge),
         lambda: network.drop_small(settings.least_area),
         # Specks were dropped before: any of them would point at some line.
-        *(sides if settings.bridge > 0 else []),
+        lambda: network.bridge_sides(settings.bridge),
         network.extend,
     ]
 

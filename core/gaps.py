@@ -124,7 +124,8 @@ def _facing(ends: Sequence[FreeEnd], longest: float) -> tuple[npt.NDArray[np.int
         second = np.concatenate(near).astype(np.int64)
         pairs = np.stack([first, second], axis=1)[first < second]
         gaps = _gaps(points[pairs], directions[pairs])
-        found.append((pairs[gaps <= longest], gaps[gaps <= longest]))
+        short = gaps <= longest
+        found.append((pairs[short], gaps[short]))
     pairs, gaps = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return pairs, gaps
 

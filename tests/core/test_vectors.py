@@ -168,9 +168,8 @@ def test_the_least_area_is_in_square_metres(surface_of, read_vector, tmp_path, c
     surface = surface_of(SQUARES, crs, transform)
     for least, expected in ((0, [8, 100, 261]), (8.2, [100, 261]), (98, [100, 261]), (102, [261]), (300, [])):
         path = tmp_path / f"{least}.gpkg"
-        assert write_outlines(surface, path, VectorSettings(least * pixel, tolerance=tolerance), Silent()) == len(
-            expected
-        )
+        count = write_outlines(surface, path, VectorSettings(least * pixel, tolerance=tolerance), Silent())
+        assert count == len(expected)
         geometries, fields, _ = read_vector(path)
         assert sorted(fields["area"]) == pytest.approx([count * pixel for count in expected], rel=0.01)
         assert len(geometries) == len(expected)
@@ -370,9 +369,8 @@ def test_areas_hold_far_from_the_raster_s_centre(surface_of, read_vector, tmp_pa
     """A raster of 400 km in degrees: what a degree of longitude spans changes by a tenth."""
     mask = np.zeros((400, 10), np.uint8)
     mask[[1, 200, 398], 5] = 1
-    write_outlines(
-        surface_of(mask, "EPSG:4326", Affine(0.01, 0, 10, 0, -0.01, 62)), tmp_path / "o.gpkg", EXACT, Silent()
-    )
+    surface = surface_of(mask, "EPSG:4326", Affine(0.01, 0, 10, 0, -0.01, 62))
+    write_outlines(surface, tmp_path / "o.gpkg", EXACT, Silent())
     _, fields, _ = read_vector(tmp_path / "o.gpkg")
     latitudes = np.radians([61.985, 59.995, 58.015])
     radius = 6378137 * np.sqrt(1 - 0.00669438) / (1 - 0.00669438 * np.sin(latitudes) ** 2)  # Gauss
