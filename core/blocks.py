@@ -17,7 +17,7 @@ __all__ = ["BlockReader"]
 
 # Pixels along a side of what is decoded at a time, where the raster's own blocks are smaller.
 _SIDE = 512
-# Blocks that are kept besides: threads overtake one another.
+# Blocks that are kept besides: threads overtake one another, though by no more windows than are read ahead.
 _SPARE = 4
 
 _Key = tuple[int, int]

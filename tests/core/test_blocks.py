@@ -3,6 +3,7 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from time import sleep
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
+from qgis_sslkd.core.ahead import map_ahead
 from qgis_sslkd.core.blocks import BlockReader
 from qgis_sslkd.core.errors import RasterError
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
@@ -99,13 +101,21 @@ def test_any_windows_in_any_order(module_raster, data):
 
 
 @pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("held_up", [False, True])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_each_block_is_decoded_once(make_raster, noise, layout, threads):
-    """However many windows share it, and whichever thread reads them."""
+def test_each_block_is_decoded_once(make_raster, noise, layout, held_up, threads):
+    """However many windows share it, whichever thread reads them, and however long one of them takes."""
     raster = inspect_raster(str(make_raster(noise, **LAYOUTS[layout])))
     windows = rows_of_windows(64, 48)
-    with by_blocks(raster) as (reader, decoder), ThreadPoolExecutor(threads) as pool:
-        for window, (pixels, _) in zip(windows, pool.map(reader.read, windows), strict=True):
+    with by_blocks(raster) as (reader, decoder):
+
+        def read(window):
+            # The last of a row, for long enough that the other threads read all that they may.
+            if held_up and window.col_off + 48 >= WIDTH:
+                sleep(0.05)
+            return reader.read(window)
+
+        for window, (pixels, _) in zip(windows, map_ahead(read, windows, threads, ahead=threads), strict=True):
             right, bottom = min(window.col_off + 64, WIDTH), min(window.row_off + 64, HEIGHT)
             expected = noise[:, window.row_off : bottom, window.col_off : right]
             np.testing.assert_array_equal(pixels[:, : expected.shape[1], : expected.shape[2]], expected)
