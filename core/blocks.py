@@ -19,6 +19,8 @@ __all__ = ["BlockReader"]
 _SIDE = 512
 # Blocks that are kept besides: threads overtake one another, though by no more windows than are read ahead.
 _SPARE = 4
+# Bytes of the blocks that are kept: beyond these, some are decoded again for the next row of windows.
+_MOST_BYTES = 512 * 2**20
 
 _Key = tuple[int, int]
 _Block = Future[tuple[Pixels, Mask | None]]
@@ -41,7 +43,9 @@ class BlockReader:
         self._reader, self._raster = reader, raster
         self._sides = _sides(*reader.block_shape(raster))
         rows = math.ceil(height / self._sides[0]) + 1
-        self._most = rows * len(self._touched(within.col_off, within.width, axis=1)) + _SPARE
+        block = len(raster.bands) * np.dtype(raster.dtype).itemsize * math.prod(self._sides)
+        needed = rows * len(self._touched(within.col_off, within.width, axis=1)) + _SPARE
+        self._most = min(needed, _MOST_BYTES // block)
         self._lock = Lock()
         self._kept: dict[_Key, _Block] = {}  # the one used least lately first
 

@@ -12,7 +12,6 @@ from typing import Protocol
 import numpy as np
 
 from .ahead import map_ahead
-from .blocks import BlockReader
 from .grids import Grid, Sight, Strip
 from .images import Images, Mask, Normalisation, Predictor
 from .rasters import RasterReader
@@ -21,7 +20,7 @@ from .windows import Tiling, blend_weights, tile_starts
 
 __all__ = ["Alone", "Piece", "Place", "Row", "Team", "averaged_over_flips", "slide"]
 
-_READING_THREADS = os.cpu_count() or 1
+_READING_THREADS = min(os.cpu_count() or 1, 8)  # each holds what it reads of the raster
 _ROWS_AT_ONCE = 64  # of a strip; what is made of it lies in memory beside what the next tiles are blended in
 
 
@@ -160,7 +159,7 @@ def _tiles(
 ) -> Generator[_Tile | None, None, None]:
     """The tiles of some rows and columns, read ahead; None where nothing is wanted of one."""
     with RasterReader() as decoder:
-        reader = BlockReader(decoder, grid.scene.raster, grid.scene.window, tiling.tile)
+        reader = grid.reader(decoder, tiling.tile)
 
         def read(number: tuple[int, int]) -> _Tile | None:
             row, column = number
@@ -169,9 +168,8 @@ def _tiles(
                 return None
             return Place(row, column, sight.wanted), sight
 
-        # One is enough for a network that takes single tiles: on a CPU, it wants the cores itself.
-        threads = min(_READING_THREADS, tiling.batch)
-        with closing(map_ahead(read, numbers, threads, ahead=tiling.batch)) as tiles:
+        ahead = max(tiling.batch, _READING_THREADS)
+        with closing(map_ahead(read, numbers, _READING_THREADS, ahead)) as tiles:
             yield from tiles
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +18,7 @@ from .errors import AnnotationError
 from .images import Images, Mask, Pixels
 from .labels import ROAD
 from .rasters import RasterInfo, RasterReader
-from .resampling import averaging_matrix, resample, resample_stream
+from .resampling import averaging_matrix, resample, rows_to_resample
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -26,7 +27,9 @@ __all__ = ["Grid", "ModelGrid", "OwnGrid", "Scene", "Sight", "Strip", "area_of_i
 
 _SAME_GSD = 0.05
 _PIXELS_AT_ONCE = 4 * 2**20
-_ROWS_AT_ONCE = 256
+_ROWS_AT_ONCE = 32
+# Pixels that a square takes from beside what it covers, to interpolate.
+_TAILS = 2
 # Less of a pixel than this is rounding.
 _LEAST_SHARE = 1e-6
 
@@ -110,6 +113,10 @@ class Grid(Protocol):
         """Rows and columns over the scene."""
         ...
 
+    def reader(self, decoder: RasterReader, size: int) -> BlockReader:
+        """What reads squares of a size for `read`, row by row."""
+        ...
+
     def read(self, reader: BlockReader, row: int, column: int, size: int) -> Sight | None:
         """A square that begins at a row and a column and may reach beyond the scene; None: nothing is wanted there."""
         ...
@@ -135,6 +142,10 @@ class OwnGrid:
     def shape(self) -> tuple[int, int]:
         """Rows and columns over the scene."""
         return self.scene.window.height, self.scene.window.width
+
+    def reader(self, decoder: RasterReader, size: int) -> BlockReader:
+        """One for windows of that size."""
+        return BlockReader(decoder, self.scene.raster, self.scene.window, size)
 
     def read(self, reader: BlockReader, row: int, column: int, size: int) -> Sight | None:
         """A square of pixels as they are."""
@@ -168,6 +179,11 @@ class ModelGrid:
         window = self.scene.window
         return max(1, round(window.height * self.ratio)), max(1, round(window.width * self.ratio))
 
+    def reader(self, decoder: RasterReader, size: int) -> BlockReader:
+        """One for windows of the raster's pixels that such a square covers."""
+        high = self.scene.window.height / self.shape[0]
+        return BlockReader(decoder, self.scene.raster, self.scene.window, math.ceil(size * high) + _TAILS)
+
     def read(self, reader: BlockReader, row: int, column: int, size: int) -> Sight | None:
         """A square of means over the raster's pixels, or of interpolated ones where the raster's are larger."""
         raster, window = self.scene.raster, self.scene.window
@@ -192,25 +208,25 @@ class ModelGrid:
         rows, columns = self.shape
         down = averaging_matrix(0, rows / window.height, window.height, rows)
         across = averaging_matrix(0, columns / window.width, window.width, columns)
-        weighted = (_weighted(strip.probability[None], strip.valid) for strip in strips)
+        layers = (np.stack([strip.probability, strip.valid]) for strip in strips)
         top = window.row_off
         with RasterReader() as decoder:
             reader = BlockReader(decoder, self.scene.raster, window, _ROWS_AT_ONCE)
-            for values in resample_stream(weighted, down, across, _ROWS_AT_ONCE):
-                (probability,), _ = _unweighted(values)
-                height = len(probability)
-                rows = Window(window.col_off, top, window.width, height)
-                yield Strip(probability, reader.read_validity(rows) & self.scene.inside(rows))
-                top += height
+            for (seen, valid), part in rows_to_resample(layers, down, _ROWS_AT_ONCE):
+                (probability,), _ = _means(seen[None], valid > 0, part, across)
+                place = Window(window.col_off, top, window.width, len(probability))
+                yield Strip(probability, reader.read_validity(place) & self.scene.inside(place))
+                top += place.height
 
     def _read_rows(self, reader: BlockReader, down: csr_array, across: csr_array) -> Sight:
         window = _reach(down, across)
         down = down[:, window.row_off : window.row_off + window.height]
         across = across[:, window.col_off : window.col_off + window.width]
         pixels, valid = reader.read(window)
-        images, seen = _unweighted(resample(_weighted(pixels, valid), down, across))
-        wanted = valid & self.scene.inside(window)
-        return Sight(images, seen, resample(wanted[None].astype(np.float32), down, across)[0] > _LEAST_SHARE)
+        images, seen = _means(pixels, valid, down, across)
+        inside = self.scene.inside(window)
+        wanted = seen if inside.all() else _share(valid & inside, down, across) > _LEAST_SHARE
+        return Sight(images, seen, wanted)
 
 
 def _reach(down: csr_array, across: csr_array) -> Window:
@@ -219,12 +235,17 @@ def _reach(down: csr_array, across: csr_array) -> Window:
     return Window(left, top, int(across.indices.max()) + 1 - left, int(down.indices.max()) + 1 - top)
 
 
-def _weighted(values: Pixels, valid: Mask) -> Images:
-    """Values `(C, H, W)` with 0 where they are not valid, and as the last layer how much of a pixel is valid."""
-    return np.concatenate([np.where(valid, values, 0), valid[None]]).astype(np.float32)
+def _means(values: Pixels, valid: Mask, down: csr_array, across: csr_array) -> tuple[Images, Mask]:
+    """The mean of what is valid in each pixel of the result `(C, h, w)`, and where anything is `(h, w)`."""
+    if valid.all():
+        return resample(values, down, across), np.ones((down.shape[0], across.shape[0]), dtype=bool)
+    share = _share(valid, down, across)
+    means = resample(np.where(valid, values, 0), down, across)
+    means /= np.maximum(share, _LEAST_SHARE)
+    return means, share > _LEAST_SHARE
 
 
-def _unweighted(layers: Images) -> tuple[Images, Mask]:
-    """The mean of what is valid in each pixel `(C, H, W)`, and where anything is."""
-    share = layers[-1]
-    return layers[:-1] / np.maximum(share, _LEAST_SHARE), share > _LEAST_SHARE
+def _share(mask: Mask, down: csr_array, across: csr_array) -> Images:
+    """How much of each pixel of the result a mask covers, `(h, w)`."""
+    share: Images = resample(mask[None].astype(np.float32), down, across)[0]
+    return share

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from .images import Images, Pixels
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["averaging_matrix", "resample", "resample_stream"]
+__all__ = ["averaging_matrix", "resample", "rows_to_resample"]
 
-_ROUNDING = 1e-9
-
-Floats = npt.NDArray[np.float32]
+# Sums of such parts are exact in float32, in any order.
+_PARTS = 2**23
 
 
 def averaging_matrix(start: float, step: float, count: int, size: int) -> csr_array:
@@ -33,7 +34,7 @@ def averaging_matrix(start: float, step: float, count: int, size: int) -> csr_ar
         size: pixels of the source.
 
     Returns:
-        `(count, size)` float32; every row sums to 1.
+        `(count, size)` float32; every row sums to 1, to the bit.
     """
     # Late: most detections do without it, and it takes memory beside a network.
     from scipy.sparse import csr_array
@@ -41,33 +42,47 @@ def averaging_matrix(start: float, step: float, count: int, size: int) -> csr_ar
     left = start + np.arange(count) * step
     sources = np.floor(left - 0.5).astype(np.int64)[:, None] + np.arange(math.ceil(step) + 2)
     from_centre = left[:, None] - (sources + 0.5)
-    shares = (_hat_integral(from_centre + step) - _hat_integral(from_centre)) / step
-    # What rounding leaves at a pixel's edge would have a pixel read for nothing.
-    row, tap = np.nonzero(shares > _ROUNDING)
+    shares = np.rint((_hat_integral(from_centre + step) - _hat_integral(from_centre)) / step * _PARTS)
+    shares[np.arange(count), shares.argmax(axis=1)] += _PARTS - shares.sum(axis=1)
+    row, tap = np.nonzero(shares)
     folded = sources[row, tap] % (2 * size)
     column = np.minimum(folded, 2 * size - 1 - folded)
-    return csr_array((shares[row, tap].astype(np.float32), (row, column)), shape=(count, size))
+    return csr_array(((shares[row, tap] / _PARTS).astype(np.float32), (row, column)), shape=(count, size))
 
 
-def resample(values: Floats, down: csr_array, across: csr_array) -> Floats:
-    """Values `(N, H, W)` resampled to `(N, h, w)` by matrices `(h, H)` and `(w, W)`."""
-    return np.stack([(across @ (down @ plane).T).T for plane in values])
+def resample(values: Pixels, down: csr_array, across: csr_array) -> Images:
+    """Numbers `(N, H, W)` of any type, resampled to `(N, h, w)` float32 by matrices `(h, H)` and `(w, W)`."""
+    result = np.empty((len(values), down.shape[0], across.shape[0]), dtype=np.float32)
+    finer = across.shape[0] > across.shape[1]
+    for plane, resampled in zip(values, result, strict=True):
+        # The axis first that leaves less to do; as values lie in memory, the one down is the faster.
+        resampled[:] = down @ (across @ plane.T).T if finer else (across @ (down @ plane).T).T
+    return result
 
 
-def resample_stream(strips: Iterator[Floats], down: csr_array, across: csr_array, most: int) -> Iterator[Floats]:
-    """As `resample`, from strips `(N, *, W)` to strips `(N, *, w)` of at most so many rows; few are held at a time."""
+def rows_to_resample(strips: Iterator[Images], down: csr_array, most: int) -> Iterator[tuple[Images, csr_array]]:
+    """What `resample` takes for a few rows of its result after the other, from strips `(N, *, W)`.
+
+    Args:
+        strips: one below the other; few are held at a time.
+        down: `(h, H)` for all of them.
+        most: rows of the result at a time.
+
+    Yields:
+        Rows `(N, *, W)` and the matrix of at most `most` rows that is meant for them.
+    """
     starts = down.indptr[:-1]
     first_rows = np.append(np.minimum.reduceat(down.indices, starts), down.shape[1])
     end_rows = np.maximum.reduceat(down.indices, starts) + 1
-    held: list[Floats] = []
+    held: list[Images] = []
     top = done = 0
     for strip in strips:
         rows = np.concatenate([*held, strip], axis=1)
-        bottom = top + rows.shape[1]
-        ready = int(np.searchsorted(end_rows, bottom, side="right"))
+        ready = int(np.searchsorted(end_rows, top + rows.shape[1], side="right"))
         for begin in range(done, ready, most):
-            part = down[begin : min(begin + most, ready), top:bottom]
-            yield resample(rows, part, across)
+            end = min(begin + most, ready)
+            first, last = first_rows[begin], end_rows[end - 1]
+            yield rows[:, first - top : last - top], down[begin:end, first:last]
         held, top, done = [rows[:, first_rows[ready] - top :]], int(first_rows[ready]), ready
 
 

@@ -160,6 +160,19 @@ def test_of_a_part_no_more_is_kept_than_it_takes(make_raster, noise):
         assert decoder.windows.total() == decoded + 2
 
 
+def test_no_more_is_kept_than_a_wide_raster_may_take(make_raster, noise, monkeypatch):
+    raster = inspect_raster(str(make_raster(noise, tiled=True, blockxsize=32, blockysize=32)))
+    monkeypatch.setattr("qgis_sslkd.core.blocks._MOST_BYTES", 6 * 2 * 32**2)
+    with by_blocks(raster) as (reader, decoder):
+        reader.read(Window(0, 0, WIDTH, 32))
+        assert decoder.windows.total() == 10
+        reader.read(Window(4 * 32, 0, WIDTH - 4 * 32, 32))
+        assert decoder.windows.total() == 10
+        found, _ = reader.read(Window(0, 0, WIDTH, 32))
+        np.testing.assert_array_equal(found, noise[:, :32])
+        assert decoder.windows.total() > 10
+
+
 def test_every_thread_that_needs_a_damaged_block_hears_of_it(make_raster, noise):
     path = make_raster(noise, "torn.tif", tiled=True, blockxsize=32, blockysize=32, compress="deflate")
     content = bytearray(path.read_bytes())

@@ -15,7 +15,6 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 from qgis_sslkd.core.annotations import VectorLayer
-from qgis_sslkd.core.blocks import BlockReader
 from qgis_sslkd.core.detection import slide
 from qgis_sslkd.core.errors import AnnotationError
 from qgis_sslkd.core.grids import ModelGrid, OwnGrid, Scene, area_of_interest, grid_for
@@ -47,8 +46,8 @@ def detect(grid, predict=first_band, tiling=None):
 
 @contextmanager
 def by_blocks(grid):
-    with RasterReader() as reader:
-        yield BlockReader(reader, grid.scene.raster, grid.scene.window, 32)
+    with RasterReader() as decoder:
+        yield grid.reader(decoder, 32)
 
 
 @pytest.fixture
@@ -171,6 +170,35 @@ def test_nodata_in_nodata_out_at_any_size(scene, ratio, kind):
     np.testing.assert_allclose(probability[valid], 0.5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_nodata_elsewhere_changes_nothing(scene, ratio):
+    """To the bit, though the emptiness is not counted where all is valid."""
+    pixels = np.random.default_rng(0).integers(1, 256, (90, 80), dtype=np.uint8)
+    expected, _ = detect(ModelGrid(scene(pixels), ratio), lambda images: images[:, 0] / 256)
+    pixels[-1, -1] = 0
+    found, valid = detect(ModelGrid(scene(pixels, nodata=0), ratio), lambda images: images[:, 0] / 256)
+    assert valid.sum() == valid.size - 1
+    far = 90 - int(np.ceil(4 / min(ratio, 1)))
+    np.testing.assert_array_equal(found[:far], expected[:far])
+
+
+@pytest.mark.parametrize("ratio", [0.11, 0.3, 0.77, 1.0, 2.0])
+def test_each_block_is_decoded_once_at_any_size(scene, ratio, monkeypatch):
+    monkeypatch.setattr("qgis_sslkd.core.blocks._SIDE", 16)
+    monkeypatch.setattr("qgis_sslkd.core.detection._READING_THREADS", 1)
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 310), dtype=np.uint8)
+    looked_at = scene(pixels, tiled=True, blockxsize=16, blockysize=16)
+    decoded, read = [], RasterReader.read
+
+    def remembered(decoder, raster, window, shape):
+        decoded.append(window.flatten())
+        return read(decoder, raster, window, shape)
+
+    monkeypatch.setattr(RasterReader, "read", remembered)
+    detect(OwnGrid(looked_at) if ratio == 1 else ModelGrid(looked_at, ratio), tiling=Tiling(32, 8, 1))
+    assert len(decoded) == len(set(decoded)) == 19 * 20
+
+
 @pytest.mark.parametrize("ratio", [0.4, 1.0, 1.7])
 def test_outside_of_the_area_nothing_is_computed(scene, ratio):
     polygon = shapely.Polygon([(3, 4), (30.2, 8), (20, 29.7)])
@@ -189,6 +217,18 @@ def test_outside_of_the_area_nothing_is_computed(scene, ratio):
     np.testing.assert_array_equal(valid, expected)
     np.testing.assert_allclose(probability[valid], 0.5, rtol=1e-5)
     assert sum(shown) == {0.4: 1, 1.0: 1, 1.7: 4}[ratio]
+
+
+@pytest.mark.parametrize("ratio", [0.4, 1.0, 1.7])
+def test_where_the_area_holds_no_data_nothing_is_computed(scene, ratio):
+    pixels = np.full((90, 100), 0.5, np.float32)
+    pixels[:, :50] = np.nan
+    looked_at = scene(pixels, area=shapely.box(3, 4, 45, 80))
+    shown = []
+    probability, valid = detect(
+        OwnGrid(looked_at) if ratio == 1 else ModelGrid(looked_at, ratio), shown.append, Tiling(64, 0, 1)
+    )
+    assert not shown and not valid.any() and probability.shape == pixels.shape
 
 
 def test_around_the_area_the_network_sees_what_is_there(scene):
