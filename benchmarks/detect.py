@@ -4,8 +4,8 @@ For each network, in one run and over the same tiles in the same engine, each in
 alone, the whole of `sslkd detect` from file to finished rasters and outlines, the same without the start of its
 process, a plain loop, and MONAI's sliding window in memory; on a GPU the passes of the compiled network, too. For a
 raster of a single tile how long it takes to its pass and to the end. Of several rounds medians are shown. Then
-reading and writing alone, with a network that costs nothing, beside a copy by GDAL into the same compression. At last
-the peak memory over widths and heights, as a constant and bytes a column.
+reading and writing alone, with a network that costs nothing, beside a copy by GDAL into the same compression, and with
+one that sees pixels twice as large. At last the peak memory over widths and heights, as a constant and bytes a column.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ UNITS = ("seconds", "processor", "memory")
 ENCODERS = ("mobilenet_v2", "tu-mobilenetv3_large_100", "resnet50")
 TILING = Tiling(tile=512, overlap=128, batch=1)
 NORMALISATION = Normalisation.of_bytes(3)
+GSD = 0.3  # metres
 FREE = NetworkSpec("none", "none")
 START = """
 import sys
@@ -244,10 +245,15 @@ def from_file_to_file(bench: Bench) -> Measured:
     runtime = bench.runtime()
     engine = Counting(runtime.predict)
     detect.runtime_loader = lambda *_: lambda: replace(runtime, predict=engine)
-    sizes = {"tile": TILING.tile, "overlap": TILING.overlap, "resample": False}
+    sizes = {"tile": TILING.tile, "overlap": TILING.overlap}
     job = DetectJob(raster=[str(bench.raster)], model=bench.model, surface=Path("surface.tif"), **sizes)
     measured = timed(lambda: detect.do_detect(job, Silent()), 0)
     return replace(measured, tiles=engine.images)
+
+
+def resampled(bench: Bench) -> Measured:
+    """The same with no network that learned from pixels twice as large."""
+    return from_file_to_file(replace(bench, model=write_free(bench.folder / "coarse.safetensors", 2 * GSD)))
 
 
 def copy(bench: Bench) -> Measured:
@@ -291,7 +297,7 @@ def write_photo(path: Path, height: int, width: int) -> Path:
     rng = np.random.default_rng(0)
     profile = {"driver": "GTiff", "height": height, "width": width, "count": 3, "dtype": "uint8", "crs": "EPSG:32632"}
     options = {"tiled": True, "compress": "deflate", "zlevel": 1, "num_threads": "all_cpus", "bigtiff": "if_safer"}
-    with rasterio.open(path, "w", transform=from_origin(5e5, 5e6, 0.3, 0.3), **profile, **options) as dataset:
+    with rasterio.open(path, "w", transform=from_origin(5e5, 5e6, GSD, GSD), **profile, **options) as dataset:
         for top in range(0, height, 512):
             coarse = rng.integers(0, 200, (3, 32, -(-width // 16)), dtype=np.uint8)
             rows = coarse.repeat(16, 1).repeat(16, 2)[:, : min(512, height - top), :width]
@@ -300,9 +306,9 @@ def write_photo(path: Path, height: int, width: int) -> Path:
     return path
 
 
-def write_free(path: Path) -> Path:
+def write_free(path: Path, gsd: float = GSD) -> Path:
     """The file of a network that costs nothing."""
-    save_file({"none": np.zeros(1)}, path, card_header(ModelCard(FREE, NORMALISATION, "uint8", 0.3, TILING.tile)))
+    save_file({"none": np.zeros(1)}, path, card_header(ModelCard(FREE, NORMALISATION, "uint8", gsd, TILING.tile)))
     return path
 
 
@@ -315,7 +321,7 @@ def write_model(path: Path, encoder: str) -> Path:
 
     torch.manual_seed(0)
     spec = NetworkSpec("deeplabv3plus", encoder)
-    save_model(path, build_network(spec), ModelCard(spec, NORMALISATION, "uint8", 0.3, TILING.tile))
+    save_model(path, build_network(spec), ModelCard(spec, NORMALISATION, "uint8", GSD, TILING.tile))
     return path
 
 
@@ -389,7 +395,7 @@ def main() -> None:
         for side in options.sides:
             photo = apart(folder, write_photo, folder / f"{side} x {side}.tif", side, side)
             bench = Bench(folder, photo, write_free(folder / "no network.safetensors"))
-            figures[f"no network, {side}"] = measure(bench, (copy, from_file_to_file))
+            figures[f"no network, {side}"] = measure(bench, (copy, from_file_to_file, resampled))
             bench.raster.unlink()
         if options.widths:
             figures["memory"] = memory(folder, options.widths)
