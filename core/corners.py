@@ -128,7 +128,10 @@ def _integral(values: npt.NDArray[np.float32], carry: Values | None) -> Values:
     """Sums `(h + 1, W + 1)` of all above and to the left of each corner, going on from those of the row before."""
     height, width = values.shape
     integral = np.zeros((height + 1, width + 1))
-    np.cumsum(values, axis=1, dtype=np.float64, out=integral[1:, 1:])
     if carry is not None:
         integral[0] = carry
-    return np.cumsum(integral, axis=0, out=integral)
+    # Row by row: a sum down the columns goes through memory the slow way.
+    for row, above, sums in zip(values, integral, integral[1:], strict=False):
+        np.cumsum(row, dtype=np.float64, out=sums[1:])
+        sums += above
+    return integral

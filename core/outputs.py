@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from types import TracebackType
 
@@ -36,6 +37,7 @@ SURFACE_NODATA = 255
 PROBABILITY_NODATA = -1.0
 _FORMATS = (".gpkg", ".shp", ".geojson", ".fgb")
 _BLOCK = 512
+_BLOCKS_AT_ONCE = 8  # side by side, for GDAL's threads
 _SMALLEST_OVERVIEW = 256
 _WRITES_AHEAD = 2
 _NOT_WHOLE = "The raster {} could not be written whole; make room on the disk and start again."
@@ -130,7 +132,8 @@ class StripWriter:
         while largest / 2 ** len(factors) > _SMALLEST_OVERVIEW:
             factors.append(2 ** (len(factors) + 1))
         if factors:
-            with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"), rasterio.open(self._path, "r+") as dataset:
+            options = {"GDAL_NUM_THREADS": "ALL_CPUS", "ZLEVEL_OVERVIEW": "1"}
+            with rasterio.Env(**options), rasterio.open(self._path, "r+") as dataset:
                 dataset.build_overviews(factors, Resampling.nearest)
         return len(factors)
 
@@ -211,11 +214,11 @@ class FeatureWriter:
 def _check_whole(path: Path, overviews: int) -> None:
     """Reads a raster back: GDAL, which writes behind, does not always tell of a disk that is full."""
     with _told(path):
-        with rasterio.open(path) as dataset:
+        with rasterio.open(path, num_threads="all_cpus") as dataset:
             whole = len(dataset.overviews(1)) == overviews
             _read_through(dataset)
         for level in range(overviews):
-            with rasterio.open(path, overview_level=level) as dataset:
+            with rasterio.open(path, num_threads="all_cpus", overview_level=level) as dataset:
                 _read_through(dataset)
     if not whole:
         raise RasterError(_NOT_WHOLE.format(path.name))
@@ -231,5 +234,6 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _read_through(dataset: rasterio.DatasetReader) -> None:
-    for _, window in dataset.block_windows(1):
-        dataset.read(1, window=window)
+    for top, left in product(range(0, dataset.height, _BLOCK), range(0, dataset.width, _BLOCKS_AT_ONCE * _BLOCK)):
+        rows, columns = min(_BLOCK, dataset.height - top), min(_BLOCKS_AT_ONCE * _BLOCK, dataset.width - left)
+        dataset.read(1, window=Window(left, top, columns, rows))

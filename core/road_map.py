@@ -40,8 +40,8 @@ __all__ = [
 
 _DETECTION_SHARE = 0.9
 _OUTLINES_SHARE = 0.2
-# What blending in float32 leaves of rounding; it would speckle roads whose probability is the threshold itself.
-_ROUNDING = 1e-6
+# Of the probabilities that are told: finer ones are noise of float32, which takes half of a compressed raster.
+_STEP = 2**-16
 
 
 @dataclass(frozen=True)
@@ -212,8 +212,8 @@ def make_road_map(
 
 
 def is_road(probability: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.bool_]:
-    """Where a probability reaches the threshold."""
-    road: npt.NDArray[np.bool_] = probability >= threshold - _ROUNDING
+    """Where a probability reaches the threshold, but for what it may have been rounded by."""
+    road: npt.NDArray[np.bool_] = probability >= threshold - _STEP / 2
     return road
 
 
@@ -264,9 +264,18 @@ def _write_strips(
             StripWriter(probability_file, scene.raster, scene.window, "float32", PROBABILITY_NODATA)
         )
         for strip in strips:
-            road = is_road(strip.probability, threshold).astype(np.uint8)
+            told = _rounded(strip.probability)
+            road = is_road(told, threshold).astype(np.uint8)
             surface.append(np.where(strip.valid, road, np.uint8(SURFACE_NODATA)))
             if probability:
-                probability.append(np.where(strip.valid, strip.probability, np.float32(PROBABILITY_NODATA)))
+                probability.append(np.where(strip.valid, told, np.float32(PROBABILITY_NODATA)))
             # It would lie in memory while the next is made.
             del strip
+
+
+def _rounded(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Probabilities in steps: those that float32 has above 128."""
+    place = np.float32(_STEP / np.finfo(np.float32).eps)
+    rounded: npt.NDArray[np.float32] = probability + place
+    rounded -= place
+    return rounded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,13 +100,17 @@ def write_outlines(
     """
     fields = ["area"] if probability is None else ["area", "mean_probability"]
     count = 0
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE), rasterio.open(surface) as dataset:
+    with ExitStack() as opened:
+        opened.enter_context(rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"))
+        dataset = opened.enter_context(rasterio.open(surface))
+        values = probability and opened.enter_context(rasterio.open(probability))
+        opened.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE + (_row_of_blocks(values) if values else 0)))
         plane = ground_plane(dataset)
         target = crs or plane.crs
-        with FeatureWriter(path, _LAYER, "Polygon", fields, target) as writer:
-            for rings in trace_rings(_rows(dataset, probability, reporter), _doubtful(plane, dataset.shape, settings)):
-                count += _write(rings, plane, settings, target, writer)
-                del rings  # they would lie in memory while the next are found
+        writer = opened.enter_context(FeatureWriter(path, _LAYER, "Polygon", fields, target))
+        for rings in trace_rings(_rows(dataset, values, reporter), _doubtful(plane, dataset.shape, settings)):
+            count += _write(rings, plane, settings, target, writer)
+            del rings  # they would lie in memory while the next are found
     return count
 
 
@@ -142,13 +146,18 @@ def _doubtful(plane: GroundPlane, shape: tuple[int, int], settings: VectorSettin
     return settings.least_area / (_MARGIN * most), _MARGIN * settings.fill_holes / least if least > 0 else np.inf
 
 
-def _rows(dataset: rasterio.DatasetReader, probability: Path | None, reporter: Reporter) -> Iterator[Rows]:
-    with nullcontext() if probability is None else rasterio.open(probability) as values:
-        for top in range(0, dataset.height, _ROWS_AT_ONCE):
-            reporter.progress(top / dataset.height, "outlines")
-            window = Window(0, top, dataset.width, min(_ROWS_AT_ONCE, dataset.height - top))
-            mask = dataset.read(1, window=window) == ROAD
-            yield Rows(mask, None if values is None else np.where(mask, values.read(1, window=window), np.float32(0)))
+def _row_of_blocks(values: rasterio.DatasetReader) -> int:
+    """Bytes of the blocks of a probability that lie side by side: each holds more rows than are read at once."""
+    size: int = values.block_shapes[0][0] * values.width * np.dtype(np.float32).itemsize
+    return size
+
+
+def _rows(dataset: rasterio.DatasetReader, values: rasterio.DatasetReader | None, reporter: Reporter) -> Iterator[Rows]:
+    for top in range(0, dataset.height, _ROWS_AT_ONCE):
+        reporter.progress(top / dataset.height, "outlines")
+        window = Window(0, top, dataset.width, min(_ROWS_AT_ONCE, dataset.height - top))
+        mask = dataset.read(1, window=window) == ROAD
+        yield Rows(mask, None if values is None else np.where(mask, values.read(1, window=window), np.float32(0)))
 
 
 def _outlines(

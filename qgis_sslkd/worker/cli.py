@@ -130,7 +130,7 @@ def detect(
         Path | None, typer.Option(help="Raster to write: 1 road, 0 background, 255 nodata (.tif).")
     ] = None,
     probability: Annotated[
-        Path | None, typer.Option(help="Raster of the probability of road to write, -1 nodata (.tif).")
+        Path | None, typer.Option(help="Raster of the probability of road to write, to 16 bits, -1 nodata (.tif).")
     ] = None,
     outlines: Outlines = None,
     centre_lines: CentreLines = None,

@@ -24,6 +24,7 @@ from qgis_sslkd.core.road_map import (
     RoadMapSettings,
     VectorFiles,
     check_model_fits,
+    is_road,
     make_road_map,
     window_of_extent,
 )
@@ -184,10 +185,11 @@ def test_the_results_say_the_same(make_raster, outputs, reporter, read_vector, n
     raster = inspect_raster(str(make_raster(noise[None], nodata=-9999)))
     surface, probability = run(raster, outputs, reporter, threshold=0.7)
     valid = noise >= 0
-    np.testing.assert_allclose(probability[valid], noise[valid], rtol=2e-6)
+    np.testing.assert_allclose(probability[valid], noise[valid], rtol=0, atol=2**-17 + 1e-6)
+    assert (probability[valid] * 2**16 % 1 == 0).all()
     assert (probability[~valid] == PROBABILITY_NODATA).all()
     assert (surface[~valid] == SURFACE_NODATA).all()
-    decided = valid & (abs(noise - 0.7) > 1e-5)
+    decided = valid & (abs(noise - 0.7) > 2e-5)
     np.testing.assert_array_equal(surface[decided], noise[decided] >= 0.7)
     assert np.isin(surface[valid], (0, 1)).all()
     outlines, fields, _ = read_vector(outputs.vectors.outlines)
@@ -207,7 +209,16 @@ def test_a_probability_equal_to_the_threshold_is_road_everywhere(make_raster, ou
     raster = inspect_raster(str(make_raster(np.zeros((1, *shape), np.float32))))
     surface, probability = run(raster, outputs, reporter, always(value), threshold=value)
     assert (surface == 1).all()
-    np.testing.assert_allclose(probability, value, rtol=1e-6)
+    np.testing.assert_allclose(probability, value, rtol=0, atol=2**-17)
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7001])
+def test_the_surface_is_what_the_threshold_makes_of_the_told_probability(make_raster, outputs, reporter, threshold):
+    """So that outlines of the one and of the other are the same, also where rounding decides."""
+    close = threshold + np.random.default_rng(0).uniform(-4e-5, 4e-5, (100, 130)).astype(np.float32)
+    surface, probability = run(inspect_raster(str(make_raster(close[None]))), outputs, reporter, threshold=threshold)
+    assert 0 < surface.mean() < 1
+    np.testing.assert_array_equal(surface == 1, is_road(probability, threshold))
 
 
 def test_results_lie_on_the_grid_of_the_raster_bit_for_bit(make_raster, outputs, reporter, noise):
@@ -228,7 +239,7 @@ def test_a_part_is_that_part_of_the_whole(make_raster, outputs, reporter, noise)
     raster = inspect_raster(str(make_raster(noise[None])))
     window = Window(17, 23, 90, 51)
     _, probability = run(raster, outputs, reporter, window=window)
-    np.testing.assert_allclose(probability, noise[23:74, 17:107], rtol=2e-6)
+    np.testing.assert_allclose(probability, noise[23:74, 17:107], rtol=0, atol=2**-17 + 1e-6)
     with rasterio.open(outputs.surface) as dataset:
         assert dataset.transform @ (0, 0) == pytest.approx(raster.transform @ (17, 23), rel=1e-15)
 
