@@ -22,7 +22,7 @@ from .ground import metres_per_unit, project, project_bounds
 from .labels import IGNORE
 from .rasters import RasterInfo
 
-__all__ = ["Annotation", "VectorLayer", "annotate", "read_polygons"]
+__all__ = ["Annotation", "VectorLayer", "annotate", "burn", "read_polygons"]
 
 # A window at the raster's corner has the identity as its transform, which is right in pixel coordinates.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
@@ -89,8 +89,8 @@ class Annotation:
 
     def labels(self, window: Window, shape: tuple[int, int]) -> Labels:
         """Labels `(H, W)` of a window resampled to `shape`: 1 road, 0 background, 255 outside the area."""
-        annotated = _burn(self.area, window, shape)
-        return np.where(annotated > 0, _burn(self.roads, window, shape), np.uint8(IGNORE))
+        annotated = _burn_those_of(self.area, window, shape)
+        return np.where(annotated > 0, _burn_those_of(self.roads, window, shape), np.uint8(IGNORE))
 
     def inside(self, area: Geometries) -> Annotation:
         """The same roads with another annotated area."""
@@ -142,6 +142,23 @@ def annotate(raster: RasterInfo, roads: Sequence[VectorLayer], area: Sequence[Ve
     return Annotation(STRtree(polygons[shapely.intersects(polygons, extent)]), STRtree(parts))
 
 
+def burn(polygons: Geometries, window: Window, shape: tuple[int, int]) -> Labels:
+    """1 where a pixel's centre lies in one of some polygons in pixel coordinates, else 0: `(H, W)` of a window."""
+    right, bottom = window.col_off + window.width, window.row_off + window.height
+    # Long borders take long to burn, wherever they lie.
+    near = shapely.clip_by_rect(
+        polygons, window.col_off - _MARGIN, window.row_off - _MARGIN, right + _MARGIN, bottom + _MARGIN
+    )
+    near = near[~shapely.is_empty(near)]
+    if near.size == 0:
+        return np.zeros(shape, dtype=np.uint8)
+    to_window = Affine.translation(window.col_off, window.row_off) @ Affine.scale(
+        window.width / shape[1], window.height / shape[0]
+    )
+    burnt: Labels = rasterize(near, out_shape=shape, transform=to_window, dtype="uint8")
+    return burnt
+
+
 def _crs(path: str, text: str | None) -> CRS:
     if text is None:
         raise AnnotationError(
@@ -166,16 +183,6 @@ def _widen(lines: Geometries, crs: CRS, width: float) -> Geometries:
     return polygons
 
 
-def _burn(tree: STRtree, window: Window, shape: tuple[int, int]) -> Labels:
-    """1 where a pixel's centre lies in a polygon of the index, else 0."""
+def _burn_those_of(tree: STRtree, window: Window, shape: tuple[int, int]) -> Labels:
     box = shapely.box(window.col_off, window.row_off, window.col_off + window.width, window.row_off + window.height)
-    found = tree.geometries[tree.query(box, predicate="intersects")]
-    # Long borders take long to burn, wherever they lie.
-    found = shapely.clip_by_rect(found, *shapely.buffer(box, _MARGIN).bounds)
-    if found.size == 0:
-        return np.zeros(shape, dtype=np.uint8)
-    to_window = Affine.translation(window.col_off, window.row_off) @ Affine.scale(
-        window.width / shape[1], window.height / shape[0]
-    )
-    burnt: Labels = rasterize(found, out_shape=shape, transform=to_window, dtype="uint8")
-    return burnt
+    return burn(tree.geometries[tree.query(box, predicate="intersects")], window, shape)

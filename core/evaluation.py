@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 import shapely
-from affine import Affine
-from rasterio.features import rasterize
 from rasterio.windows import Window
 from scipy.ndimage import distance_transform_edt
 
-from .annotations import Annotation, VectorLayer, annotate
+from .ahead import map_ahead
+from .annotations import Annotation, VectorLayer, annotate, burn
 from .errors import AnnotationError, RasterError, SettingError
 from .ground_plane import ground_plane
 from .labels import IGNORE, ROAD
@@ -31,8 +31,11 @@ __all__ = ["FALSE_ALARM", "HIT", "MISS", "REJECTION", "Comparison", "Evaluation"
 REJECTION, HIT, MISS, FALSE_ALARM = 0, 1, 2, 3
 """Values of the map of an evaluation; `IGNORE` where nothing was compared."""
 
+_THREADS = min(os.cpu_count() or 1, 4)  # each takes memory for its rows
+# GDAL would else keep all the raster's blocks that were read.
+_CACHE = 64 * 2**20
 _MOST_ROWS = 512
-_PIXELS_AT_ONCE = 2**22
+_PIXELS_AT_ONCE = 2**21
 # Projections stretch by about a thousandth: a buffer of whole pixels must not lose its rim to that.
 _STRETCH = 1.001
 
@@ -117,6 +120,7 @@ def evaluate_surface(
     polygons = _polygons(surface, area)
     whole, by_polygon = _NOTHING, [_NOTHING] * len(polygons)
     with ExitStack() as stack:
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE))
         writer = map_file and stack.enter_context(StripWriter(map_file, surface, _all_of(surface), "uint8", IGNORE))
         for strip in _strips(surface, annotation, buffer, stack.enter_context(RasterReader()), reporter):
             whole += strip.compare()
@@ -154,8 +158,8 @@ class _Strip:
         if rows.start >= rows.stop or columns.start >= columns.stop:
             return _NOTHING
         here = rows, columns
-        to_map = Affine.translation(columns.start, self.top + rows.start)
-        inside = rasterize([polygon], out_shape=self.labels[here].shape, transform=to_map, dtype="uint8")
+        place = Window.from_slices((self.top + rows.start, self.top + rows.stop), (columns.start, columns.stop))
+        inside = burn(np.array([polygon]), place, (place.height, place.width))
         labels = np.where(inside == 1, self.labels[here], np.uint8(IGNORE))
         return _Strip(self.top, self.found[here], labels, self.near_found[here], self.near_road[here]).compare()
 
@@ -203,7 +207,8 @@ def _strips(
     everywhere = annotation.inside(np.array([shapely.box(0, 0, surface.width, surface.height)]))
     halo = math.ceil(buffer * _STRETCH / height)
     rows = max(1, min(_MOST_ROWS, _PIXELS_AT_ONCE // surface.width))
-    for top in range(0, surface.height, rows):
+
+    def strip(top: int) -> _Strip:
         bottom = min(top + rows, surface.height)
         first, last = max(0, top - halo), min(surface.height, bottom + halo)
         window = Window(0, first, surface.width, last - first)
@@ -212,8 +217,14 @@ def _strips(
         own = slice(top - first, bottom - first)
         labels = np.where(valid, annotation.labels(window, found.shape), np.uint8(IGNORE))[own]
         near_found, near_road = (_near(mask, buffer, (height, width))[own] for mask in (found, road))
-        yield _Strip(top, found[own], labels, near_found, near_road)
-        reporter.progress(bottom / surface.height, f"row {bottom} of {surface.height}")
+        return _Strip(top, found[own], labels, near_found, near_road)
+
+    tops = range(0, surface.height, rows)
+    with closing(map_ahead(strip, tops, _THREADS, ahead=_THREADS - 1)) as strips:
+        for done in strips:
+            yield done
+            bottom = done.top + len(done.found)
+            reporter.progress(bottom / surface.height, f"row {bottom} of {surface.height}")
 
 
 def _found(surface: RasterInfo, window: Window, reader: RasterReader) -> tuple[Mask, Mask]:
