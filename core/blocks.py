@@ -19,7 +19,7 @@ __all__ = ["BlockReader"]
 _SIDE = 512
 # Blocks that are kept besides: threads overtake one another, though by no more windows than are read ahead.
 _SPARE = 4
-# Bytes of the blocks that are kept: beyond these, some are decoded again for the next row of windows.
+# Bytes that are kept for the next row of windows: if it took more, some blocks would rather be decoded again.
 _MOST_BYTES = 512 * 2**20
 
 _Key = tuple[int, int]
@@ -36,16 +36,18 @@ class BlockReader:
         reader: that decodes.
         raster: which raster.
         within: where the windows lie, but for their margins.
-        height: of a window, in pixels; what is kept serves windows of this height side by side, row below row.
+        shape: height and width of a window, in pixels; what is kept serves such windows side by side, row below row.
     """
 
-    def __init__(self, reader: RasterReader, raster: RasterInfo, within: Window, height: int) -> None:
+    def __init__(self, reader: RasterReader, raster: RasterInfo, within: Window, shape: tuple[int, int]) -> None:
         self._reader, self._raster = reader, raster
         self._sides = _sides(*reader.block_shape(raster))
-        rows = math.ceil(height / self._sides[0]) + 1
+        rows, columns = (math.ceil(size / side) + 1 for size, side in zip(shape, self._sides, strict=True))
+        across = len(self._touched(within.col_off, within.width, axis=1))
         block = len(raster.bands) * np.dtype(raster.dtype).itemsize * math.prod(self._sides)
-        needed = rows * len(self._touched(within.col_off, within.width, axis=1)) + _SPARE
-        self._most = min(needed, _MOST_BYTES // block)
+        if rows * across * block > _MOST_BYTES:
+            across = min(across, 2 * columns)
+        self._most = rows * across + _SPARE
         self._lock = Lock()
         self._kept: dict[_Key, _Block] = {}  # the one used least lately first
 

@@ -145,7 +145,7 @@ class OwnGrid:
 
     def reader(self, decoder: RasterReader, size: int) -> BlockReader:
         """One for windows of that size."""
-        return BlockReader(decoder, self.scene.raster, self.scene.window, size)
+        return BlockReader(decoder, self.scene.raster, self.scene.window, (size, size))
 
     def read(self, reader: BlockReader, row: int, column: int, size: int) -> Sight | None:
         """A square of pixels as they are."""
@@ -181,8 +181,10 @@ class ModelGrid:
 
     def reader(self, decoder: RasterReader, size: int) -> BlockReader:
         """One for windows of the raster's pixels that such a square covers."""
-        high = self.scene.window.height / self.shape[0]
-        return BlockReader(decoder, self.scene.raster, self.scene.window, math.ceil(size * high) + _TAILS)
+        window = self.scene.window
+        sides = ((window.height, self.shape[0]), (window.width, self.shape[1]))
+        height, width = (math.ceil(size * there / here) + _TAILS for there, here in sides)
+        return BlockReader(decoder, self.scene.raster, window, (height, width))
 
     def read(self, reader: BlockReader, row: int, column: int, size: int) -> Sight | None:
         """A square of means over the raster's pixels, or of interpolated ones where the raster's are larger."""
@@ -211,7 +213,7 @@ class ModelGrid:
         layers = (np.stack([strip.probability, strip.valid]) for strip in strips)
         top = window.row_off
         with RasterReader() as decoder:
-            reader = BlockReader(decoder, self.scene.raster, window, _ROWS_AT_ONCE)
+            reader = BlockReader(decoder, self.scene.raster, window, (_ROWS_AT_ONCE, window.width))
             for (seen, valid), part in rows_to_resample(layers, down, _ROWS_AT_ONCE):
                 (probability,), _ = _means(seen[None], valid > 0, part, across)
                 place = Window(window.col_off, top, window.width, len(probability))

@@ -42,10 +42,10 @@ class Listening(RasterReader):
 
 
 @contextmanager
-def by_blocks(raster, height=64, within=None):
+def by_blocks(raster, shape=(64, 64), within=None):
     with Listening() as decoder:
         within = within or Window(0, 0, raster.width, raster.height)
-        yield BlockReader(decoder, raster, within, height), decoder
+        yield BlockReader(decoder, raster, within, shape), decoder
 
 
 def rows_of_windows(side, step):
@@ -91,7 +91,7 @@ def module_raster(tmp_path_factory, noise):
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_windows_in_any_order(module_raster, data):
-    with by_blocks(module_raster, height=data.draw(st.integers(1, 80))) as (reader, decoder):
+    with by_blocks(module_raster, (data.draw(st.integers(1, 80)), data.draw(st.integers(1, 80)))) as (reader, decoder):
         for _ in range(3):
             height, width = data.draw(st.integers(1, 90)), data.draw(st.integers(1, 90))
             top, left = data.draw(st.integers(1 - height, HEIGHT - 1)), data.draw(st.integers(1 - width, WIDTH - 1))
@@ -150,7 +150,7 @@ def test_only_what_the_next_row_of_windows_may_need_is_kept(make_raster, noise):
 
 def test_of_a_part_no_more_is_kept_than_it_takes(make_raster, noise):
     raster = inspect_raster(str(make_raster(noise, tiled=True, blockxsize=32, blockysize=32)))
-    with by_blocks(raster, height=32, within=Window(40, 0, 50, HEIGHT)) as (reader, decoder):
+    with by_blocks(raster, (32, 32), within=Window(40, 0, 50, HEIGHT)) as (reader, decoder):
         for top in range(0, 224, 32):
             reader.read(Window(40, top, 50, 32))
         decoded = decoder.windows.total()
@@ -160,17 +160,17 @@ def test_of_a_part_no_more_is_kept_than_it_takes(make_raster, noise):
         assert decoder.windows.total() == decoded + 2
 
 
-def test_no_more_is_kept_than_a_wide_raster_may_take(make_raster, noise, monkeypatch):
-    raster = inspect_raster(str(make_raster(noise, tiled=True, blockxsize=32, blockysize=32)))
-    monkeypatch.setattr("qgis_sslkd.core.blocks._MOST_BYTES", 6 * 2 * 32**2)
-    with by_blocks(raster) as (reader, decoder):
-        reader.read(Window(0, 0, WIDTH, 32))
-        assert decoder.windows.total() == 10
-        reader.read(Window(4 * 32, 0, WIDTH - 4 * 32, 32))
-        assert decoder.windows.total() == 10
-        found, _ = reader.read(Window(0, 0, WIDTH, 32))
-        np.testing.assert_array_equal(found, noise[:, :32])
-        assert decoder.windows.total() > 10
+@pytest.mark.parametrize(("layout", "least", "most"), [("rows", 1, 1), ("tiles", 1.1, 2.5)])
+def test_where_a_row_of_windows_takes_too_much_its_neighbours_share_blocks(
+    make_raster, noise, monkeypatch, layout, least, most
+):
+    """Blocks as wide as the raster are needed by all of a row."""
+    monkeypatch.setattr("qgis_sslkd.core.blocks._MOST_BYTES", 1000)
+    raster = inspect_raster(str(make_raster(noise, **LAYOUTS[layout])))
+    with by_blocks(raster, (24, 24)) as (reader, decoder):
+        for window in rows_of_windows(24, 18):
+            reader.read(window)
+        assert least <= decoder.windows.total() / len(decoder.windows) <= most
 
 
 def test_every_thread_that_needs_a_damaged_block_hears_of_it(make_raster, noise):
