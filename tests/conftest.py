@@ -21,6 +21,13 @@ UTM = "EPSG:32632"
 LEFT, TOP, PIXEL = 500_000.0, 5_200_000.0, 0.5
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """The same networks in every run: PyTorch begins somewhere else each time."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+
+
 class Collector:
     """A reporter that keeps what it is told, and may ask to stop from the progress of a fraction on."""
 
