@@ -252,7 +252,7 @@ def from_file_to_file(bench: Bench) -> Measured:
 
 
 def resampled(bench: Bench) -> Measured:
-    """The same with no network that learned from pixels twice as large."""
+    """The same where the network that costs nothing sees pixels twice as large."""
     return from_file_to_file(replace(bench, model=write_free(bench.folder / "coarse.safetensors", 2 * GSD)))
 
 

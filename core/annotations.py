@@ -89,8 +89,12 @@ class Annotation:
 
     def labels(self, window: Window, shape: tuple[int, int]) -> Labels:
         """Labels `(H, W)` of a window resampled to `shape`: 1 road, 0 background, 255 outside the area."""
-        annotated = _burn_those_of(self.area, window, shape)
-        return np.where(annotated > 0, _burn_those_of(self.roads, window, shape), np.uint8(IGNORE))
+        annotated = burn(_met(self.area, window), window, shape)
+        return np.where(annotated > 0, burn(_met(self.roads, window), window, shape), np.uint8(IGNORE))
+
+    def has_roads(self, window: Window) -> bool:
+        """Whether the polygon of a road meets a window."""
+        return _met(self.roads, window).size > 0
 
     def inside(self, area: Geometries) -> Annotation:
         """The same roads with another annotated area."""
@@ -183,6 +187,8 @@ def _widen(lines: Geometries, crs: CRS, width: float) -> Geometries:
     return polygons
 
 
-def _burn_those_of(tree: STRtree, window: Window, shape: tuple[int, int]) -> Labels:
+def _met(tree: STRtree, window: Window) -> Geometries:
+    """The geometries of an index that meet a window."""
     box = shapely.box(window.col_off, window.row_off, window.col_off + window.width, window.row_off + window.height)
-    return burn(tree.geometries[tree.query(box, predicate="intersects")], window, shape)
+    met: Geometries = tree.geometries[tree.query(box, predicate="intersects")]
+    return met

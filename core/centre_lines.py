@@ -15,6 +15,7 @@ from .ground_plane import ground_plane
 from .labels import ROAD
 from .lines import Floats, Line, sizes_of
 from .outputs import FeatureWriter
+from .rasters import BLOCK_CACHE
 from .reporting import PartOfJob, Reporter
 from .ring_shapes import cut_corners, groups
 from .road_network import RoadNetwork
@@ -24,7 +25,6 @@ from .vectors import VectorSettings
 __all__ = ["write_centre_lines"]
 
 _LAYER = "centre_lines"
-_CACHE = 64 * 2**20
 _BLOCKS_SHARE = 0.7
 _SMOOTHING = 10  # passes over points a metre apart
 
@@ -49,7 +49,7 @@ def write_centre_lines(
     Raises:
         CancelledError: where the user asked to stop.
     """
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE), rasterio.open(surface) as dataset:
+    with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE), rasterio.open(surface) as dataset:
         plane = ground_plane(dataset)
         blocks = PartOfJob(reporter, 0, _BLOCKS_SHARE)
         network = _network(dataset, plane.pixel, settings.fill_holes, blocks)

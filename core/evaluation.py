@@ -23,7 +23,7 @@ from .ground_plane import ground_plane
 from .labels import IGNORE, ROAD
 from .metrics import Confusion, Matches, confusion, matches
 from .outputs import StripWriter
-from .rasters import RasterInfo, RasterReader
+from .rasters import BLOCK_CACHE, RasterInfo, RasterReader
 from .reporting import Reporter
 
 __all__ = ["FALSE_ALARM", "HIT", "MISS", "REJECTION", "Comparison", "Evaluation", "Part", "evaluate_surface"]
@@ -32,8 +32,6 @@ REJECTION, HIT, MISS, FALSE_ALARM = 0, 1, 2, 3
 """Values of the map of an evaluation; `IGNORE` where nothing was compared."""
 
 _THREADS = min(os.cpu_count() or 1, 4)  # each takes memory for its rows
-# GDAL would else keep all the raster's blocks that were read.
-_CACHE = 64 * 2**20
 _MOST_ROWS = 512
 _PIXELS_AT_ONCE = 2**21
 # Projections stretch by about a thousandth: a buffer of whole pixels must not lose its rim to that.
@@ -120,7 +118,7 @@ def evaluate_surface(
     polygons = _polygons(surface, area)
     whole, by_polygon = _NOTHING, [_NOTHING] * len(polygons)
     with ExitStack() as stack:
-        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE))
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE))
         writer = map_file and stack.enter_context(StripWriter(map_file, surface, _all_of(surface), "uint8", IGNORE))
         for strip in _strips(surface, annotation, buffer, stack.enter_context(RasterReader()), reporter):
             whole += strip.compare()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import shapely
 from rasterio.windows import Window
 
 from .annotations import Annotation, VectorLayer, annotate
@@ -76,6 +75,10 @@ class Scene:
     window: Window
     area: Annotation | None = None
 
+    def reaches(self, window: Window) -> bool:
+        """Whether the area of interest meets a window of the raster."""
+        return self.area is None or self.area.has_roads(window)
+
     def inside(self, window: Window) -> Mask:
         """Which pixels of a window of the raster lie in the area of interest, `(H, W)`."""
         shape = (window.height, window.width)
@@ -92,9 +95,7 @@ def area_of_interest(raster: RasterInfo, window: Window, layers: Sequence[Vector
         AnnotationError: if no polygon meets the window, or they cannot be brought to the raster's CRS.
     """
     area = annotate(raster, layers, [])
-    left, top = window.col_off, window.row_off
-    extent = shapely.box(left, top, left + window.width, top + window.height)
-    if not area.roads.query(extent, predicate="intersects").size:
+    if not area.has_roads(window):
         names = ", ".join(layer.path for layer in layers)
         raise AnnotationError(f"The area of {names} holds no part of {raster.name}; check the layers' positions.")
     return area
@@ -193,7 +194,7 @@ class ModelGrid:
         high, wide = window.height / rows, window.width / columns
         down = averaging_matrix(window.row_off + row * high, high, size, raster.height)
         across = averaging_matrix(window.col_off + column * wide, wide, size, raster.width)
-        if not self.scene.inside(_reach(down, across)).any():
+        if not self.scene.reaches(_reach(down, across)):
             return None
         # A part at a time: where the raster is much finer, a tile covers many of its pixels.
         step = max(1, int(_PIXELS_AT_ONCE / (len(raster.bands) * size * wide * high)))

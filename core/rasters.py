@@ -20,7 +20,10 @@ from .errors import RasterError
 from .ground import ground_sampling_distance
 from .images import Mask, Normalisation, Pixels
 
-__all__ = ["RasterInfo", "RasterReader", "inspect_raster", "measure_normalisation", "mirrored"]
+__all__ = ["BLOCK_CACHE", "RasterInfo", "RasterReader", "inspect_raster", "measure_normalisation", "mirrored"]
+
+BLOCK_CACHE = 64 * 2**20
+"""Bytes for `GDAL_CACHEMAX` where a raster is gone through once: GDAL would else keep all the blocks that were read."""
 
 _OPEN_FILES = 64
 

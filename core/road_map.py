@@ -40,7 +40,7 @@ __all__ = [
 
 _DETECTION_SHARE = 0.9
 _OUTLINES_SHARE = 0.2
-# Of the probabilities that are told: finer ones are noise of float32, which takes half of a compressed raster.
+# Of the probabilities that are told: finer ones are noise of float32, two fifths of a compressed raster.
 _STEP = 2**-16
 
 

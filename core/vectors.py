@@ -20,6 +20,7 @@ from .errors import SettingError
 from .ground_plane import GroundPlane, ground_plane
 from .labels import ROAD
 from .outputs import FeatureWriter
+from .rasters import BLOCK_CACHE
 from .reporting import Reporter
 from .ring_shapes import Placing, groups, polygons_of, rounded, simplified
 from .rings import Rings, trace_rings
@@ -28,8 +29,6 @@ __all__ = ["VectorSettings", "write_outlines"]
 
 _ROWS_AT_ONCE = 256
 _LAYER = "outlines"
-# GDAL would else keep all the raster's blocks that were read.
-_CACHE = 64 * 2**20
 # Between the places where a raster is looked at, its pixels may be larger or smaller than there.
 _MARGIN = 1.1
 
@@ -104,7 +103,7 @@ def write_outlines(
         opened.enter_context(rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"))
         dataset = opened.enter_context(rasterio.open(surface))
         values = probability and opened.enter_context(rasterio.open(probability))
-        opened.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE + (_row_of_blocks(values) if values else 0)))
+        opened.enter_context(rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE + (_row_of_blocks(values) if values else 0)))
         plane = ground_plane(dataset)
         target = crs or plane.crs
         writer = opened.enter_context(FeatureWriter(path, _LAYER, "Polygon", fields, target))
