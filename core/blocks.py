@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from concurrent.futures import Future
 from itertools import product
 from threading import Lock
 
 import numpy as np
+import numpy.typing as npt
 from rasterio.windows import Window
 
 from .images import Mask, Pixels
@@ -25,6 +27,8 @@ _MOST_BYTES = 512 * 2**20
 _Key = tuple[int, int]
 _Block = Future[tuple[Pixels, Mask | None]]
 """Pixels and validity; None where all are valid, as most are."""
+_Bits = npt.NDArray[np.uint8]
+_Part = tuple[slice, slice]
 
 
 class BlockReader:
@@ -43,13 +47,16 @@ class BlockReader:
         self._reader, self._raster = reader, raster
         self._sides = _sides(*reader.block_shape(raster))
         rows, columns = (math.ceil(size / side) + 1 for size, side in zip(shape, self._sides, strict=True))
-        across = len(self._touched(within.col_off, within.width, axis=1))
+        across = row = len(self._touched(within.col_off, within.width, axis=1))
         block = len(raster.bands) * np.dtype(raster.dtype).itemsize * math.prod(self._sides)
         if rows * across * block > _MOST_BYTES:
             across = min(across, 2 * columns)
         self._most = rows * across + _SPARE
+        # The next row of windows is read while it is asked what is valid in those above.
+        self._most_masks = (2 * rows + 1) * row
         self._lock = Lock()
         self._kept: dict[_Key, _Block] = {}  # the one used least lately first
+        self._masks: dict[_Key, _Bits | None] = {}  # the one decoded first, first
 
     def read(self, window: Window) -> tuple[Pixels, Mask]:
         """Pixels `(C, H, W)` in the raster's type and validity `(H, W)` of a window.
@@ -63,36 +70,41 @@ class BlockReader:
         shape = (inside.height, inside.width)
         pixels = np.empty((len(self._raster.bands), *shape), self._raster.dtype)
         valid = np.ones(shape, dtype=bool)
-        for (row, column), block in self._blocks(inside).items():
+        for key, block in self._blocks(inside).items():
             some_pixels, some_valid = block.result()
-            _, height, width = some_pixels.shape
-            down, from_down = _shared(inside.row_off, inside.height, row * self._sides[0], height)
-            across, from_across = _shared(inside.col_off, inside.width, column * self._sides[1], width)
-            pixels[:, down, across] = some_pixels[:, from_down, from_across]
+            here, there = _shared(inside, self._window(key))
+            pixels[(..., *here)] = some_pixels[(..., *there)]
             if some_valid is not None:
-                valid[down, across] = some_valid[from_down, from_across]
+                valid[here] = some_valid[there]
         top, left = inside.row_off - window.row_off, inside.col_off - window.col_off
         margins = ((top, window.height - top - inside.height), (left, window.width - left - inside.width))
         return mirrored(pixels, valid, margins)
 
-    def read_validity(self, window: Window) -> Mask:
-        """Validity `(H, W)` of a window within the raster; its pixels are read only where it takes them.
+    def valid_among(self, wanted: Mask, window: Window) -> Mask:
+        """Which of the wanted pixels `(H, W)` of a window within the raster are valid.
+
+        Only blocks that hold some are asked, and those that were read lately are not decoded again.
 
         Raises:
             RasterError: if the raster cannot be read there.
         """
+        valid = wanted.copy()
         if not self._raster.masked and np.dtype(self._raster.dtype).kind != "f":
-            return np.ones((window.height, window.width), dtype=bool)
-        return self.read(window)[1]
+            return valid
+        for key in self._keys(window):
+            here, there = _shared(window, self._window(key))
+            if valid[here].any():
+                mask = self._mask(key)
+                if mask is not None:
+                    valid[here] &= mask[there]
+        return valid
 
     def _blocks(self, window: Window) -> dict[_Key, _Block]:
         """The blocks that a window touches; those that no thread has begun are decoded here."""
-        rows = self._touched(window.row_off, window.height, axis=0)
-        columns = self._touched(window.col_off, window.width, axis=1)
         new: list[_Key] = []
         found: dict[_Key, _Block] = {}
         with self._lock:
-            for key in product(rows, columns):
+            for key in self._keys(window):
                 block = self._kept.pop(key, None)
                 if block is None:
                     block = Future()
@@ -106,13 +118,42 @@ class BlockReader:
         return found
 
     def _decode(self, key: _Key, block: _Block) -> None:
-        (height, width), (top, left) = self._sides, (key[0] * self._sides[0], key[1] * self._sides[1])
-        whole = Window(left, top, min(width, self._raster.width - left), min(height, self._raster.height - top))
+        whole = self._window(key)
         try:
             pixels, valid = self._reader.read(self._raster, whole, (whole.height, whole.width))
-            block.set_result((pixels, None if valid.all() else valid))
+            mask = None if valid.all() else valid
+            self._keep_mask(key, mask)
+            block.set_result((pixels, mask))
         except Exception as error:
             block.set_exception(error)
+
+    def _keep_mask(self, key: _Key, mask: Mask | None) -> None:
+        with self._lock:
+            self._masks[key] = None if mask is None else np.packbits(mask)
+            for old in list(self._masks)[: -self._most_masks]:
+                del self._masks[old]
+
+    def _mask(self, key: _Key) -> Mask | None:
+        """Validity of a block; None where all is valid."""
+        try:
+            bits = self._masks[key]
+        except KeyError:
+            # Not among the kept blocks: windows to come need those.
+            block: _Block = Future()
+            self._decode(key, block)
+            return block.result()[1]
+        window = self._window(key)
+        shape = (window.height, window.width)
+        return None if bits is None else np.unpackbits(bits, count=math.prod(shape)).reshape(shape).view(bool)
+
+    def _keys(self, window: Window) -> Iterable[_Key]:
+        """Rows and columns of the blocks that a window touches."""
+        rows = self._touched(window.row_off, window.height, axis=0)
+        return product(rows, self._touched(window.col_off, window.width, axis=1))
+
+    def _window(self, key: _Key) -> Window:
+        (height, width), (top, left) = self._sides, (key[0] * self._sides[0], key[1] * self._sides[1])
+        return Window(left, top, min(width, self._raster.width - left), min(height, self._raster.height - top))
 
     def _touched(self, start: int, size: int, axis: int) -> range:
         side = self._sides[axis]
@@ -125,7 +166,13 @@ def _sides(height: int, width: int) -> tuple[int, int]:
     return max(1, round(_SIDE**2 / (wide * height))) * height, wide
 
 
-def _shared(start: int, size: int, other: int, other_size: int) -> tuple[slice, slice]:
-    """What two ranges share, as a part of the first and as a part of the second."""
+def _shared(window: Window, other: Window) -> tuple[_Part, _Part]:
+    """What two windows share, as rows and columns of the first and as such of the second."""
+    rows = _shared_range(window.row_off, window.height, other.row_off, other.height)
+    columns = _shared_range(window.col_off, window.width, other.col_off, other.width)
+    return (rows[0], columns[0]), (rows[1], columns[1])
+
+
+def _shared_range(start: int, size: int, other: int, other_size: int) -> tuple[slice, slice]:
     first, last = max(start, other), min(start + size, other + other_size)
     return slice(first - start, last - start), slice(first - other, last - other)

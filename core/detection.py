@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from .ahead import map_ahead
+from .blocks import BlockReader
 from .grids import Grid, Sight, Strip
 from .images import Images, Mask, Normalisation, Predictor
 from .rasters import RasterReader
@@ -110,7 +111,7 @@ def slide(
     reporter: Reporter,
     team: Team | None = None,
 ) -> Iterator[Strip]:
-    """Yields the probability of road in the pixels of a grid, from its first row to its last.
+    """Yields the probability of road in the pixels of a raster, from the first row of a scene to its last.
 
     Overlapping tiles are blended by a smooth weight. Tiles without a wanted pixel are not computed. Of several
     processes, the first yields the strips, the same to the bit as a single one; the others yield none.
@@ -127,16 +128,15 @@ def slide(
     blender = _Blender(*grid.shape, tiling)
     rows, columns = range(team.rank, len(blender.rows), team.size), range(len(blender.columns))
     numbers = list(product(rows, columns))
-    with ExitStack() as threads:
-        tiles = threads.enter_context(closing(_tiles(numbers, blender, grid, tiling)))
+    with ExitStack() as context:
+        reader = grid.reader(context.enter_context(RasterReader()), tiling.tile)
+        tiles = context.enter_context(closing(_tiles(numbers, blender, grid, reader, tiling)))
         told = _told(tiles, len(numbers), reporter)
         rooms = _rooms(len(grid.scene.raster.bands), tiling)
         batches = (batch for _ in rows for batch in _batches(islice(told, len(columns)), normalisation, rooms))
-        seen = threads.enter_context(closing(_seen(batches, predict)))
-        for row, pieces in enumerate(team.gather((_row(seen) for _ in rows), len(blender.rows))):
-            for piece in pieces:
-                blender.add(piece)
-            yield from blender.finish(row)
+        seen = context.enter_context(closing(_seen(batches, predict)))
+        all_rows = team.gather((_row(seen) for _ in rows), len(blender.rows))
+        yield from grid.to_raster(blender.blend(all_rows), reader)
 
 
 def averaged_over_flips(predict: Predictor) -> Predictor:
@@ -155,22 +155,18 @@ def averaged_over_flips(predict: Predictor) -> Predictor:
 
 
 def _tiles(
-    numbers: Iterable[tuple[int, int]], blender: _Blender, grid: Grid, tiling: Tiling
+    numbers: Iterable[tuple[int, int]], blender: _Blender, grid: Grid, reader: BlockReader, tiling: Tiling
 ) -> Generator[_Tile | None, None, None]:
     """The tiles of some rows and columns, read ahead; None where nothing is wanted of one."""
-    with RasterReader() as decoder:
-        reader = grid.reader(decoder, tiling.tile)
 
-        def read(number: tuple[int, int]) -> _Tile | None:
-            row, column = number
-            sight = grid.read(reader, blender.rows[row], blender.columns[column], tiling.tile)
-            if sight is None or not sight.wanted.any():
-                return None
-            return Place(row, column, sight.wanted), sight
+    def read(number: tuple[int, int]) -> _Tile | None:
+        row, column = number
+        sight = grid.read(reader, blender.rows[row], blender.columns[column], tiling.tile)
+        if sight is None or not sight.wanted.any():
+            return None
+        return Place(row, column, sight.wanted), sight
 
-        ahead = max(tiling.batch, _READING_THREADS)
-        with closing(map_ahead(read, numbers, _READING_THREADS, ahead)) as tiles:
-            yield from tiles
+    return map_ahead(read, numbers, _READING_THREADS, ahead=max(tiling.batch, _READING_THREADS))
 
 
 def _told(tiles: Iterator[_Tile | None], count: int, reporter: Reporter) -> Iterator[_Tile | None]:
@@ -233,7 +229,14 @@ class _Blender:
         self._sum = np.zeros((tiling.tile, max(width, tiling.tile)), dtype=np.float32)
         self._valid = np.zeros(self._sum.shape, dtype=bool)
 
-    def add(self, piece: Piece) -> None:
+    def blend(self, rows: Iterator[Row]) -> Iterator[Strip]:
+        """The grid's rows from those of its tiles."""
+        for row, pieces in enumerate(rows):
+            for piece in pieces:
+                self._add(piece)
+            yield from self._finish(row)
+
+    def _add(self, piece: Piece) -> None:
         """Adds the probability of one tile."""
         place = piece.place
         start = self.columns[place.column]
@@ -242,7 +245,7 @@ class _Blender:
         self._sum[:, start : start + self._tile] += weighted
         self._valid[:, start : start + self._tile] |= place.wanted
 
-    def finish(self, row: int) -> Iterator[Strip]:
+    def _finish(self, row: int) -> Iterator[Strip]:
         """The rows that no tile below this row of tiles touches, some at a time; those below move up."""
         last = row == len(self.rows) - 1
         done = (self._height if last else self.rows[row + 1]) - self.rows[row]

@@ -115,14 +115,14 @@ class Grid(Protocol):
         ...
 
     def reader(self, decoder: RasterReader, size: int) -> BlockReader:
-        """What reads squares of a size for `read`, row by row."""
+        """What reads the raster for squares of a size, row by row."""
         ...
 
     def read(self, reader: BlockReader, row: int, column: int, size: int) -> Sight | None:
         """A square that begins at a row and a column and may reach beyond the scene; None: nothing is wanted there."""
         ...
 
-    def to_raster(self, strips: Iterator[Strip]) -> Iterator[Strip]:
+    def to_raster(self, strips: Iterator[Strip], reader: BlockReader) -> Iterator[Strip]:
         """The result in the raster's pixels from the result in the grid's, both from the first row to the last."""
         ...
 
@@ -157,7 +157,7 @@ class OwnGrid:
         pixels, valid = reader.read(window)
         return Sight(pixels, valid, valid & inside)
 
-    def to_raster(self, strips: Iterator[Strip]) -> Iterator[Strip]:
+    def to_raster(self, strips: Iterator[Strip], reader: BlockReader) -> Iterator[Strip]:
         """The strips as they are."""
         return strips
 
@@ -205,7 +205,7 @@ class ModelGrid:
             np.concatenate([part.wanted for part in parts]),
         )
 
-    def to_raster(self, strips: Iterator[Strip]) -> Iterator[Strip]:
+    def to_raster(self, strips: Iterator[Strip], reader: BlockReader) -> Iterator[Strip]:
         """The result resampled to the raster's own pixels; where those hold no data it is nodata."""
         window = self.scene.window
         rows, columns = self.shape
@@ -213,13 +213,11 @@ class ModelGrid:
         across = averaging_matrix(0, columns / window.width, window.width, columns)
         layers = (np.stack([strip.probability, strip.valid]) for strip in strips)
         top = window.row_off
-        with RasterReader() as decoder:
-            reader = BlockReader(decoder, self.scene.raster, window, (_ROWS_AT_ONCE, window.width))
-            for (seen, valid), part in rows_to_resample(layers, down, _ROWS_AT_ONCE):
-                (probability,), _ = _means(seen[None], valid > 0, part, across)
-                place = Window(window.col_off, top, window.width, len(probability))
-                yield Strip(probability, reader.read_validity(place) & self.scene.inside(place))
-                top += place.height
+        for (seen, valid), part in rows_to_resample(layers, down, _ROWS_AT_ONCE):
+            (probability,), _ = _means(seen[None], valid > 0, part, across)
+            place = Window(window.col_off, top, window.width, len(probability))
+            yield Strip(probability, reader.valid_among(self.scene.inside(place), place))
+            top += place.height
 
     def _read_rows(self, reader: BlockReader, down: csr_array, across: csr_array) -> Sight:
         window = _reach(down, across)

@@ -200,7 +200,7 @@ def make_road_map(
         surface_file = outputs.enter_context(written_whole(files.surface))
         probability_file = files.probability and outputs.enter_context(written_whole(files.probability))
         share = PartOfJob(reporter, 0, _DETECTION_SHARE if files.vectors.paths else 1)
-        strips = grid.to_raster(slide(grid, card.normalisation, predict, tiling, share, team))
+        strips = slide(grid, card.normalisation, predict, tiling, share, team)
         _write_strips(strips, grid.scene, settings.threshold, surface_file, probability_file)
         if release and files.vectors.paths:
             release()

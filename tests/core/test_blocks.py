@@ -173,13 +173,18 @@ def test_where_a_row_of_windows_takes_too_much_its_neighbours_share_blocks(
         assert least <= decoder.windows.total() / len(decoder.windows) <= most
 
 
-def test_every_thread_that_needs_a_damaged_block_hears_of_it(make_raster, noise):
-    path = make_raster(noise, "torn.tif", tiled=True, blockxsize=32, blockysize=32, compress="deflate")
+@pytest.fixture
+def torn(make_raster, noise):
+    """A raster whose middle is damaged."""
+    path = make_raster(noise, "torn.tif", nodata=0, tiled=True, blockxsize=32, blockysize=32, compress="deflate")
     content = bytearray(path.read_bytes())
     content[len(content) // 2 : len(content) // 2 + 300] = bytes(300)
     path.write_bytes(content)
-    raster = inspect_raster(str(path))
-    with by_blocks(raster) as (reader, _), ThreadPoolExecutor(4) as pool:
+    return inspect_raster(str(path))
+
+
+def test_every_thread_that_needs_a_damaged_block_hears_of_it(torn):
+    with by_blocks(torn) as (reader, _), ThreadPoolExecutor(4) as pool:
         readings = [pool.submit(reader.read, Window(0, 0, WIDTH, HEIGHT)) for _ in range(8)]
         for reading in readings:
             with pytest.raises(RasterError, match=r"torn\.tif cannot be read at column"):
@@ -187,13 +192,26 @@ def test_every_thread_that_needs_a_damaged_block_hears_of_it(make_raster, noise)
         assert reader.read(Window(0, 0, 32, 32))[1].all()
 
 
+def everywhere(window):
+    return np.ones((window.height, window.width), dtype=bool)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_validity_alone_is_that_of_the_pixels(make_raster, kind):
-    empty = np.random.default_rng(1).random((HEIGHT, WIDTH)) < 0.3
+def test_validity_alone_is_that_of_the_pixels(make_raster, kind, layout):
+    """Whether blocks were read before, some of them, or none."""
+    rng = np.random.default_rng(1)
+    empty, wanted = rng.random((2, HEIGHT, WIDTH)) < 0.3
+    empty[:100, :80] = False
+    empty[100:, :80] = True
     pixels, options = with_nothing(empty, kind)
-    raster = inspect_raster(str(make_raster(pixels, **options)))
+    raster = inspect_raster(str(make_raster(pixels, **options, **LAYOUTS[layout])))
     with by_blocks(raster) as (reader, _):
-        np.testing.assert_array_equal(reader.read_validity(Window(3, 7, 200, 90)), ~empty[7:97, 3:203])
+        for window in (Window(3, 7, 200, 90), Window(0, 0, WIDTH, HEIGHT), Window(299, 0, 1, 250)):
+            rows, columns = window.toslices()
+            found = reader.valid_among(wanted[rows, columns], window)
+            np.testing.assert_array_equal(found, wanted[rows, columns] & ~empty[rows, columns])
+            reader.read(Window(100, 30, 64, 100))
 
 
 def test_validity_alone_is_that_of_every_band(make_raster):
@@ -201,7 +219,8 @@ def test_validity_alone_is_that_of_every_band(make_raster):
     pixels[0, 1, 2] = np.nan
     raster = inspect_raster(str(make_raster(pixels)))
     with by_blocks(raster) as (reader, _):
-        np.testing.assert_array_equal(reader.read_validity(Window(0, 0, 4, 3)), np.isfinite(pixels[0]))
+        valid = reader.valid_among(np.ones((3, 4), dtype=bool), Window(0, 0, 4, 3))
+    np.testing.assert_array_equal(valid, np.isfinite(pixels[0]))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
@@ -210,17 +229,36 @@ def test_validity_alone_knows_a_given_nodata_besides_the_declared_one(make_raste
     pixels = np.array([[[3, 7, 9, 3]], [[3, 7, 9, 9]]], dtype=dtype)
     raster = inspect_raster(str(make_raster(pixels, nodata=declared)), nodata=3)
     with by_blocks(raster) as (reader, _):
-        assert reader.read_validity(Window(0, 0, 4, 1)).tolist() == [[False, declared is None, True, True]]
+        valid = reader.valid_among(np.ones((1, 4), dtype=bool), Window(0, 0, 4, 1))
+    assert valid.tolist() == [[False, declared is None, True, True]]
 
 
 def test_a_given_nodata_beyond_the_type_is_no_pixel_s(make_raster):
     raster = inspect_raster(str(make_raster(np.zeros((1, 2, 2), np.uint8))), nodata=-9999)
     with by_blocks(raster) as (reader, _):
-        assert reader.read_validity(Window(0, 0, 2, 2)).all()
+        assert reader.valid_among(np.ones((2, 2), dtype=bool), Window(0, 0, 2, 2)).all()
 
 
 def test_nothing_is_decoded_where_everything_is_valid(make_raster, noise):
     raster = inspect_raster(str(make_raster(noise)))
+    window = Window(3, 7, 20, 9)
     with by_blocks(raster) as (reader, decoder):
-        assert reader.read_validity(Window(3, 7, 20, 9)).all()
+        assert reader.valid_among(everywhere(window), window).all()
         assert not decoder.windows
+
+
+def test_nothing_is_decoded_for_validity_where_nothing_is_wanted(make_raster, noise):
+    raster = inspect_raster(str(make_raster(noise, nodata=7, tiled=True, blockxsize=32, blockysize=32)))
+    whole = Window(0, 0, WIDTH, HEIGHT)
+    wanted = ~everywhere(whole)
+    with by_blocks(raster) as (reader, decoder):
+        assert not reader.valid_among(wanted, whole).any()
+        assert not decoder.windows
+        wanted[40, 70] = True
+        reader.valid_among(wanted, whole)
+        assert set(decoder.windows) == {(64, 32, 32, 32)}
+
+
+def test_a_damaged_block_is_told_of_where_only_its_validity_is_asked_for(torn):
+    with by_blocks(torn) as (reader, _), pytest.raises(RasterError, match=r"torn\.tif cannot be read at column"):
+        reader.valid_among(np.ones((HEIGHT, WIDTH), dtype=bool), Window(0, 0, WIDTH, HEIGHT))

@@ -40,7 +40,7 @@ def detect(grid, predict=first_band, tiling=None):
     """The probability and the validity of all strips of the raster, one below the other."""
     bands = len(grid.scene.raster.bands)
     as_it_is = Normalisation((0.0,) * bands, (1.0,) * bands)
-    strips = list(grid.to_raster(slide(grid, as_it_is, predict, tiling or Tiling(32, 8, 2), Silent())))
+    strips = list(slide(grid, as_it_is, predict, tiling or Tiling(32, 8, 2), Silent()))
     return np.concatenate([s.probability for s in strips]), np.concatenate([s.valid for s in strips])
 
 
@@ -182,12 +182,14 @@ def test_nodata_elsewhere_changes_nothing(scene, ratio):
     np.testing.assert_array_equal(found[:far], expected[:far])
 
 
+@pytest.mark.parametrize("nodata", [None, 7])
 @pytest.mark.parametrize("ratio", [0.11, 0.3, 0.77, 1.0, 2.0])
-def test_each_block_is_decoded_once_at_any_size(scene, ratio, monkeypatch):
+def test_each_block_is_decoded_once_at_any_size(scene, ratio, nodata, monkeypatch):
+    """What is valid of it is kept until the result comes to it."""
     monkeypatch.setattr("qgis_sslkd.core.blocks._SIDE", 16)
     monkeypatch.setattr("qgis_sslkd.core.detection._READING_THREADS", 1)
     pixels = np.random.default_rng(0).integers(0, 256, (300, 310), dtype=np.uint8)
-    looked_at = scene(pixels, tiled=True, blockxsize=16, blockysize=16)
+    looked_at = scene(pixels, tiled=True, blockxsize=16, blockysize=16, nodata=nodata)
     decoded, read = [], RasterReader.read
 
     def remembered(decoder, raster, window, shape):
@@ -195,7 +197,8 @@ def test_each_block_is_decoded_once_at_any_size(scene, ratio, monkeypatch):
         return read(decoder, raster, window, shape)
 
     monkeypatch.setattr(RasterReader, "read", remembered)
-    detect(OwnGrid(looked_at) if ratio == 1 else ModelGrid(looked_at, ratio), tiling=Tiling(32, 8, 1))
+    _, valid = detect(OwnGrid(looked_at) if ratio == 1 else ModelGrid(looked_at, ratio), tiling=Tiling(32, 8, 1))
+    np.testing.assert_array_equal(valid, pixels != nodata)
     assert len(decoded) == len(set(decoded)) == 19 * 20
 
 
