@@ -101,6 +101,8 @@ class _Batch:
 
 
 _Tile = tuple[Place, Sight]
+_Group = tuple[Sequence[_Tile], bool]
+"""What becomes a batch: its tiles, and whether the row ends with them."""
 
 
 def slide(
@@ -132,8 +134,9 @@ def slide(
         reader = grid.reader(context.enter_context(RasterReader()), tiling.tile)
         tiles = context.enter_context(closing(_tiles(numbers, blender, grid, reader, tiling)))
         told = _told(tiles, len(numbers), reporter)
+        groups = (group for _ in rows for group in _groups(islice(told, len(columns)), tiling.batch))
         rooms = _rooms(len(grid.scene.raster.bands), tiling)
-        batches = (batch for _ in rows for batch in _batches(islice(told, len(columns)), normalisation, rooms))
+        batches = context.enter_context(closing(_batches(groups, normalisation, rooms)))
         seen = context.enter_context(closing(_seen(batches, predict)))
         all_rows = team.gather((_row(seen) for _ in rows), len(blender.rows))
         yield from grid.to_raster(blender.blend(all_rows), reader)
@@ -175,28 +178,39 @@ def _told(tiles: Iterator[_Tile | None], count: int, reporter: Reporter) -> Iter
         yield tile
 
 
-def _rooms(bands: int, tiling: Tiling) -> Iterator[Images]:
-    """Memory for one batch after the other, in turn for the one that is seen and the one that is put together.
-
-    To ask for memory each time would take longer than to fill it.
-    """
-    return cycle(np.empty((2, tiling.batch, bands, tiling.tile, tiling.tile), dtype=np.float32))
-
-
-def _batches(tiles: Iterator[_Tile | None], normalisation: Normalisation, rooms: Iterator[Images]) -> Iterator[_Batch]:
-    """The tiles of a row, one batch at least, each in a room of its own."""
+def _groups(tiles: Iterator[_Tile | None], most: int) -> Iterator[_Group]:
+    """The tiles of a row, one group at least."""
     wanted = (tile for tile in tiles if tile)
     following = list(islice(wanted, 1))
     while True:
-        room = next(rooms)
-        some = [*following, *islice(wanted, len(room) - 1)]
+        some = [*following, *islice(wanted, most - 1)]
         following = list(islice(wanted, 1))
-        # Not before: until then they lie there in the raster's own type, which takes less memory.
-        for place_in_room, (_, sight) in zip(room, some, strict=False):
-            normalisation.apply(sight.pixels, sight.valid, out=place_in_room)
-        yield _Batch([place for place, _ in some], room[: len(some)], last=not following)
+        yield some, not following
         if not following:
             return
+
+
+def _rooms(bands: int, tiling: Tiling) -> Iterator[Images]:
+    """Memory for one batch after the other, in turn for the one that is seen, the next, and the one that is filled.
+
+    To ask for memory each time would take longer than to fill it.
+    """
+    return cycle(np.empty((3, tiling.batch, bands, tiling.tile, tiling.tile), dtype=np.float32))
+
+
+def _batches(
+    groups: Iterator[_Group], normalisation: Normalisation, rooms: Iterator[Images]
+) -> Generator[_Batch, None, None]:
+    """Batches, each in a room of its own; it is one batch ahead."""
+
+    def fill(group: _Group, room: Images) -> _Batch:
+        tiles, last = group
+        # Not before: until then they lie there in the raster's own type, which takes less memory.
+        for place_in_room, (_, sight) in zip(room, tiles, strict=False):
+            normalisation.apply(sight.pixels, sight.valid, out=place_in_room)
+        return _Batch([place for place, _ in tiles], room[: len(tiles)], last)
+
+    return map_ahead(lambda each: fill(*each), zip(groups, rooms, strict=False), threads=1, ahead=1)
 
 
 def _seen(batches: Iterable[_Batch], predict: Predictor) -> Generator[tuple[list[Piece], bool], None, None]:

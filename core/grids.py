@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
+from .ahead import map_ahead
 from .annotations import Annotation, VectorLayer, annotate
 from .blocks import BlockReader
 from .errors import AnnotationError
@@ -27,6 +30,7 @@ __all__ = ["Grid", "ModelGrid", "OwnGrid", "Scene", "Sight", "Strip", "area_of_i
 _SAME_GSD = 0.05
 _PIXELS_AT_ONCE = 4 * 2**20
 _ROWS_AT_ONCE = 32
+_RESULT_THREADS = min(os.cpu_count() or 1, 4)
 # Pixels that a square takes from beside what it covers, to interpolate.
 _TAILS = 2
 # Less of a pixel than this is rounding.
@@ -212,12 +216,15 @@ class ModelGrid:
         down = averaging_matrix(0, rows / window.height, window.height, rows)
         across = averaging_matrix(0, columns / window.width, window.width, columns)
         layers = (np.stack([strip.probability, strip.valid]) for strip in strips)
-        top = window.row_off
-        for (seen, valid), part in rows_to_resample(layers, down, _ROWS_AT_ONCE):
-            (probability,), _ = _means(seen[None], valid > 0, part, across)
-            place = Window(window.col_off, top, window.width, len(probability))
-            yield Strip(probability, reader.valid_among(self.scene.inside(place), place))
-            top += place.height
+
+        def strip_of(part: tuple[Window, Images, csr_array]) -> Strip:
+            place, (seen, valid), matrix = part
+            (probability,), _ = _means(seen[None], valid > 0, matrix, across)
+            return Strip(probability, reader.valid_among(self.scene.inside(place), place))
+
+        parts = _placed(window, rows_to_resample(layers, down, _ROWS_AT_ONCE))
+        with closing(map_ahead(strip_of, parts, _RESULT_THREADS, _RESULT_THREADS)) as resampled:
+            yield from resampled
 
     def _read_rows(self, reader: BlockReader, down: csr_array, across: csr_array) -> Sight:
         window = _reach(down, across)
@@ -228,6 +235,14 @@ class ModelGrid:
         inside = self.scene.inside(window)
         wanted = seen if inside.all() else _share(valid & inside, down, across) > _LEAST_SHARE
         return Sight(images, seen, wanted)
+
+
+def _placed(window: Window, parts: Iterator[tuple[Images, csr_array]]) -> Iterator[tuple[Window, Images, csr_array]]:
+    """What `rows_to_resample` yields, each with the part of a window that it makes, from top to bottom."""
+    top = window.row_off
+    for rows, matrix in parts:
+        yield Window(window.col_off, top, window.width, matrix.shape[0]), rows, matrix
+        top += matrix.shape[0]
 
 
 def _reach(down: csr_array, across: csr_array) -> Window:

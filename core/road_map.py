@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 from shapely.affinity import affine_transform
 
+from .ahead import map_ahead
 from .detection import Team, slide
 from .errors import RasterError, SettingError
 from .files import check_writable, written_whole
@@ -263,14 +264,17 @@ def _write_strips(
         probability = probability_file and writers.enter_context(
             StripWriter(probability_file, scene.raster, scene.window, "float32", PROBABILITY_NODATA)
         )
-        for strip in strips:
+
+        def write(strip: Strip) -> None:
             told = _rounded(strip.probability)
             road = is_road(told, threshold).astype(np.uint8)
             surface.append(np.where(strip.valid, road, np.uint8(SURFACE_NODATA)))
             if probability:
                 probability.append(np.where(strip.valid, told, np.float32(PROBABILITY_NODATA)))
-            # It would lie in memory while the next is made.
-            del strip
+
+        # The next strip is made meanwhile.
+        for _ in writers.enter_context(closing(map_ahead(write, strips, threads=1, ahead=1))):
+            pass
 
 
 def _rounded(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
