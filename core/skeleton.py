@@ -16,7 +16,7 @@ import numpy.typing as npt
 import rasterio
 import shapely
 from rasterio.windows import Window
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import find_objects, label
 from scipy.spatial import KDTree
 from skimage.morphology import remove_small_holes, skeletonize
 
@@ -125,8 +125,7 @@ def _blocks(dataset: rasterio.DatasetReader, road: int, pixel: float) -> Iterato
 
 def _chains(block: _Block, pixel: tuple[float, float], holes: int) -> Chains:
     mask = remove_small_holes(block.mask, max_size=holes) if holes > 0 else block.mask
-    # The usual method, Zhang and Suen's, takes two pixels wide diagonals away altogether: roads at 45 degrees.
-    skeleton = skeletonize(mask, method="lee").astype(bool)  # type: ignore[no-untyped-call]
+    skeleton = _skeleton(mask)
     # One row and one column more: neighbouring blocks share the pixels in which they are cut.
     inner = tuple(
         slice(block.halo, size - block.halo + (not last)) for size, last in zip(mask.shape, block.last, strict=True)
@@ -143,6 +142,17 @@ def _chains(block: _Block, pixel: tuple[float, float], holes: int) -> Chains:
     points = smooth_lines(measured[order], sizes, _SMOOTHING)
     thin = _thinned(sizes, max(1, round(_SPACING / max(pixel))))
     return Chains(points[thin], np.add.reduceat(thin, ends - sizes, dtype=np.int64), nodes)
+
+
+def _skeleton(mask: Flags) -> Flags:
+    """Thinning goes over an image as often as its widest part is wide: each part goes in a box of its own."""
+    skeleton = np.zeros_like(mask)
+    parts, _ = label(mask, np.ones((3, 3)))
+    for part, box in enumerate(find_objects(parts), 1):
+        # The usual method, Zhang and Suen's, takes two pixels wide diagonals away altogether: roads at 45 degrees.
+        thin = skeletonize(parts[box] == part, method="lee")  # type: ignore[no-untyped-call]
+        skeleton[box] |= thin > 0
+    return skeleton
 
 
 def _ordered(skeleton: Flags, pixels: Indices, block: _Block) -> tuple[Indices, Indices]:
@@ -196,7 +206,7 @@ def _links(skeleton: Flags, index: npt.NDArray[np.int32], block: _Block) -> Indi
 def _measured(mask: Flags, pixels: Indices, pixel: tuple[float, float]) -> Floats:
     """For pixels `(N, 2)` of a skeleton the middle of the road there, x and y, and its width: `(N, 3)`, in metres."""
     scale = np.array(pixel[::-1])
-    edge = KDTree(np.argwhere(binary_dilation(mask) & ~mask) * scale)
+    edge = KDTree(np.argwhere(_beside(mask)) * scale)
     here = pixels * scale
     distance, nearest = edge.query(here)
     away = (here - edge.data[nearest]) / distance[:, None]
@@ -211,6 +221,17 @@ def _measured(mask: Flags, pixels: Indices, pixel: tuple[float, float]) -> Float
     setback = np.where(np.abs(away).min(axis=1) < 1e-9, 1.0, 0.3) * step
     width = np.where(faces, np.hypot(*across.T), 2 * distance) - setback
     return np.column_stack([middle[:, ::-1] + np.array(pixel) / 2, np.maximum(width, min(pixel))])
+
+
+def _beside(mask: Flags) -> Flags:
+    """Pixels that are not of a mask and share a side with one that is."""
+    near = np.zeros_like(mask)
+    near[1:] |= mask[:-1]
+    near[:-1] |= mask[1:]
+    near[:, 1:] |= mask[:, :-1]
+    near[:, :-1] |= mask[:, 1:]
+    beside: Flags = near & ~mask
+    return beside
 
 
 def _thinned(sizes: Indices, step: int) -> Flags:

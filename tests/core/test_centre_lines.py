@@ -247,6 +247,18 @@ def test_blocks_make_no_difference(lines_of, monkeypatch):
         assert fields["width"].mean() == pytest.approx(whole_fields["width"].mean(), rel=0.01)
 
 
+def test_roads_that_do_not_touch_do_not_change_each_other(lines_of):
+    """Though one surrounds another, and comes into the box around a third."""
+    ring = shapely.Point(80, 60).buffer(45).boundary.buffer(4)
+    inside = shapely.union_all([street((55, 60), (105, 64), width=13), street((80, 35), (76, 85), width=5)])
+    roads = [ring, inside, street((112, 112), (152, 76), width=9)]
+    apart = VectorSettings(bridge=0, tolerance=0.3)
+    alone = [line for road in roads for line in lines_of([road], options=apart)[0].tolist()]
+    together = lines_of(roads, options=apart)[0].tolist()
+    assert {line.wkb for line in together} == {line.wkb for line in alone}
+    assert len(together) == len(alone) == 6
+
+
 def test_a_hall_wider_than_the_blocks_see_does_not_fail(lines_of, monkeypatch):
     monkeypatch.setattr(skeleton, "_BLOCK", 64)
     monkeypatch.setattr(skeleton, "_HALO", (16, 16))
