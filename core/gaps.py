@@ -11,7 +11,8 @@ import numpy.typing as npt
 import shapely
 from scipy.spatial import KDTree
 
-from .lines import Floats, Line, heading_of, way_along
+from .lines import Floats, Line, heading_of, sizes_of, way_along
+from .ring_shapes import groups
 
 __all__ = ["Crossing", "FreeEnd", "facing_ends", "sides_ahead"]
 
@@ -88,15 +89,20 @@ def sides_ahead(ends: Sequence[FreeEnd], lines: Mapping[int, Line], longest: flo
     An end is led to the first line ahead of it or to none.
     """
     ends = _narrow(ends)
+    if not ends:
+        return {}
     reach = longest + _WIDEST / 2 / _STEEP
-    starts = [end.place + end.direction * end.point[2] / 2 for end in ends]  # where the road ends
-    tips = [start + end.direction * reach for start, end in zip(starts, ends, strict=True)]
-    tree = shapely.STRtree([shapely.LineString(ray) for ray in zip(starts, tips, strict=True)])
+    points, directions = _together(ends)
+    starts = points[:, :2] + directions * points[:, 2:] / 2  # where the road ends
+    tree = shapely.STRtree(shapely.linestrings(np.stack([starts, starts + directions * reach], axis=1)))
     first: dict[int, tuple[int, Crossing]] = {}
-    # Line by line: all of them as shapes would take as much memory again.
-    for number, line in lines.items():
-        for ray in tree.query(shapely.LineString(line.points[:, :2]), predicate="intersects").tolist():
-            crossing = _crossing(ends[ray], starts[ray], line)
+    numbers = list(lines)
+    # Some lines at a time: all of them as shapes would take as much memory again.
+    for some in groups(sizes_of(list(lines.values()))):
+        shapes = [shapely.LineString(lines[number].points[:, :2]) for number in numbers[some]]
+        for found, ray in tree.query(shapes, predicate="intersects").T.tolist():
+            number = numbers[some.start + found]
+            crossing = _crossing(ends[ray], starts[ray], lines[number])
             if crossing and (ray not in first or crossing.distance < first[ray][1].distance):
                 first[ray] = number, crossing
     sides: defaultdict[int, list[Crossing]] = defaultdict(list)
@@ -110,9 +116,14 @@ def _narrow(ends: Sequence[FreeEnd]) -> list[FreeEnd]:
     return [end for end in ends if end.point[2] <= _WIDEST]
 
 
+def _together(ends: Sequence[FreeEnd]) -> tuple[Floats, Floats]:
+    """Their points `(E, 3)` and their directions `(E, 2)`."""
+    return np.array([end.point for end in ends]), np.array([end.direction for end in ends])
+
+
 def _facing(ends: Sequence[FreeEnd], longest: float) -> tuple[npt.NDArray[np.int64], Floats]:
     """Pairs `(P, 2)` of ends that point at each other, and metres from road to road `(P,)`, `longest` at most."""
-    points, directions = np.array([end.point for end in ends]), np.array([end.direction for end in ends])
+    points, directions = _together(ends)
     tree = KDTree(points[:, :2])
     reaches = longest + (points[:, 2] + points[:, 2].max()) / 2
     found = []

@@ -64,7 +64,7 @@ def steps_of(points: Floats) -> Floats:
 def way_along(points: Floats) -> Floats:
     """Metres along the line from the first point of `(N, 2+)` to each: `(N,)`."""
     way = np.zeros(len(points))
-    np.cumsum(steps_of(points), out=way[1:])
+    steps_of(points).cumsum(out=way[1:])
     return way
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import median
 
 import numpy as np
 
@@ -99,39 +100,39 @@ class RoadNetwork:
     def drop_small(self, least_area: float) -> None:
         """Removes parts of the network whose road is smaller, in square metres, or no longer than it is wide."""
         for part in list(self._parts()):
-            lines = [self._lines[number] for number in part]
-            lengths = sum(line.length for line in lines)
-            area = sum((line.length + line.width) * line.width for line in lines)
-            if area < least_area or lengths < max(line.width for line in lines):
+            lengths = [self._lines[number].length for number in part]
+            widths = [self._lines[number].width for number in part]
+            area = sum((length + width) * width for length, width in zip(lengths, widths, strict=True))
+            if area < least_area or sum(lengths) < max(widths):
                 for number in part:
                     self._remove(number)
 
     def straighten_ends(self) -> None:
         """Takes the hooks off free ends, which the skeleton leads into a corner of the road's end."""
-        for end in list(self._free_ends()):
-            points = self._from(end)
+        for number, node in list(self._loose()):
+            points = self._from(number, node)
             way = way_along(points)
             if way[-1] > 2 * points[:, 2].max():
-                first = int(np.searchsorted(way, np.median(points[:, 2])))
+                first = int(way.searchsorted(median(points[:, 2].tolist())))
                 heading = -heading_of(points, way[first], points[first, 2])
-                onto = points[first, :2] + heading * np.maximum((end.place - points[first, :2]) @ heading, 0)
-                self._put(end, np.vstack([np.append(onto, end.point[2]), points[first:]]))
+                onto = points[first, :2] + heading * np.maximum((points[0, :2] - points[first, :2]) @ heading, 0)
+                self._put(number, node, np.vstack([np.append(onto, points[0, 2]), points[first:]]))
 
     def extend(self) -> None:
         """Leads lines on to the end of their road: the skeleton stops half a width before."""
         for end in list(self._free_ends()):
-            points = self._from(end)
+            points = self._from(end.line, end.node)
             tip = np.append(end.place + end.direction * end.point[2] / 2, points[1, 2])
-            self._put(end, np.vstack([tip, points[1:]]))
+            self._put(end.line, end.node, np.vstack([tip, points[1:]]))
 
-    def _from(self, end: FreeEnd) -> Floats:
-        """The points of a line from a free end on."""
-        line = self._lines[end.line]
-        return line.points if line.nodes[0] == end.node else line.points[::-1]
+    def _from(self, number: int, node: int) -> Floats:
+        """The points of a line from one of its two nodes on."""
+        line = self._lines[number]
+        return line.points if line.nodes[0] == node else line.points[::-1]
 
-    def _put(self, end: FreeEnd, points: Floats) -> None:
-        line = self._lines[end.line]
-        self._lines[end.line] = replace(line, points=points if line.nodes[0] == end.node else points[::-1])
+    def _put(self, number: int, node: int, points: Floats) -> None:
+        line = self._lines[number]
+        self._lines[number] = Line(points if line.nodes[0] == node else points[::-1], line.nodes)
 
     def _add(self, line: Line) -> None:
         self._lines[self._number] = line
@@ -223,10 +224,16 @@ class RoadNetwork:
                     yield number, end
 
     def _free_ends(self) -> Iterator[FreeEnd]:
+        for number, node in self._loose():
+            points = self._from(number, node)
+            yield FreeEnd(number, node, points[0], -heading_of(points, 0, points[0, 2]))
+
+    def _loose(self) -> Iterator[tuple[int, int]]:
+        """The lines that end where no other line is, each with the node there, but for those that the raster ends."""
         for number, line in self._lines.items():
-            for node, points in zip(line.nodes, (line.points, line.points[::-1]), strict=True):
+            for node in line.nodes:
                 if self._degree(node) == 1 and node not in self._cut_off:
-                    yield FreeEnd(number, node, points[0], -heading_of(points, 0, points[0, 2]))
+                    yield number, node
 
     def _parts(self) -> Iterator[list[int]]:
         """The numbers of the lines that hang together."""
