@@ -19,13 +19,17 @@ def main() -> None:
         from .cli import app
 
     try:
-        app()
-    except SystemExit as end:
-        if isinstance(end.code, int):
-            # Python tells of what cannot be written, as of a disk that is full.
-            with suppress(OSError):
+        try:
+            app()
+        except SystemExit as end:
+            if isinstance(end.code, int):
                 _leave(end.code)
-        raise
+            raise
+    except OSError as error:
+        # Of files the command has told itself: these are the streams.
+        with suppress(OSError):
+            print(f"sslkd: The output cannot be written: {error.strerror}.", file=sys.stderr, flush=True)
+        os._exit(1)
 
 
 def _leave(code: int) -> None:

@@ -490,14 +490,16 @@ def test_a_process_that_fails_says_all_and_ends_with_its_code(tmp_path):
     assert "nowhere.tif" in ended.stderr
 
 
-def test_results_that_cannot_be_told_are_no_success(make_raster, results):
-    """Standard output is full, which shows no sooner than at the end."""
+@pytest.mark.parametrize("variables", [BUFFERED, {**BUFFERED, "PYTHONUNBUFFERED": "1"}])
+def test_results_that_cannot_be_told_are_no_success(make_raster, results, variables):
+    """Standard output is full, which with a buffer shows no sooner than at the end."""
     surface = make_raster(np.eye(64, dtype=np.uint8)[None])
     command = [SSLKD, "vectorise", "--raster", surface, "--outlines", results / "o.gpkg"]
     with open("/dev/full", "w") as full:  # noqa: PTH123 (a device)
-        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=BUFFERED, text=True, timeout=60)
-    assert ended.returncode != 0
-    assert "No space left on device" in ended.stderr
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=variables, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("sslkd: The output cannot be written: No space left on device.\n")
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_job_as_qgis_starts_it(detect_job, results, tmp_path):
