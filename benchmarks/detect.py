@@ -22,7 +22,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter, process_time
+from time import perf_counter, process_time, thread_time
 from typing import TypeVar
 
 import numpy as np
@@ -117,12 +117,14 @@ class Measured:
         processor: seconds of all processors, which other work on the machine disturbs less.
         memory: peak of its process, in MiB.
         tiles: that went through the network.
+        feeding: processor seconds of the thread that feeds the network, for which a fast one waits; where it is told.
     """
 
     seconds: float
     processor: float
     memory: float
     tiles: int
+    feeding: float = 0.0
 
 
 class Counting:
@@ -247,8 +249,9 @@ def from_file_to_file(bench: Bench) -> Measured:
     detect.runtime_loader = lambda *_: lambda: replace(runtime, predict=engine)
     sizes = {"tile": TILING.tile, "overlap": TILING.overlap}
     job = DetectJob(raster=[str(bench.raster)], model=bench.model, surface=Path("surface.tif"), **sizes)
+    start = thread_time()
     measured = timed(lambda: detect.do_detect(job, Silent()), 0)
-    return replace(measured, tiles=engine.images)
+    return replace(measured, tiles=engine.images, feeding=thread_time() - start)
 
 
 def resampled(bench: Bench) -> Measured:
@@ -337,7 +340,9 @@ def show(title: str, results: dict[str, list[Measured]]) -> None:
         tiles = f"{rounds[0].tiles:6} tiles" if rounds[0].tiles else " " * 12
         spread = "" if len(rounds) == 1 else f"   ({clock[0]:.2f} to {clock[-1]:.2f} x)"
         ratios = f"{seconds:8.2f} s {median(clock):6.2f} x   processor {processor:8.2f} s {busy:6.2f} x"
-        print(f"  {name:20} {ratios} {memory:6.0f} MiB {tiles}{spread}", flush=True)
+        fed = 1000 * median(row.feeding / max(row.tiles, 1) for row in rounds)
+        feeding = f"   fed in {fed:.1f} ms a tile" if fed else ""
+        print(f"  {name:20} {ratios} {memory:6.0f} MiB {tiles}{feeding}{spread}", flush=True)
 
 
 WORKS = {work.__name__: work for work in (passes, whole, from_file_to_file, plain_loop, monai, compiled_passes)}
