@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +19,11 @@ __all__ = ["averaging_matrix", "resample", "rows_to_resample"]
 
 # Sums of such parts are exact in float32, in any order.
 _PARTS = 2**23
+# Matrices that are not made again for each tile: one for each column of tiles, and one down.
+_KEPT = 256
 
 
+@lru_cache(_KEPT)
 def averaging_matrix(start: float, step: float, count: int, size: int) -> csr_array:
     """How much of each pixel along an axis makes each pixel of a resampled axis.
 
@@ -34,7 +38,7 @@ def averaging_matrix(start: float, step: float, count: int, size: int) -> csr_ar
         size: pixels of the source.
 
     Returns:
-        `(count, size)` float32; every row sums to 1, to the bit.
+        `(count, size)` float32, not to be changed: others get the same; every row sums to 1, to the bit.
     """
     # Late: most detections do without it, and it takes memory beside a network.
     from scipy.sparse import csr_array
