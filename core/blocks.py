@@ -54,7 +54,7 @@ class BlockReader:
         self._most = rows * across + _SPARE
         # The next row of windows is read while it is asked what is valid in those above.
         self._most_masks = (2 * rows + 1) * row
-        self._lock = Lock()
+        self._lock, self._asking = Lock(), Lock()
         self._kept: dict[_Key, _Block] = {}  # the one used least lately first
         self._masks: dict[_Key, _Bits | None] = {}  # the one decoded first, first
 
@@ -135,13 +135,15 @@ class BlockReader:
 
     def _mask(self, key: _Key) -> Mask | None:
         """Validity of a block; None where all is valid."""
-        try:
-            bits = self._masks[key]
-        except KeyError:
-            # Not among the kept blocks: windows to come need those.
-            block: _Block = Future()
-            self._decode(key, block)
-            return block.result()[1]
+        # By one thread after the other, or several would decode the same block.
+        with self._asking:
+            try:
+                bits = self._masks[key]
+            except KeyError:
+                # Not among the kept blocks: windows to come need those.
+                block: _Block = Future()
+                self._decode(key, block)
+                return block.result()[1]
         window = self._window(key)
         shape = (window.height, window.width)
         return None if bits is None else np.unpackbits(bits, count=math.prod(shape)).reshape(shape).view(bool)
