@@ -25,6 +25,7 @@ from .metrics import Confusion, Matches, confusion, matches
 from .outputs import StripWriter
 from .rasters import BLOCK_CACHE, RasterInfo, RasterReader
 from .reporting import Reporter
+from .surface import check_surface, check_surface_values
 
 __all__ = ["FALSE_ALARM", "HIT", "MISS", "REJECTION", "Comparison", "Evaluation", "Part", "evaluate_surface"]
 
@@ -176,6 +177,7 @@ def _check(surface: RasterInfo, buffer: float) -> None:
             f"The raster {surface.name} has {len(surface.bands)} bands; choose a road surface, with a single band: "
             "1 road and 0 background."
         )
+    check_surface(surface)
 
 
 def _polygons(surface: RasterInfo, area: Sequence[VectorLayer]) -> list[shapely.Geometry]:
@@ -230,12 +232,7 @@ def _found(surface: RasterInfo, window: Window, reader: RasterReader) -> tuple[M
     (values,), valid = reader.read(surface, window, (window.height, window.width))
     valid &= values != IGNORE
     road: Mask = (values == ROAD) & valid
-    strange = values[valid & ~road & (values != 0)]
-    if strange.size:
-        raise RasterError(
-            f"The raster {surface.name} holds the value {strange[0]:g}; a road surface holds {ROAD} for road, "
-            f"0 for background and {IGNORE} for nodata."
-        )
+    check_surface_values(values[valid & ~road & (values != 0)], surface)
     return road, valid
 
 

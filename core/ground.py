@@ -33,10 +33,13 @@ def metres_per_unit(crs: CRS, x: float, y: float) -> tuple[float, float]:
         y: second coordinate of the place.
 
     Raises:
-        CRSError: if the CRS has no place on the Earth.
+        CRSError: if that is no place on the Earth.
     """
     step = 1e-4 if crs.is_geographic else 10.0
     longitudes, latitudes = project(crs, _WGS84, [x, x + step, x], [y, y, y + step])
+    # A geocentric CRS has heights among its axes.
+    if not (crs.is_projected or crs.is_geographic) or np.abs(latitudes).max() > 90:
+        raise CRSError(f"{x}, {y} is no place on the Earth in {crs}.")
     return (
         _distance(longitudes[0], latitudes[0], longitudes[1], latitudes[1]) / step,
         _distance(longitudes[0], latitudes[0], longitudes[2], latitudes[2]) / step,

@@ -77,10 +77,7 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
     try:
         with rasterio.open(path) as dataset:
             if dataset.crs is None:
-                raise RasterError(
-                    f"The raster {path} has no coordinate reference system; "
-                    "assign one (in QGIS: Raster > Projections > Assign Projection)."
-                )
+                raise RasterError(_without_crs(dataset))
             chosen = _imagery_bands(dataset, bands)
             # A file that was cut short fails at its last block.
             dataset.read(window=Window(dataset.width - 1, dataset.height - 1, 1, 1))
@@ -100,9 +97,21 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
         raise RasterError(f"The raster {path} cannot be read: it is missing, damaged or no raster.") from error
     except CRSError as error:
         raise RasterError(
-            f"The coordinate reference system of the raster {path} has no place on the Earth; assign one that has "
+            f"The raster {path} has no place on the Earth in its coordinate reference system; assign one where it has "
             "(in QGIS: Raster > Projections > Assign Projection)."
         ) from error
+
+
+def _without_crs(dataset: rasterio.DatasetReader) -> str:
+    if dataset.gcps[0] or dataset.rpcs:
+        return (
+            f"The raster {dataset.name} is placed by control points or RPCs, not by a grid in a coordinate reference "
+            "system; bring it to one (in QGIS: Raster > Projections > Warp)."
+        )
+    return (
+        f"The raster {dataset.name} has no coordinate reference system; "
+        "assign one (in QGIS: Raster > Projections > Assign Projection)."
+    )
 
 
 def _imagery_bands(dataset: rasterio.DatasetReader, wanted: Sequence[int]) -> tuple[int, ...]:

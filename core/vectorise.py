@@ -16,16 +16,15 @@ from rasterio.windows import Window
 
 from .errors import RasterError, SettingError
 from .ground import project_bounds
-from .labels import ROAD
 from .outputs import SURFACE_NODATA, StripWriter
 from .rasters import RasterInfo, RasterReader
 from .reporting import PartOfJob, Reporter
 from .road_map import RoadMapSettings, VectorFiles, is_road, write_vectors
+from .surface import check_surface, thinned_values
 
 __all__ = ["check_vectorisable", "find_crs", "vectorise"]
 
 _ROWS_AT_ONCE = 512
-_SAMPLE = 512
 _THRESHOLD_SHARE = 0.3
 
 
@@ -42,16 +41,10 @@ def check_vectorisable(raster: RasterInfo) -> None:
             f"The raster {raster.name} has {len(raster.bands)} bands; choose one with a single band: "
             "1 road and 0 background, or the probability of road."
         )
-    shape = (min(_SAMPLE, raster.height), min(_SAMPLE, raster.width))
-    with rasterio.open(raster.path) as dataset:
-        sample = dataset.read(raster.bands[0], out_shape=shape, masked=True).compressed()
     if _is_probability(raster):
-        _check_probability(sample[np.isfinite(sample)], raster)
-    elif (strange := np.setdiff1d(sample, [0, ROAD, SURFACE_NODATA])).size:
-        raise RasterError(
-            f"The raster {raster.name} holds the value {strange[0]}; a raster of roads holds 1 for road, "
-            f"0 for background and {SURFACE_NODATA} for nodata."
-        )
+        _check_probability(thinned_values(raster), raster)
+    else:
+        check_surface(raster)
 
 
 def find_crs(text: str, raster: RasterInfo) -> CRS:

@@ -215,17 +215,30 @@ def test_the_map_tells_hits_misses_and_false_alarms(evaluate, layer, surface, tm
 
 
 def test_what_is_no_road_surface_is_an_error(evaluate, layer, make_raster):
-    chances, photo, classes = (
+    chances, photo, classes, whites = (
         inspect_raster(str(make_raster(pixels, name)))
         for pixels, name in (
             (np.full((1, 9, 9), 0.7, np.float32), "p.tif"),
             (np.zeros((3, 9, 9), np.uint8), "photo.tif"),
             (np.full((1, 9, 9), 7, np.uint8), "c.tif"),
+            (np.uint8([[[0, 255, 0]]]), "w.tif"),
         )
     )
-    for raster, message in ((chances, r"p\.tif holds the value 0\.7"), (photo, "3 bands"), (classes, "value 7")):
+    for raster, message in (
+        (chances, r"p\.tif holds the value 0\.7"),
+        (photo, "3 bands"),
+        (classes, "value 7"),
+        (whites, "holds 255 but no 1"),
+    ):
         with pytest.raises(RasterError, match=message):
             evaluate(raster, [layer(TRUTH)])
+
+
+def test_a_value_that_the_thinned_copy_misses_is_an_error(evaluate, layer, make_raster):
+    pixels = np.zeros((1, 700, 1100), np.uint8)
+    pixels[0, 333, 555] = 7
+    with pytest.raises(RasterError, match="value 7"):
+        evaluate(inspect_raster(str(make_raster(pixels))), [layer(TRUTH)])
 
 
 def test_a_surface_of_floating_point_numbers_will_do(evaluate, layer, make_raster):

@@ -84,6 +84,12 @@ def test_a_local_crs_is_nowhere():
         project_bounds(LOCAL, DEGREES, (0, 0, 1, 1))
 
 
+@pytest.mark.parametrize("place", [(CRS.from_epsg(4978), 468_000, 5_250_000), (DEGREES, 7, 146)])
+def test_what_is_no_place_on_the_ground_has_no_lengths(place):
+    with pytest.raises(CRSError, match="no place on the Earth"):
+        metres_per_unit(*place)
+
+
 def test_a_place_beyond_a_projection_is_an_error():
     with pytest.raises(CRSError):
         project(DEGREES, UTM, [0.0], [95.0])

@@ -8,8 +8,10 @@ import rasterio
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
+from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 from qgis_sslkd.core.errors import RasterError
@@ -79,6 +81,19 @@ def test_a_raster_without_crs_is_refused(make_raster, noise):
 def test_a_crs_that_is_nowhere_is_refused(make_raster, noise):
     local = CRS.from_wkt('LOCAL_CS["Arbitrary (m)",UNIT["metre",1]]')
     assert "no place on the Earth" in refusal(make_raster(noise, crs=local))
+    assert "no place on the Earth" in refusal(
+        make_raster(noise, transform=from_origin(7, 146, 1e-5, 1e-5), crs=CRS.from_epsg(4326))
+    )
+
+
+def test_a_raster_that_control_points_place_is_refused(tmp_path, noise):
+    path = tmp_path / "scan.tif"
+    bands, height, width = noise.shape
+    corners = [GroundControlPoint(row, column, column, -row) for row in (0, height) for column in (0, width)]
+    profile = {"driver": "GTiff", "width": width, "height": height, "count": bands, "dtype": noise.dtype.name}
+    with rasterio.open(path, "w", gcps=corners, crs=CRS.from_epsg(32632), **profile) as dataset:
+        dataset.write(noise)
+    assert "Raster > Projections > Warp" in refusal(path)
 
 
 def test_what_is_no_raster_is_refused(tmp_path):

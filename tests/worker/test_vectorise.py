@@ -85,10 +85,12 @@ def test_what_cannot_be_done_is_told_in_a_sentence_before_any_work(make_raster, 
     three = make_raster(np.zeros((3, 9, 9), np.uint8), "photo.tif")
     classes = make_raster(np.full((1, 9, 9), 7, np.uint8), "classes.tif")
     heights = make_raster(np.full((1, 9, 9), -9999, np.float32), "heights.tif")
+    whites = make_raster(np.uint8([[[0, 255, 0]]]), "whites.tif")
     for raster, changes, error, message in (
         (surface, {"outlines": None, "centre_lines": None}, SettingError, "No output is asked for"),
         (three, {}, RasterError, r"photo\.tif has 3 bands; choose one with a single band"),
-        (classes, {}, RasterError, r"classes\.tif holds the value 7; a raster of roads holds 1"),
+        (classes, {}, RasterError, r"classes\.tif holds the value 7; a road surface holds 1"),
+        (whites, {}, RasterError, r"whites\.tif holds 255 but no 1: .* Make what is road 1"),
         (heights, {}, RasterError, r"heights\.tif holds the value -9999; a probability lies from 0 to 1"),
         (surface, {"crs": "EPSG:1"}, SettingError, "'EPSG:1' is not known"),
         (surface, {"outlines": results / "o.dxf"}, SettingError, r"written to o\.dxf; .*\.gpkg"),
