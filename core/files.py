@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from .errors import SettingError
 
-__all__ = ["check_writable", "written_whole"]
+__all__ = ["check_writable", "folder_for_outputs", "written_whole"]
 
 
 @contextmanager
@@ -22,6 +22,28 @@ def written_whole(path: Path) -> Iterator[Path]:
         # A Shapefile is several files; the one that was asked for comes last.
         for file in sorted(Path(folder).iterdir(), key=partial.__eq__):
             file.replace(path.with_name(file.name))
+
+
+@contextmanager
+def folder_for_outputs(path: Path) -> Iterator[None]:
+    """Makes a folder unless it is there; what it made goes again on an error, if nothing lies in it.
+
+    Raises:
+        SettingError: if it cannot be made.
+    """
+    if path.is_dir():
+        yield
+        return
+    try:
+        path.mkdir(exist_ok=True)  # several processes may
+    except OSError as error:
+        raise SettingError(f"The folder {path} cannot be made: {error.strerror}; choose another.") from error
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            path.rmdir()
+        raise
 
 
 def check_writable(*paths: Path) -> None:

@@ -14,7 +14,7 @@ from rasterio.errors import CRSError
 from rasterio.warp import transform as transform_points
 from rasterio.warp import transform_bounds
 
-__all__ = ["ground_sampling_distance", "metres_per_unit", "project", "project_bounds"]
+__all__ = ["ground_sampling_distance", "is_on_ground", "metres_per_unit", "project", "project_bounds"]
 
 _EQUATORIAL_RADIUS = 6378137.0
 _ECCENTRICITY_SQUARED = 0.00669437999014
@@ -22,6 +22,11 @@ _WGS84 = CRS.from_epsg(4326)
 
 Bounds = tuple[float, float, float, float]
 Coordinates = npt.NDArray[np.float64]
+
+
+def is_on_ground(crs: CRS) -> bool:
+    """Whether a CRS has two axes along the ground, as geocentric and local ones have not."""
+    return bool(crs.is_projected or crs.is_geographic)
 
 
 def metres_per_unit(crs: CRS, x: float, y: float) -> tuple[float, float]:
@@ -37,8 +42,7 @@ def metres_per_unit(crs: CRS, x: float, y: float) -> tuple[float, float]:
     """
     step = 1e-4 if crs.is_geographic else 10.0
     longitudes, latitudes = project(crs, _WGS84, [x, x + step, x], [y, y, y + step])
-    # A geocentric CRS has heights among its axes.
-    if not (crs.is_projected or crs.is_geographic) or np.abs(latitudes).max() > 90:
+    if not is_on_ground(crs) or np.abs(latitudes).max() > 90:
         raise CRSError(f"{x}, {y} is no place on the Earth in {crs}.")
     return (
         _distance(longitudes[0], latitudes[0], longitudes[1], latitudes[1]) / step,

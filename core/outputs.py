@@ -29,6 +29,7 @@ __all__ = [
     "SURFACE_NODATA",
     "FeatureWriter",
     "StripWriter",
+    "check_raster_output",
     "check_vector_output",
     "optimise_for_cloud",
 ]
@@ -152,6 +153,16 @@ def optimise_for_cloud(path: Path) -> None:
         rasterio.shutil.copy(dataset, path, driver="COG", num_threads="all_cpus", **options)
     plain.unlink()
     _check_whole(path, overviews)
+
+
+def check_raster_output(path: Path) -> None:
+    """Checks that a raster file of this name can be written.
+
+    Raises:
+        SettingError: if its extension is not GeoTIFF's.
+    """
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        raise SettingError(f"Rasters are written as GeoTIFF, not to {path.name}; give it the extension .tif.")
 
 
 def check_vector_output(path: Path) -> None:

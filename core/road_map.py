@@ -22,7 +22,14 @@ from .files import check_writable, written_whole
 from .grids import Grid, Scene, Strip
 from .images import Predictor
 from .model_card import ModelCard
-from .outputs import PROBABILITY_NODATA, SURFACE_NODATA, StripWriter, check_vector_output, optimise_for_cloud
+from .outputs import (
+    PROBABILITY_NODATA,
+    SURFACE_NODATA,
+    StripWriter,
+    check_raster_output,
+    check_vector_output,
+    optimise_for_cloud,
+)
 from .rasters import RasterInfo
 from .reporting import PartOfJob, Reporter
 from .vectors import VectorSettings, write_outlines
@@ -91,8 +98,10 @@ class RoadMapFiles:
     cog: bool = False
 
     def __post_init__(self) -> None:
-        rasters = (path for path in (self.surface, self.probability) if path is not None)
+        rasters = [path for path in (self.surface, self.probability) if path is not None]
         check_writable(*rasters, *self.vectors.paths)
+        for path in rasters:
+            check_raster_output(path)
 
 
 @dataclass(frozen=True)

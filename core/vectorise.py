@@ -15,7 +15,7 @@ from rasterio.errors import CRSError
 from rasterio.windows import Window
 
 from .errors import RasterError, SettingError
-from .ground import project_bounds
+from .ground import is_on_ground, project_bounds
 from .outputs import SURFACE_NODATA, StripWriter
 from .rasters import RasterInfo, RasterReader
 from .reporting import PartOfJob, Reporter
@@ -57,6 +57,8 @@ def find_crs(text: str, raster: RasterInfo) -> CRS:
         crs = CRS.from_user_input(text)
         with rasterio.open(raster.path) as dataset:
             project_bounds(raster.crs, crs, dataset.bounds)
+        if not is_on_ground(crs):
+            raise CRSError("It has no axes along the ground.")
     except CRSError as error:
         raise SettingError(
             f"The coordinate reference system {text!r} is not known or has no place for {raster.name}; "

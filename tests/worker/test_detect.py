@@ -109,7 +109,6 @@ def several(photo):
 def test_several_rasters_give_what_each_gives_alone(sslkd, detect, model, photo, results, tmp_path):
     rasters = several(photo)
     folder = tmp_path / "many"
-    folder.mkdir()
     products = [option for name in ("probability", "outlines", "centre-lines") for option in ("--product", name)]
     given = [option for raster in rasters for option in ("--raster", raster)]
     ended = sslkd("detect", *given, "--model", model, "--folder", folder, *products, "--tile", 64, "--device", "cpu")
@@ -156,7 +155,8 @@ ERRORS = {
     "a file and a folder": (("--surface", "{results}/s.tif", "--folder", "{results}"), "not both"),
     "several rasters and one file": (("--raster", "{other}", "--surface", "{results}/s.tif"), "need a folder"),
     "two of one name": (("--raster", "{other}", "--folder", "{results}"), "photo.tif have the same name"),
-    "no folder": (("--folder", "{results}/none"), "does not exist"),
+    "a folder in none": (("--folder", "{results}/none/deep"), "none/deep cannot be made"),
+    "a new folder and another error": (("--folder", "{results}/new", "--bands", "4"), "no band 4"),
     "a band that is not there": (("--surface", "{results}/s.tif", "--bands", "4"), "no band 4; its bands are 1 to 3"),
     "other bands": (("--surface", "{results}/s.tif", "--bands", "1"), "choose the bands that it learned from"),
     "an area elsewhere": (("--surface", "{results}/s.tif", "--area", "{elsewhere}"), "holds no part of photo.tif"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
+from ...core.files import folder_for_outputs
 from ...core.model_card import load_card
 from ...core.reporting import Reporter
 from ...core.runtime import runtime_loader
@@ -24,7 +27,8 @@ def do_detect(job: DetectJob, reporter: Reporter) -> Outputs:
     tiling = _tiling(job)
     card = load_card(job.model)
     load = runtime_loader(job.model, card, job.device, job.precision, tiling.tile)
-    return make_road_maps(job, card, load, tiling, reporter)
+    with nullcontext() if job.folder is None else folder_for_outputs(job.folder):
+        return make_road_maps(job, card, load, tiling, reporter)
 
 
 def _tiling(job: DetectJob) -> Tiling:

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from ...core.annotations import read_polygons
 from ...core.evaluation import Comparison, Evaluation, evaluate_surface
 from ...core.files import check_writable, written_whole
+from ...core.outputs import check_raster_output
 from ...core.rasters import RasterInfo, inspect_raster
 from ...core.reporting import Reporter
 from ..jobs import EvaluateJob, Outputs
@@ -23,6 +24,8 @@ def do_evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
     """Scores a surface raster."""
     files = [path for path in (job.json_file, job.report, job.map) if path is not None]
     check_writable(*files)
+    if job.map is not None:
+        check_raster_output(job.map)
     check_inputs_stay([job.surface, *job.roads, *job.area], *files)
     surface = inspect_raster(job.surface)
     roads = [read_polygons(path, job.road_width) for path in job.roads]
