@@ -15,6 +15,9 @@ __all__ = ["hold_out"]
 
 _HELD_OUT = 0.1
 _LEAST_UNITS = 10
+_RIM = 0.5  # pixels
+
+_Unit = tuple[RasterInfo, shapely.Geometry]
 
 
 def hold_out(
@@ -23,7 +26,7 @@ def hold_out(
     """Splits the annotated area into what is learned from and a tenth, or at least one block, to validate on.
 
     Blocks are parts of the area, cut where they are much larger than `side` pixels, and cut finer where
-    that gives too few of them.
+    that gives too few of them; the only block that shows a road is cut until two do.
 
     Args:
         annotations: by raster; the areas are in pixels of their raster.
@@ -34,26 +37,38 @@ def hold_out(
         The annotations with the areas to learn from, and with those held out, without rasters that have none.
 
     Raises:
-        AnnotationError: if the area is too small to be cut.
+        AnnotationError: if the area or the roads are too small to be cut.
     """
-    while True:
-        units = [(raster, block) for raster, a in annotations.items() for block in _blocks(a, side)]
-        # Both sides of the split need roads.
-        enough = len(units) >= _LEAST_UNITS and len(_with_road(units, annotations)) >= 2
-        if enough or side < 2:
-            break
+    units = _units(annotations, side)
+    while len(units) < _LEAST_UNITS and side > 1:
         side //= 2
+        units = _units(annotations, side)
     if len(units) < 2:
         raise AnnotationError("The annotated area is too small to hold a part of it out for validation; draw more.")
-    chosen = _choose(units, annotations, rng)
+    # Both sides of the split need roads.
+    while len(showing := _with_road(units, annotations)) < 2:
+        if side <= 1:
+            raise AnnotationError("The roads are too small to hold a part of them out for validation; draw more.")
+        side //= 2
+        units = [
+            (raster, piece)
+            for k, (raster, block) in enumerate(units)
+            for piece in (_cut(block, side) if k in showing else [block])
+        ]
+    chosen = _choose(units, showing, rng)
     return (
         _grouped([unit for k, unit in enumerate(units) if k not in chosen], annotations),
         _grouped([units[k] for k in sorted(chosen)], annotations),
     )
 
 
-def _blocks(annotation: Annotation, side: int) -> list[shapely.Geometry]:
-    return [block for part in annotation.area.geometries for block in _cut(part, side)]
+def _units(annotations: Mapping[RasterInfo, Annotation], side: int) -> list[_Unit]:
+    return [
+        (raster, block)
+        for raster, annotation in annotations.items()
+        for part in annotation.area.geometries
+        for block in _cut(part, side)
+    ]
 
 
 def _cut(part: shapely.Geometry, side: int) -> list[shapely.Geometry]:
@@ -66,40 +81,38 @@ def _cut(part: shapely.Geometry, side: int) -> list[shapely.Geometry]:
     return [piece for piece in pieces if piece.area > 0]
 
 
-def _choose(
-    units: Sequence[tuple[RasterInfo, shapely.Geometry]],
-    annotations: Mapping[RasterInfo, Annotation],
-    rng: np.random.Generator,
-) -> set[int]:
-    """Blocks at random while all are at most a tenth of the area; the first shows a road, however large it is."""
+def _choose(units: Sequence[_Unit], showing: set[int], rng: np.random.Generator) -> set[int]:
+    """Blocks at random while all are at most a tenth of the area, and half of those that show a road.
+
+    The first shows one, however large it is.
+    """
     areas = np.array([block.area * raster.gsd**2 for raster, block in units])
     most = _HELD_OUT * areas.sum()
     order = rng.permutation(len(units)).tolist()
-    showing = _with_road(units, annotations)
     # Where every block that shows a road is larger than a tenth, the smallest is the least loss.
     small = [k for k in order if k in showing and areas[k] <= most]
-    first = small[0] if small else min(showing or order, key=lambda k: float(areas[k]))
-    chosen = {first}
+    first = small[0] if small else min(showing, key=lambda k: float(areas[k]))
+    chosen, held_out, roads = {first}, areas[first], 1
     for k in order:
-        if k not in chosen and sum(areas[list(chosen)]) + areas[k] <= most:
+        shows = k in showing
+        if k != first and held_out + areas[k] <= most and (not shows or 2 * (roads + 1) <= len(showing)):
             chosen.add(k)
+            held_out += areas[k]
+            roads += shows
     return chosen
 
 
-def _with_road(
-    units: Sequence[tuple[RasterInfo, shapely.Geometry]], annotations: Mapping[RasterInfo, Annotation]
-) -> set[int]:
-    """The numbers of the blocks that show a road."""
+def _with_road(units: Sequence[_Unit], annotations: Mapping[RasterInfo, Annotation]) -> set[int]:
+    """The numbers of the blocks that show a road, not just touch it."""
+    insides = shapely.buffer([block for _, block in units], -_RIM, join_style="mitre")
     return {
         k
-        for k, (raster, block) in enumerate(units)
-        if len(annotations[raster].roads.query(block, predicate="intersects"))
+        for k, ((raster, _), inside) in enumerate(zip(units, insides, strict=True))
+        if len(annotations[raster].roads.query(inside, predicate="intersects"))
     }
 
 
-def _grouped(
-    units: Sequence[tuple[RasterInfo, shapely.Geometry]], annotations: Mapping[RasterInfo, Annotation]
-) -> dict[RasterInfo, Annotation]:
+def _grouped(units: Sequence[_Unit], annotations: Mapping[RasterInfo, Annotation]) -> dict[RasterInfo, Annotation]:
     """The blocks of each raster that has any, joined where they touch, as the area of its annotation."""
     grouped = {}
     for raster, annotation in annotations.items():

@@ -95,6 +95,20 @@ def test_a_tenth_is_held_out_and_never_learned_from(scene, reader):
     assert len(data.labelled[0].annotation.roads.query(held_out, predicate="intersects"))
 
 
+def test_of_a_single_short_road_in_a_large_area_both_sides_see_a_part(write_raster, write_layer, reader):
+    raster = write_raster("large.tif", np.zeros((1, 2000, 2000), np.uint8))
+    road, area = in_pixels(703, 805, 715, 809), write_layer("area.gpkg", [in_pixels(0, 0, 1900, 2000)])
+    data = prepare([raster], [write_layer("road.gpkg", [road])], [area], [], TILE, 0, reader)
+    learned, held_out = (
+        shapely.union_all(source.annotation.area.geometries) for source in (data.labelled[0], data.validation[0].source)
+    )
+    assert learned.intersection(held_out).area == 0
+    assert shapely.union(learned, held_out).area == pytest.approx(1900 * 2000)
+    in_raster = shapely.box(703, 805, 715, 809)
+    assert learned.intersection(in_raster).area > 0 and held_out.intersection(in_raster).area > 0
+    assert 0.03 < held_out.area / (1900 * 2000) <= 0.1
+
+
 def test_validation_windows_cover_all_that_is_held_out(scene, reader):
     raster, roads, area = scene
     data = prepare([raster], [roads], [area], [], TILE, 0, reader)
@@ -205,12 +219,14 @@ def test_a_raster_smaller_than_a_tile_is_padded(write_raster, write_layer, reade
 def test_errors_name_the_thing(scene, write_raster, write_layer, reader):
     raster, roads, area = scene
     far = write_layer("far.gpkg", [shapely.box(0, 0, 100, 100)])
+    speck = write_layer("speck.gpkg", [in_pixels(150.2, 50.2, 150.4, 50.4)])
     grey = write_raster("grey.tif", np.zeros((1, 100, 100), dtype=np.uint16))
     other = write_raster("bytes.tif", np.zeros((3, 100, 100), dtype=np.uint8))
     for inputs, error, words in (
         (([raster], [far], [area], []), AnnotationError, "far.gpkg"),
         (([raster], [roads], [far], []), AnnotationError, "far.gpkg"),
         (([raster], [roads], [], []), AnnotationError, "unlabelled"),
+        (([raster], [speck], [area], []), AnnotationError, "roads are too small"),
         (([raster, grey], [roads], [area], []), RasterError, "grey.tif has 1"),
         (([raster], [roads], [area], [other]), RasterError, "bytes.tif has uint8"),
     ):
