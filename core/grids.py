@@ -132,9 +132,14 @@ class Grid(Protocol):
 
 
 def grid_for(scene: Scene, gsd: float) -> Grid:
-    """The grid of a ground sampling distance in metres: the raster's own pixels where they differ by 5 % or less."""
-    ratio = scene.raster.gsd / gsd
-    return OwnGrid(scene) if abs(ratio - 1) <= _SAME_GSD else ModelGrid(scene, ratio)
+    """The grid of a ground sampling distance in metres: the raster's own pixels where they differ by 5 % or less.
+
+    Pixels that are oblong on the ground, as those of rasters in degrees are, become square: roads look to the network
+    as they did where it learned.
+    """
+    across, down = (size / gsd for size in scene.raster.pixel)
+    same = max(abs(across - 1), abs(down - 1)) <= _SAME_GSD
+    return OwnGrid(scene) if same else ModelGrid(scene, down, across)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,17 +177,19 @@ class ModelGrid:
 
     Attributes:
         scene: what is looked at.
-        ratio: pixels of the grid to a pixel of the raster along an axis, but for rounding to whole pixels.
+        down: rows of the grid to a row of the raster, but for rounding to whole ones.
+        across: columns of the grid to a column of the raster, likewise.
     """
 
     scene: Scene
-    ratio: float
+    down: float
+    across: float
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns over the scene."""
         window = self.scene.window
-        return max(1, round(window.height * self.ratio)), max(1, round(window.width * self.ratio))
+        return max(1, round(window.height * self.down)), max(1, round(window.width * self.across))
 
     def reader(self, decoder: RasterReader, size: int) -> BlockReader:
         """One for windows of the raster's pixels that such a square covers."""

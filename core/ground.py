@@ -14,7 +14,7 @@ from rasterio.errors import CRSError
 from rasterio.warp import transform as transform_points
 from rasterio.warp import transform_bounds
 
-__all__ = ["ground_sampling_distance", "is_on_ground", "metres_per_unit", "project", "project_bounds"]
+__all__ = ["is_on_ground", "metres_per_unit", "pixel_size", "project", "project_bounds"]
 
 _EQUATORIAL_RADIUS = 6378137.0
 _ECCENTRICITY_SQUARED = 0.00669437999014
@@ -81,11 +81,23 @@ def project_bounds(source: CRS, target: CRS, bounds: Bounds) -> Bounds:
     return (left, bottom, right, top) if left <= right else (-180.0, bottom, 180.0, top)
 
 
-def ground_sampling_distance(crs: CRS, transform: Affine, width: int, height: int) -> float:
-    """Side in metres of a square as large as the raster's central pixel."""
-    x, y = transform @ (width / 2, height / 2)
-    along_x, along_y = metres_per_unit(crs, x, y)
-    return math.sqrt(abs(transform.determinant) * along_x * along_y)
+def pixel_size(crs: CRS, transform: Affine, width: int, height: int) -> tuple[float, float]:
+    """Width and height in metres of a raster's central pixel.
+
+    Args:
+        crs: of the raster.
+        transform: from pixel (column, row) to CRS coordinates.
+        width: of the raster, in pixels.
+        height: likewise.
+
+    Raises:
+        CRSError: if that is no place on the Earth.
+    """
+    along_x, along_y = metres_per_unit(crs, *(transform @ (width / 2, height / 2)))
+    return (
+        math.hypot(transform.a * along_x, transform.d * along_y),
+        math.hypot(transform.b * along_x, transform.e * along_y),
+    )
 
 
 def _distance(longitude_a: float, latitude_a: float, longitude_b: float, latitude_b: float) -> float:

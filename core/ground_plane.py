@@ -10,7 +10,7 @@ import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 
-from .ground import project
+from .ground import pixel_size, project
 
 __all__ = ["GroundPlane", "ground_plane"]
 
@@ -63,10 +63,8 @@ def ground_plane(dataset: rasterio.DatasetReader) -> GroundPlane:
     Raises:
         CRSError: if the raster's CRS has no place on the Earth.
     """
-    centre = np.array([[dataset.width / 2], [dataset.height / 2]])
-    (longitude,), (latitude,) = project(dataset.crs, _WGS84, *(dataset.transform @ tuple(centre)))
+    x, y = dataset.transform @ (dataset.width / 2, dataset.height / 2)
+    (longitude,), (latitude,) = project(dataset.crs, _WGS84, [x], [y])
     equal_area = CRS.from_dict(proj="laea", lat_0=latitude, lon_0=longitude, datum="WGS84", units="m")
-    steps = centre + np.array([[0, 1, 0], [0, 0, 1]])
-    here, right, below = np.stack(project(dataset.crs, equal_area, *(dataset.transform @ tuple(steps))), axis=1)
-    pixel = (float(np.hypot(*(right - here))), float(np.hypot(*(below - here))))
+    pixel = pixel_size(dataset.crs, dataset.transform, dataset.width, dataset.height)
     return GroundPlane(pixel, dataset.transform, dataset.crs, equal_area)

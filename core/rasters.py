@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from rasterio.errors import CRSError, RasterioError
 from rasterio.windows import Window
 
 from .errors import RasterError
-from .ground import ground_sampling_distance
+from .ground import pixel_size
 from .images import Mask, Normalisation, Pixels
 
 __all__ = ["BLOCK_CACHE", "RasterInfo", "RasterReader", "inspect_raster", "measure_normalisation", "mirrored"]
@@ -41,7 +42,7 @@ class RasterInfo:
         bands: 1-based indexes of the bands that hold imagery, without alpha.
         dtype: NumPy's name of the bands' type.
         masked: whether nodata, alpha or a mask can make a pixel invalid.
-        gsd: ground sampling distance in metres.
+        pixel: width and height of its central pixel, in metres.
         nodata: a value that counts as nodata besides what the file declares; or None.
     """
 
@@ -53,13 +54,18 @@ class RasterInfo:
     bands: tuple[int, ...]
     dtype: str
     masked: bool
-    gsd: float
+    pixel: tuple[float, float]
     nodata: float | None = None
 
     @property
     def name(self) -> str:
         """The file's name, for messages."""
         return Path(self.path).name
+
+    @property
+    def gsd(self) -> float:
+        """Ground sampling distance in metres: the side of a square as large as the central pixel."""
+        return math.sqrt(math.prod(self.pixel))
 
 
 def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = None) -> RasterInfo:
@@ -90,7 +96,7 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
                 bands=chosen,
                 dtype=dataset.dtypes[chosen[0] - 1],
                 masked=nodata is not None or any(MaskFlags.all_valid not in flags for flags in dataset.mask_flag_enums),
-                gsd=ground_sampling_distance(dataset.crs, dataset.transform, dataset.width, dataset.height),
+                pixel=pixel_size(dataset.crs, dataset.transform, dataset.width, dataset.height),
                 nodata=nodata,
             )
     except RasterioError as error:
@@ -174,7 +180,7 @@ class RasterReader:
     def _read_inside(self, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> tuple[Pixels, Mask]:
         dataset = self._handle(raster.path)
         where = {"indexes": list(raster.bands), "window": window, "out_shape": (len(raster.bands), *shape)}
-        shrinks = shape[0] < window.height
+        shrinks = shape[0] < window.height and shape[1] < window.width
         try:
             pixels = dataset.read(**where, resampling=Resampling.average if shrinks else Resampling.bilinear)
             valid = np.ones(shape, dtype=bool)

@@ -61,13 +61,13 @@ class Source:
 
     Attributes:
         raster: the raster.
-        side: of a window, in pixels of the raster; more or fewer than the tile where its GSD differs.
+        shape: rows and columns of a window, in pixels of the raster; other than the tile's where their sizes differ.
         annotation: what is known of it; of an unlabelled source, where not to look.
         regions: boxes `(N, 4)` to draw windows from: left, top, right, bottom in pixels.
     """
 
     raster: RasterInfo
-    side: int
+    shape: tuple[int, int]
     annotation: LabelSource
     regions: Bounds
 
@@ -176,7 +176,7 @@ def _usual_gsd(labelled: Sequence[RasterInfo]) -> float:
 
 def _longest_side(rasters: Sequence[RasterInfo]) -> float:
     """In metres."""
-    return max(max(raster.width, raster.height) * raster.gsd for raster in rasters)
+    return max(max(raster.width * raster.pixel[0], raster.height * raster.pixel[1]) for raster in rasters)
 
 
 def _check_gsd(gsd: float, usual: float, tile: int, labelled: Sequence[RasterInfo]) -> None:
@@ -295,21 +295,25 @@ def source_of(
     raster: RasterInfo, annotation: LabelSource, gsd: float, tile: int, regions: Bounds | None = None
 ) -> Source:
     """A source of windows of `tile` pixels of `gsd` metres, drawn from regions, or from the whole raster."""
-    factor = gsd / raster.gsd
-    side = tile if abs(factor - 1) < _SAME_GSD else max(1, round(tile * factor))
+    width, height = (_pixels_along(tile, gsd / size) for size in raster.pixel)
     whole = np.array([[0.0, 0.0, raster.width, raster.height]])
-    return Source(raster, side, annotation, whole if regions is None else regions)
+    return Source(raster, (height, width), annotation, whole if regions is None else regions)
+
+
+def _pixels_along(tile: int, factor: float) -> int:
+    return tile if abs(factor - 1) < _SAME_GSD else max(1, round(tile * factor))
 
 
 def windows_over(source: Source) -> list[LabelledWindow]:
     """Windows side by side that cover every region of a source, to score on."""
     windows = []
+    height, width = source.shape
     for bounds in source.regions:
         left, top, right, bottom = (round(float(edge)) for edge in bounds)
         windows += [
-            LabelledWindow(source, Window(column, row, source.side, source.side))
-            for row in range(top, bottom, source.side)
-            for column in range(left, right, source.side)
+            LabelledWindow(source, Window(column, row, width, height))
+            for row in range(top, bottom, height)
+            for column in range(left, right, width)
         ]
     return windows
 
@@ -323,11 +327,12 @@ def _turned(array: npt.NDArray[Scalar], turn: int) -> npt.NDArray[Scalar]:
 def _window_over(rng: np.random.Generator, bounds: Bounds, source: Source) -> Window:
     """A random window inside of a region, or around it where the region is smaller; within the raster if it can."""
     left, top, right, bottom = (round(float(edge)) for edge in bounds)
+    height, width = source.shape
     return Window(
-        _offset(rng, left, right, source.side, source.raster.width),
-        _offset(rng, top, bottom, source.side, source.raster.height),
-        source.side,
-        source.side,
+        _offset(rng, left, right, width, source.raster.width),
+        _offset(rng, top, bottom, height, source.raster.height),
+        width,
+        height,
     )
 
 

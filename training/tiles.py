@@ -258,7 +258,7 @@ def _masked_tile(tile: Tile, kind: MaskKind, gsd: float) -> MaskedTile:
                 bands=bands,
                 dtype=dataset.dtypes[0],
                 masked=False,
-                gsd=gsd,
+                pixel=(gsd, gsd),
             )
         with rasterio.open(tile.mask) as dataset:
             pixels = dataset.read()

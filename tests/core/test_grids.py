@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from affine import Affine
 from emptiness import KINDS, with_nothing
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,15 @@ from qgis_sslkd.core.windows import Tiling
 
 UTM = CRS.from_epsg(32632)
 PLACE = from_origin(500_000, 5_200_000, 0.5, 0.5)
-RATIOS = [0.11, 0.3, 0.5, 0.77, 1.4, 2.0, 3.3]
+RATIOS = [
+    *((each, each) for each in (0.11, 0.3, 0.5, 0.77, 1.4, 2.0, 3.3)),
+    (0.3, 0.8),
+    (1.0, 0.4),
+    (1.6, 0.5),
+    (0.7, 2.5),
+]
+
+SIDES, RATIO = st.integers(1, 70), st.floats(0.05, 4)
 
 
 def first_band(images):
@@ -78,14 +87,30 @@ def test_the_grid_is_the_raster_s_own_where_it_hardly_differs(scene):
         assert grid.shape == shape
 
 
+def test_pixels_that_are_oblong_on_the_ground_become_square(scene):
+    oblong = scene(np.zeros((40, 60), np.uint8), transform=PLACE @ Affine.scale(0.6, 1.2))
+    for gsd, shape in ((0.6, (40, 30)), (0.3, (80, 60)), (0.3 * 2**0.5, (57, 42))):
+        assert grid_for(oblong, gsd).shape == shape
+
+
+@pytest.mark.parametrize("latitude", [0, 46, -60])
+def test_a_raster_in_degrees_is_seen_as_it_lies_on_the_ground(scene, latitude):
+    """As many rows as columns for what is as high as wide there."""
+    degrees = scene(
+        np.zeros((300, 300), np.uint8), crs=CRS.from_epsg(4326), transform=from_origin(7, latitude, 5e-6, 5e-6)
+    )
+    rows, columns = grid_for(degrees, 0.25).shape
+    assert columns / rows == pytest.approx(np.cos(np.radians(latitude)), abs=0.01)
+
+
 @pytest.mark.parametrize("ratio", RATIOS)
 def test_a_ramp_comes_back_as_the_same_ramp(scene, ratio):
     """Not shifted by half a pixel, there or back, along either axis; but for the last pixels at the edges."""
     rows, columns = np.mgrid[:90, :110] + 0.5
     for ramp in (rows / 200, columns / 200):
-        probability, valid = detect(ModelGrid(scene(ramp.astype(np.float32)), ratio))
+        probability, valid = detect(ModelGrid(scene(ramp.astype(np.float32)), *ratio))
         assert valid.all() and probability.shape == ramp.shape
-        edge = int(np.ceil(1.5 / min(ratio, 1)))
+        edge = int(np.ceil(1.5 / min(*ratio, 1)))
         inner = (slice(edge, -edge), slice(edge, -edge))
         np.testing.assert_allclose(probability[inner], ramp[inner], atol=2e-6)
 
@@ -94,25 +119,25 @@ def test_a_ramp_comes_back_as_the_same_ramp(scene, ratio):
 def test_a_ramp_over_a_part_of_the_raster(scene, ratio):
     columns = (np.mgrid[:90, :110][1] + 0.5) / 200
     part = scene(columns.astype(np.float32), Window(13, 7, 71, 64))
-    probability, _ = detect(ModelGrid(part, ratio))
+    probability, _ = detect(ModelGrid(part, *ratio))
     assert probability.shape == (64, 71)
-    edge = int(np.ceil(1.5 / min(ratio, 1)))
+    edge = int(np.ceil(1.5 / min(*ratio, 1)))
     np.testing.assert_allclose(probability[:, edge:-edge], columns[7:71, 13:84][:, edge:-edge], atol=2e-6)
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1, 70), st.integers(1, 70), st.floats(0.05, 4), st.integers(0, 16), st.floats(0, 1, width=32))
-@example(1, 1, 0.05, 0, 1.0)
-@example(1, 1, 4.0, 8, 0.5)
-@example(1000, 1, 0.3, 8, 0.25)
-@example(1, 1000, 2.0, 8, 0.75)
+@given(SIDES, SIDES, st.tuples(RATIO, RATIO), st.integers(0, 16), st.floats(0, 1, width=32))
+@example(1, 1, (0.05, 0.05), 0, 1.0)
+@example(1, 1, (4.0, 4.0), 8, 0.5)
+@example(1000, 1, (0.3, 0.3), 8, 0.25)
+@example(1, 1000, (2.0, 2.0), 8, 0.75)
 def test_a_constant_network_gives_a_constant_raster(tmp_path_factory, height, width, ratio, overlap, value):
     path = tmp_path_factory.mktemp("constant") / "raster.tif"
     profile = {"driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "uint8"}
     with rasterio.open(path, "w", crs=UTM, transform=PLACE, **profile) as dataset:
         dataset.write(np.random.default_rng(0).integers(0, 9, (1, height, width), dtype=np.uint8))
     raster = inspect_raster(str(path))
-    grid = ModelGrid(Scene(raster, whole(raster)), ratio)
+    grid = ModelGrid(Scene(raster, whole(raster)), *ratio)
     probability, valid = detect(
         grid, lambda images: np.full((len(images), 32, 32), value, np.float32), Tiling(32, overlap, 3)
     )
@@ -124,7 +149,7 @@ def test_a_constant_network_gives_a_constant_raster(tmp_path_factory, height, wi
 def test_finer_rasters_are_averaged_so_that_nothing_flickers(scene):
     """Stripes of one pixel are grey at four pixels to one, but for where they are mirrored."""
     stripes = (np.arange(128) % 2).astype(np.float32)
-    grid = ModelGrid(scene(np.tile(stripes, (128, 1))), 0.25)
+    grid = ModelGrid(scene(np.tile(stripes, (128, 1))), 0.25, 0.25)
     with by_blocks(grid) as reader:
         sight = grid.read(reader, 0, 0, 32)
     np.testing.assert_allclose(sight.pixels[:, :, 1:-1], 0.5, atol=1e-6)
@@ -132,7 +157,7 @@ def test_finer_rasters_are_averaged_so_that_nothing_flickers(scene):
 
 def test_a_tile_is_the_mean_by_hand(scene):
     pixels = np.random.default_rng(0).integers(0, 256, (3, 40, 50), dtype=np.uint8)
-    grid = ModelGrid(scene(pixels), 0.5)
+    grid = ModelGrid(scene(pixels), 0.5, 0.5)
     assert grid.shape == (20, 25)
     with by_blocks(grid) as reader:
         sight = grid.read(reader, 3, 4, 32)
@@ -146,7 +171,7 @@ def test_a_tile_is_the_mean_by_hand(scene):
 
 def test_a_tile_of_many_pixels_is_read_in_parts(scene, monkeypatch):
     pixels = np.random.default_rng(0).random((2, 300, 310)).astype(np.float32)
-    grid = ModelGrid(scene(pixels), 0.1)
+    grid = ModelGrid(scene(pixels), 0.1, 0.1)
     with by_blocks(grid) as reader:
         at_once = grid.read(reader, 0, 0, 32)
         monkeypatch.setattr("qgis_sslkd.core.grids._PIXELS_AT_ONCE", 20_000)
@@ -165,7 +190,7 @@ def test_nodata_in_nodata_out_at_any_size(scene, ratio, kind):
     empty[30, 20] = True
     empty[50, 60] = False  # a lone pixel
     pixels, options = with_nothing(empty, kind)
-    probability, valid = detect(ModelGrid(scene(pixels, **options), ratio), lambda images: images[:, 0] / 400)
+    probability, valid = detect(ModelGrid(scene(pixels, **options), *ratio), lambda images: images[:, 0] / 400)
     np.testing.assert_array_equal(valid, ~empty)
     np.testing.assert_allclose(probability[valid], 0.5, rtol=1e-5)
 
@@ -174,11 +199,11 @@ def test_nodata_in_nodata_out_at_any_size(scene, ratio, kind):
 def test_nodata_elsewhere_changes_nothing(scene, ratio):
     """To the bit, though the emptiness is not counted where all is valid."""
     pixels = np.random.default_rng(0).integers(1, 256, (90, 80), dtype=np.uint8)
-    expected, _ = detect(ModelGrid(scene(pixels), ratio), lambda images: images[:, 0] / 256)
+    expected, _ = detect(ModelGrid(scene(pixels), *ratio), lambda images: images[:, 0] / 256)
     pixels[-1, -1] = 0
-    found, valid = detect(ModelGrid(scene(pixels, nodata=0), ratio), lambda images: images[:, 0] / 256)
+    found, valid = detect(ModelGrid(scene(pixels, nodata=0), *ratio), lambda images: images[:, 0] / 256)
     assert valid.sum() == valid.size - 1
-    far = 90 - int(np.ceil(4 / min(ratio, 1)))
+    far = 90 - int(np.ceil(4 / min(*ratio, 1)))
     np.testing.assert_array_equal(found[:far], expected[:far])
 
 
@@ -197,7 +222,7 @@ def test_each_block_is_decoded_once_at_any_size(scene, ratio, nodata, monkeypatc
         return read(decoder, raster, window, shape)
 
     monkeypatch.setattr(RasterReader, "read", remembered)
-    _, valid = detect(OwnGrid(looked_at) if ratio == 1 else ModelGrid(looked_at, ratio), tiling=Tiling(32, 8, 1))
+    _, valid = detect(OwnGrid(looked_at) if ratio == 1 else ModelGrid(looked_at, ratio, ratio), tiling=Tiling(32, 8, 1))
     np.testing.assert_array_equal(valid, pixels != nodata)
     assert len(decoded) == len(set(decoded)) == 19 * 20
 
@@ -214,7 +239,7 @@ def test_outside_of_the_area_nothing_is_computed(scene, ratio):
         return images[:, 0]
 
     looked_at = scene(pixels, area=polygon)
-    grid = OwnGrid(looked_at) if ratio == 1 else ModelGrid(looked_at, ratio)
+    grid = OwnGrid(looked_at) if ratio == 1 else ModelGrid(looked_at, ratio, ratio)
     probability, valid = detect(grid, count, Tiling(32, 0, 1))
     expected = rasterize([polygon], out_shape=pixels.shape).astype(bool) & np.isfinite(pixels)
     np.testing.assert_array_equal(valid, expected)
@@ -229,7 +254,7 @@ def test_where_the_area_holds_no_data_nothing_is_computed(scene, ratio):
     looked_at = scene(pixels, area=shapely.box(3, 4, 45, 80))
     shown = []
     probability, valid = detect(
-        OwnGrid(looked_at) if ratio == 1 else ModelGrid(looked_at, ratio), shown.append, Tiling(64, 0, 1)
+        OwnGrid(looked_at) if ratio == 1 else ModelGrid(looked_at, ratio, ratio), shown.append, Tiling(64, 0, 1)
     )
     assert not shown and not valid.any() and probability.shape == pixels.shape
 
@@ -270,7 +295,7 @@ def test_an_area_elsewhere_is_named():
 
 def test_tiling_batch_and_threads_change_nothing_at_another_size(scene, monkeypatch):
     pixels = np.random.default_rng(0).random((100, 120)).astype(np.float32)
-    grid = ModelGrid(scene(pixels), 0.7)
+    grid = ModelGrid(scene(pixels), 0.7, 0.7)
     alone, _ = detect(grid, lambda images: images[:, 0] ** 2, Tiling(32, 8, 1))
     monkeypatch.setattr("qgis_sslkd.core.detection._READING_THREADS", 5)
     monkeypatch.setattr("qgis_sslkd.core.grids._ROWS_AT_ONCE", 7)

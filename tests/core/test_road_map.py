@@ -107,7 +107,7 @@ def test_an_extent_elsewhere_is_named(pixels):
 
 
 def raster_like(bands=1, dtype="float32", gsd=0.5):
-    return RasterInfo("raster.tif", 9, 9, UTM, PLACES["utm"][1], tuple(range(1, bands + 1)), dtype, False, gsd)
+    return RasterInfo("raster.tif", 9, 9, UTM, PLACES["utm"][1], tuple(range(1, bands + 1)), dtype, False, (gsd, gsd))
 
 
 def test_a_raster_like_the_model_s_passes():
@@ -260,7 +260,7 @@ def test_at_another_size_results_lie_on_the_grid_of_the_raster_bit_for_bit(make_
         path = make_raster(noise[None], f"{k}.tif", crs=crs, transform=transform)
         scene = Scene(inspect_raster(str(path)), Window(0, 0, 130, 100))
         settings = RoadMapSettings(0.5, VectorSettings())
-        make_road_map(ModelGrid(scene, 0.6), CARD, first_band, TILING, settings, outputs, reporter)
+        make_road_map(ModelGrid(scene, 0.6, 0.6), CARD, first_band, TILING, settings, outputs, reporter)
         for result in (outputs.surface, outputs.probability):
             with rasterio.open(path) as source, rasterio.open(result) as dataset:
                 assert (dataset.crs, tuple(dataset.transform)) == (source.crs, tuple(source.transform))

@@ -19,7 +19,7 @@ NOTHING = shapely.Polygon()
 
 
 def raster(name="a.tif", left=500_000.0, top=5_000_000.0, pixel=0.5, crs=UTM, gsd=0.5, size=(200, 100)):
-    return RasterInfo(name, *size, crs, Affine(pixel, 0, left, 0, -pixel, top), (1, 2, 3), "uint8", False, gsd)
+    return RasterInfo(name, *size, crs, Affine(pixel, 0, left, 0, -pixel, top), (1, 2, 3), "uint8", False, (gsd, gsd))
 
 
 def place(of, labelled=NOTHING, held_out=NOTHING, unlabelled=NOTHING, roads=NOTHING):

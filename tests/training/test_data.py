@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import shapely
 from rasterio.transform import from_origin
+from rasterio.windows import Window
 
-from qgis_sslkd.core.annotations import read_polygons
+from qgis_sslkd.core.annotations import annotate, read_polygons
 from qgis_sslkd.core.errors import AnnotationError, RasterError
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
-from qgis_sslkd.training.data import Sampler, coarsened_gsd, prepare
+from qgis_sslkd.training.data import Sampler, coarsened_gsd, prepare, read_window
 
 LEFT, TOP, PIXEL = 500_000.0, 5_000_000.0, 0.5
 TILE = 64
@@ -173,8 +174,8 @@ def test_rasters_of_another_resolution_come_at_the_common_one(write_raster, writ
     more = write_raster("more.tif", np.full((3, 200, 200), 10, dtype=np.uint8))
     data = prepare([fine, coarse, fine], [roads], [], [more], TILE, 0, reader)
     assert data.gsd == pytest.approx(0.5, rel=1e-2)
-    sides = {source.raster.name: source.side for source in data.labelled}
-    assert sides == {"fine.tif": TILE, "coarse.tif": TILE // 2}
+    shapes = {source.raster.name: source.shape for source in data.labelled}
+    assert shapes == {"fine.tif": (TILE, TILE), "coarse.tif": (TILE // 2, TILE // 2)}
     widths = set()
     for step in range(20):
         for labels in Sampler(data, 2, (0,), False, reader).batch(step).labels.numpy():
@@ -184,6 +185,29 @@ def test_rasters_of_another_resolution_come_at_the_common_one(write_raster, writ
     assert widths == {20}
 
 
+def test_windows_of_oblong_pixels_are_square_on_the_ground(write_layer, make_raster, reader):
+    """A road of 10 x 10 m is as many pixels wide as high, on the image as on the labels."""
+    pixels = np.zeros((1, 100, 400), np.uint8)
+    pixels[:, 40:50, 80:120] = 200
+    path = make_raster(pixels, "oblong.tif", transform=from_origin(LEFT, TOP, 0.25, 1.0))
+    oblong = inspect_raster(str(path))
+    roads = write_layer("roads.gpkg", [shapely.box(LEFT + 20, TOP - 50, LEFT + 30, TOP - 40)])
+    area = write_layer("area.gpkg", [in_pixels(0, 0, 100, 200)])
+    data = prepare([oblong], [roads], [area], [], TILE, 0, reader)
+    assert data.gsd == pytest.approx(0.5, rel=1e-3)
+    places = [*data.labelled, *data.unlabelled, *(each.source for each in data.validation)]
+    assert {source.shape for source in places} == {(TILE // 2, TILE * 2)}
+    assert {(each.window.height, each.window.width) for each in data.validation} == {(TILE // 2, TILE * 2)}
+    assert Sampler(data, 2, (0,), False, reader).batch(0).images.shape == (2, 1, TILE, TILE)
+    window = Window(60, 30, TILE * 2, TILE // 2)
+    image, _ = read_window(data.labelled[0], window, data, reader)
+    labels = annotate(oblong, [roads], []).labels(window, (TILE, TILE))
+    expected = np.zeros((TILE, TILE), bool)
+    expected[20:40, 10:30] = True
+    np.testing.assert_array_equal(labels == 1, expected)
+    np.testing.assert_array_equal(image[0] > 0, expected)
+
+
 @pytest.mark.parametrize("gsd", [0.5, 1.0, 2.5])
 def test_windows_come_at_the_resolution_that_is_asked_for(scene, reader, gsd):
     """Images, labels and what is held out, and labels stay where they are on the images."""
@@ -191,7 +215,7 @@ def test_windows_come_at_the_resolution_that_is_asked_for(scene, reader, gsd):
     data = prepare([raster], [roads], [area], [], TILE, 0, reader, gsd)
     assert data.gsd == gsd
     for source in (*data.labelled, *data.unlabelled, *(window.source for window in data.validation)):
-        assert source.side == pytest.approx(TILE * gsd / raster.gsd, abs=1)
+        assert source.shape == pytest.approx((TILE * gsd / raster.gsd,) * 2, abs=1)
     batch = Sampler(data, 8, (0,), False, reader).batch(0)
     assert batch.images.shape == (8, 3, TILE, TILE)
     seen = 0
@@ -253,5 +277,5 @@ def test_errors_name_the_thing(scene, write_raster, write_layer, reader):
     ],
 )
 def test_finer_imagery_is_coarsened_as_far_as_a_window_fits(scene, finest, own, tile, expected):
-    raster = replace(scene[0], gsd=own)
+    raster = replace(scene[0], pixel=(own, own))
     assert coarsened_gsd([raster], finest, tile) == (expected and pytest.approx(expected))
