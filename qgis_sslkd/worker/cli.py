@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -299,6 +300,8 @@ def _run(kind: type[AnyJob], options: dict[str, Any]) -> None:
     """Does a job of the command line: a progress bar, then the outputs, or one sentence."""
     # Of the processes that torchrun starts, the first one talks.
     talks = os.environ.get("RANK", "0") == "0"
+    if "RANK" not in os.environ:
+        _tidy_up_when_ended()
     console = Console(stderr=True, quiet=not talks)
     try:
         with TerminalReporter(console) as reporter:
@@ -312,6 +315,17 @@ def _run(kind: type[AnyJob], options: dict[str, Any]) -> None:
     for name, value in outputs.items() if talks else ():
         for each in value if isinstance(value, list) else [value]:
             print(f"{name}: {each:.4f}" if isinstance(each, float) else f"{name}: {each}")
+
+
+def _tidy_up_when_ended() -> None:
+    """Ended by `kill`, a scheduler or a closed terminal, a command takes what it began with it, as after Ctrl+C.
+
+    Under torchrun a process would wait for the others instead.
+    """
+    for name in ("SIGTERM", "SIGHUP"):  # the second is not on Windows, and `nohup` ignores it
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 def _parsed(kind: type[AnyJob], options: dict[str, Any]) -> AnyJob:

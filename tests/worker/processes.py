@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -44,9 +43,8 @@ class Command:
     def write(self, text):
         os.write(self._pipe, text.encode())
 
-    def interrupt(self):
-        """What Ctrl+C does."""
-        os.kill(self._process.pid, signal.SIGINT)
+    def signal(self, number):
+        os.kill(self._process.pid, number)
 
     def end_input(self):
         os.close(self._pipe)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -424,13 +425,15 @@ def test_help_explains_every_option(sslkd, command):
     assert all(word in ended.stdout for word in expected)
 
 
-def test_ctrl_c_ends_a_training_and_leaves_nothing(start, scene, results):
+# Ctrl+C, `kill` or a scheduler, a terminal that is closed.
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_training_that_is_ended_leaves_nothing(start, scene, results, number):
     command = start(
         *("train", "--labelled", scene.train, "--roads", scene.train_roads, "--area", scene.train_extent),
         *("--model", results / "m.safetensors", "--report", results / "r.html", *TINY, "--steps", 100_000),
     )
     command.wait_for("Learning from")
-    command.interrupt()
+    command.signal(number)
     ended = command.wait(seconds=10)
     assert ended.code == 130
     assert ended.stderr.splitlines()[-1] == "sslkd: cancelled; nothing was written."
