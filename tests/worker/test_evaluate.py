@@ -89,6 +89,16 @@ def test_what_is_undefined_is_null_and_told_so(job, make_raster, results, report
     assert "Quality by area" not in text
 
 
+def test_roads_that_lie_elsewhere_are_told(job, make_vector, results, reporter):
+    elsewhere = str(make_vector([box(9000, 0, 9100, 10)], "elsewhere.gpkg"))
+    outputs = do(job(roads=[elsewhere]), reporter)
+    assert outputs["recall"] is None
+    assert reporter.warnings == [f"No road of {elsewhere} lies where was compared; check the layers' positions."]
+    reporter.warnings.clear()
+    do(job(), reporter)
+    assert not reporter.warnings
+
+
 def test_names_are_shown_as_they_are(job, make_raster, results, reporter):
     strange = str(make_raster(np.ones((1, 9, 9), np.uint8), "<b>&amp;.tif"))
     do(job(surface=strange, area=[], report=results / "r.html"), reporter)

@@ -37,6 +37,8 @@ def do_evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
             folder = outputs.enter_context(TemporaryDirectory(prefix=".map-", dir=job.report.parent))
             map_file = Path(folder, "map.tif")
         evaluation = evaluate_surface(surface, roads, area, job.buffer, map_file, reporter)
+        if evaluation.whole.confusion.hits + evaluation.whole.confusion.misses == 0:
+            reporter.warning(f"No road of {', '.join(job.roads)} lies where was compared; check the layers' positions.")
         if report is not None and map_file is not None:
             # matplotlib takes a second to import.
             from ...training.evaluation_report import write_evaluation_report
