@@ -15,7 +15,7 @@ from .network_spec import NetworkSpec
 
 __all__ = ["FORMAT_VERSION", "ModelCard", "card_header", "load_card"]
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 _HEADER = "sslkd"
 
 
@@ -32,6 +32,7 @@ class ModelCard:
         training: the configuration of its training.
         scores: its scores on the validation area.
         classes: names of the classes in the order of the logits.
+        imagery_gsd: ground sampling distance in metres of the imagery itself; None in files before format 4.
         version: version of this format.
     """
 
@@ -43,6 +44,7 @@ class ModelCard:
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     classes: tuple[str, ...] = ("background", "road")
+    imagery_gsd: float | None = None
     version: int = FORMAT_VERSION
 
 

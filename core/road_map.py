@@ -124,8 +124,13 @@ class RoadMapSettings:
             raise SettingError(f"The threshold must be above 0 and at most 1, got {self.threshold}.")
 
 
-def check_model_fits(card: ModelCard, raster: RasterInfo) -> list[str]:
+def check_model_fits(card: ModelCard, raster: RasterInfo, resample: bool) -> list[str]:
     """Checks a raster against what a model learned from.
+
+    Args:
+        card: of the model.
+        raster: the raster.
+        resample: whether the model sees it at the ground sampling distance that it learned at.
 
     Returns:
         What may spoil the result, a sentence each.
@@ -145,10 +150,12 @@ def check_model_fits(card: ModelCard, raster: RasterInfo) -> list[str]:
             f"The raster {raster.name} holds values of type {raster.dtype}, but the model learned from {card.dtype}: "
             "its brightness may differ."
         )
-    if not 0.5 <= raster.gsd / card.gsd <= 2:
+    # Seen at the same scale, imagery like that of the training is as good as such of the model's own pixels.
+    imagery = card.imagery_gsd or card.gsd if resample else card.gsd
+    if not min(imagery, card.gsd) / 2 <= raster.gsd <= 2 * max(imagery, card.gsd):
         warnings.append(
-            f"The pixels of {raster.name} are {raster.gsd:.2f} m wide, but the model learned at {card.gsd:.2f} m: "
-            "even at the same scale, roads look different to it."
+            f"The pixels of {raster.name} are {raster.gsd:.2f} m wide, but the model learned from {imagery:.2f} m: "
+            + ("even at the same scale, roads look different to it." if resample else "roads have another size to it.")
         )
     return warnings
 

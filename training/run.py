@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
 import torch
 
@@ -102,6 +103,7 @@ def model_card(trained: Trained, run: Run) -> ModelCard:
         tile=run.settings.tile,
         training=asdict(run.settings),
         scores=asdict(trained.scores[trained.kept]),
+        imagery_gsd=median(source.raster.gsd for source in run.data.labelled),
     )
 
 

@@ -111,22 +111,32 @@ def raster_like(bands=1, dtype="float32", gsd=0.5):
 
 
 def test_a_raster_like_the_model_s_passes():
-    assert check_model_fits(CARD, raster_like()) == []
-    assert check_model_fits(CARD, raster_like(gsd=0.9)) == []
+    assert check_model_fits(CARD, raster_like(), True) == []
+    assert check_model_fits(CARD, raster_like(gsd=0.9), True) == []
 
 
 def test_what_may_spoil_the_result_is_told():
-    (warning,) = check_model_fits(CARD, raster_like(dtype="uint16"))
+    (warning,) = check_model_fits(CARD, raster_like(dtype="uint16"), True)
     assert "uint16" in warning and "float32" in warning
     for gsd in (0.2, 1.2):
-        (warning,) = check_model_fits(CARD, raster_like(gsd=gsd))
+        (warning,) = check_model_fits(CARD, raster_like(gsd=gsd), True)
         assert f"{gsd:.2f} m" in warning and "0.50 m" in warning
-    assert len(check_model_fits(CARD, raster_like(dtype="uint8", gsd=5))) == 2
+    assert len(check_model_fits(CARD, raster_like(dtype="uint8", gsd=5), True)) == 2
 
 
 def test_other_bands_than_the_model_s_are_refused():
     with pytest.raises(RasterError, match=r"raster\.tif has 4 bands, but the model learned from 1"):
-        check_model_fits(CARD, raster_like(bands=4))
+        check_model_fits(CARD, raster_like(bands=4), True)
+
+
+def test_imagery_like_that_of_the_training_is_no_surprise_at_the_model_s_scale():
+    """A model that sees 0.5 m, and learned from 0.1 m."""
+    coarsened = replace(CARD, imagery_gsd=0.1)
+    for gsd, fits, fits_as_it_is in ((0.1, True, False), (0.5, True, True), (0.9, True, True), (0.04, False, False)):
+        assert (check_model_fits(coarsened, raster_like(gsd=gsd), True) == []) == fits
+        assert (check_model_fits(coarsened, raster_like(gsd=gsd), False) == []) == fits_as_it_is
+    (warning,) = check_model_fits(coarsened, raster_like(gsd=0.04), True)
+    assert "0.04 m wide" in warning and "learned from 0.10 m" in warning
 
 
 @pytest.mark.parametrize("threshold", [0, 1.1, float("nan")])

@@ -30,8 +30,8 @@ TINY = replace(
 def train_scene(small_scene):
     raster, roads, area = small_scene
 
-    def run(folder, reporter, settings=TINY, checkpoints=None, method="sslkd"):
-        inputs = TrainingInputs([raster], [roads], [area], [])
+    def run(folder, reporter, settings=TINY, checkpoints=None, method="sslkd", gsd=None):
+        inputs = TrainingInputs([raster], [roads], [area], [], gsd)
         files = folder / "m.safetensors", folder / "r.html"
         return train(inputs, METHODS[method], settings, torch.device("cpu"), *files, reporter, checkpoints)
 
@@ -43,6 +43,12 @@ def uninterrupted(train_scene, tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
     scores = train_scene(folder, Listener())
     return folder, scores
+
+
+def test_the_model_tells_the_pixels_it_saw_and_those_of_the_imagery(train_scene, tmp_path):
+    train_scene(tmp_path, Listener(), replace(TINY, steps=1), method="supervised", gsd=1.0)
+    card = load_card(tmp_path / "m.safetensors")
+    assert (card.gsd, card.imagery_gsd) == (1.0, pytest.approx(0.5, rel=1e-3))
 
 
 def weights(folder):

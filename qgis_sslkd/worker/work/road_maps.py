@@ -153,7 +153,7 @@ def _task(
     job: DetectJob, path: str, files: RoadMapFiles, card: ModelCard, area: Sequence[VectorLayer], reporter: Reporter
 ) -> _Task:
     raster = inspect_raster(path, job.bands, job.nodata)
-    for warning in check_model_fits(card, raster):
+    for warning in check_model_fits(card, raster, job.resample):
         reporter.warning(warning)
     window = window_of_extent(raster, job.extent) if job.extent else Window(0, 0, raster.width, raster.height)
     scene = Scene(raster, window, area_of_interest(raster, window, area) if area else None)
