@@ -55,17 +55,19 @@ def write_centre_lines(
         network = _network(dataset, plane.pixel, settings.fill_holes, blocks)
     _mend(network, settings, PartOfJob(reporter, _BLOCKS_SHARE, 1))
     lines = network.lines
-    target = crs or plane.crs
+    target, count = crs or plane.crs, 0
     with FeatureWriter(path, _LAYER, "LineString", ["width", "length"], target) as writer:
         for some in groups(sizes_of(lines)):
             points, sizes = _shaped(lines[some], settings)
             indices = np.repeat(np.arange(len(sizes)), sizes)
-            writer.append(
-                shapely.linestrings(plane.to_map(points, target), indices=indices),
-                np.array([line.width for line in lines[some]]),
-                shapely.length(shapely.linestrings(plane.on_ground(points), indices=indices)),
-            )
-    return len(lines)
+            shapes = shapely.linestrings(plane.to_map(points, target), indices=indices)
+            widths = np.array([line.width for line in lines[some]])
+            lengths = shapely.length(shapely.linestrings(plane.on_ground(points), indices=indices))
+            # Between junctions that settled in one place nothing is left of a line.
+            left = lengths > 0
+            writer.append(shapes[left], widths[left], lengths[left])
+            count += int(left.sum())
+    return count
 
 
 def _network(
