@@ -177,19 +177,19 @@ class ModelGrid:
 
     Attributes:
         scene: what is looked at.
-        down: rows of the grid to a row of the raster, but for rounding to whole ones.
-        across: columns of the grid to a column of the raster, likewise.
+        down_ratio: rows of the grid to a row of the raster, but for rounding to whole ones.
+        across_ratio: columns of the grid to a column of the raster, likewise.
     """
 
     scene: Scene
-    down: float
-    across: float
+    down_ratio: float
+    across_ratio: float
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns over the scene."""
         window = self.scene.window
-        return max(1, round(window.height * self.down)), max(1, round(window.width * self.across))
+        return max(1, round(window.height * self.down_ratio)), max(1, round(window.width * self.across_ratio))
 
     def reader(self, decoder: RasterReader, size: int) -> BlockReader:
         """One for windows of the raster's pixels that such a square covers."""
