@@ -68,7 +68,7 @@ def write_evaluation_report(
         "<h2>Scores</h2><p>From 0 to 1, higher is better; of the road class unless said otherwise.</p>",
         _score_table(whole, buffer),
         "<h2>Hits, misses and false alarms</h2>",
-        embedded(_map_figure(map_file), _MAP),
+        embedded(_map_figure(map_file, surface), _MAP),
         _confusion_table(whole.confusion, _hectares(surface)),
         *([_part_table(evaluation.parts, _hectares(surface))] if evaluation.parts else []),
         "<h2>What was compared</h2>",
@@ -131,7 +131,7 @@ def _part_table(parts: Sequence[Part], hectares: float) -> str:
         )
         for number, part in enumerate(parts, 1)
     ]
-    return f"<h2>Quality by area</h2>{_table((*titles, 'Relaxed precision', 'Relaxed recall'), rows)}"
+    return f"<h2>Quality by area</h2>{_table(titles, rows)}"
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -157,12 +157,14 @@ def _hectares(surface: RasterInfo) -> float:
     return surface.gsd**2 / 1e4
 
 
-def _map_figure(map_file: Path) -> Figure:
+def _map_figure(map_file: Path, surface: RasterInfo) -> Figure:
     picture = _thumbnail(map_file)
+    # Pixels of rasters in degrees are oblong on the ground.
+    aspect = surface.pixel[1] / surface.pixel[0]
     height, width = picture.shape[:2]
-    figure = Figure(figsize=(10, min(14, max(2, 10 * height / width)) + 0.5), layout="constrained")
+    figure = Figure(figsize=(10, min(14, max(2, 10 * aspect * height / width)) + 0.5), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(picture)
+    axes.imshow(picture, aspect=aspect)
     axes.set(xticks=[], yticks=[])
     patches = [Patch(facecolor=colour, edgecolor="grey", label=label) for colour, label in _COLOURS.values()]
     figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), frameon=False)

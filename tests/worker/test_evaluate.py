@@ -8,7 +8,9 @@ import pytest
 import rasterio
 import shapely
 from PIL import Image
+from rasterio.transform import from_origin
 
+from qgis_sslkd.core.rasters import inspect_raster
 from qgis_sslkd.worker.jobs import EvaluateJob
 from qgis_sslkd.worker.work import do
 
@@ -66,6 +68,8 @@ def test_the_report_needs_no_other_file_and_shows_the_map(job, results, reporter
     assert "<th>IoU</th><td class='number'>0.667</td>" in text
     assert "within 0.5 m of a road" in text and "<th>Relaxed recall</th><td class='number'>0.900</td>" in text
     assert "Quality by area" in text and text.count("0.667") == 3
+    for table in re.findall("<table>.*?</table>", text):
+        assert len({len(re.findall("<t[hd]", row)) for row in re.findall("<tr>.*?</tr>", table)}) == 1
     assert not re.search(r"(src|href)=.(?!data:)", text)
     (picture,) = re.findall(r"data:image/png;base64,([^\"]+)", text)
     assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0xF0, 0xE4, 0x42), (0x90, 0x90, 0x90)} <= colours_of(picture)
@@ -122,6 +126,14 @@ def test_the_command_line_does_the_same(job, sslkd, results):
     lines = ended.stdout.splitlines()
     assert [line.partition(":")[0] for line in lines] == [*SCORES, *RELAXED, "report", "map"]
     assert "relaxed_recall: 1.0000" in lines and f"map: {results / 'e.tif'}" in lines
+
+
+def test_the_map_is_shown_as_the_raster_lies_on_the_ground(make_raster):
+    from qgis_sslkd.training.evaluation_report import _map_figure
+
+    path = make_raster(np.ones((1, 60, 100), np.uint8), transform=from_origin(LEFT, TOP, PIXEL, 3 * PIXEL))
+    (axes,) = _map_figure(path, inspect_raster(str(path))).axes
+    assert axes.get_aspect() == pytest.approx(3, rel=1e-3)
 
 
 def test_a_large_map_is_shown_small_with_its_thin_roads(tmp_path):
