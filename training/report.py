@@ -247,7 +247,7 @@ def _inputs(card: ModelCard, run: Run) -> dict[str, str]:
         "Rasters": ", ".join(rasters),
         "Bands": f"{card.network.in_channels} of {card.dtype}",
         "Values that become 0 ± 1": normalisation,
-        "Ground sampling distance": f"{card.gsd:.3f} m",
+        "Ground sampling distance": f"{card.gsd:.3f} m, of imagery of {card.imagery_gsd:.3f} m",
         "Validation windows": str(len(run.data.validation)),
     }
 

@@ -158,3 +158,8 @@ def test_without_counts_there_is_no_matrix(reported, tmp_path):
             tmp_path / "r.html", Method("", lambda run: old), model_card(old, run), replace(run, reader=reader), old, {}
         )
     assert "Confusion matrix of" not in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_it_tells_the_pixels_that_were_learned_from(page):
+    rows = {row[0]: row[1] for table in page.tables for row in table if len(row) == 2}
+    assert rows["Ground sampling distance"] == "0.500 m, of imagery of 0.500 m"
