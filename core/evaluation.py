@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +115,7 @@ def evaluate_surface(
         CancelledError: where the user asked to stop.
     """
     _check(surface, buffer)
+    surface = _with_background(surface, reporter)
     annotation = annotate(surface, roads, area)
     polygons = _polygons(surface, area)
     whole, by_polygon = _NOTHING, [_NOTHING] * len(polygons)
@@ -178,6 +179,15 @@ def _check(surface: RasterInfo, buffer: float) -> None:
             "1 road and 0 background."
         )
     check_surface(surface)
+
+
+def _with_background(surface: RasterInfo, reporter: Reporter) -> RasterInfo:
+    """The surface, whose 0 counts even if the file declares it as nodata, as masks of roads alone often do."""
+    with rasterio.open(surface.path) as dataset:
+        if dataset.nodatavals[surface.bands[0] - 1] != 0:
+            return surface
+    reporter.warning(f"The raster {surface.name} declares 0 as nodata; it was taken for background.")
+    return replace(surface, masked=False)
 
 
 def _polygons(surface: RasterInfo, area: Sequence[VectorLayer]) -> list[shapely.Geometry]:

@@ -241,6 +241,17 @@ def test_a_value_that_the_thinned_copy_misses_is_an_error(evaluate, layer, make_
         evaluate(inspect_raster(str(make_raster(pixels))), [layer(TRUTH)])
 
 
+def test_background_that_is_declared_as_nodata_counts(evaluate, layer, make_raster, reporter):
+    """Else all that is not called road would be left out, and any mask would find every road."""
+    plain, declared = (
+        inspect_raster(str(make_raster(mask_of(*FOUND)[None], f"{nodata}.tif", nodata=nodata))) for nodata in (None, 0)
+    )
+    scores = exact(evaluate(plain, [layer(TRUTH)]))
+    assert not reporter.warnings and scores.recall < 1
+    assert exact(evaluate(declared, [layer(TRUTH)])) == scores
+    assert reporter.warnings == ["The raster 0.tif declares 0 as nodata; it was taken for background."]
+
+
 def test_a_surface_of_floating_point_numbers_will_do(evaluate, layer, make_raster):
     mask = mask_of(*FOUND).astype(np.float32)
     mask[:50] = np.nan
