@@ -33,6 +33,7 @@ class ModelCard:
         scores: its scores on the validation area.
         classes: names of the classes in the order of the logits.
         imagery_gsd: ground sampling distance in metres of the imagery itself; None in files before format 4.
+        colours: of the bands that it learned from, as `RasterInfo` has them; none in files before format 4.
         version: version of this format.
     """
 
@@ -45,6 +46,7 @@ class ModelCard:
     scores: dict[str, float] = field(default_factory=dict)
     classes: tuple[str, ...] = ("background", "road")
     imagery_gsd: float | None = None
+    colours: tuple[str, ...] = ()
     version: int = FORMAT_VERSION
 
 
@@ -69,7 +71,7 @@ def load_card(path: Path) -> ModelCard:
             )
         content["network"] = NetworkSpec(**content["network"])
         content["normalisation"] = Normalisation(**{k: tuple(v) for k, v in content["normalisation"].items()})
-        content["classes"] = tuple(content["classes"])
+        content |= {name: tuple(content[name]) for name in ("classes", "colours") if name in content}
         return ModelCard(**content)
     except (OSError, safetensors.SafetensorError, AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise ModelFileError(

@@ -44,6 +44,8 @@ class RasterInfo:
         masked: whether nodata, alpha or a mask can make a pixel invalid.
         pixel: width and height of its central pixel, in metres.
         nodata: a value that counts as nodata besides what the file declares; or None.
+        colours: of the bands, by GDAL's names, such as red, or undefined where the file does not tell; none for such
+            as are not read from a file.
     """
 
     path: str
@@ -56,6 +58,7 @@ class RasterInfo:
     masked: bool
     pixel: tuple[float, float]
     nodata: float | None = None
+    colours: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -98,6 +101,7 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
                 masked=nodata is not None or any(MaskFlags.all_valid not in flags for flags in dataset.mask_flag_enums),
                 pixel=pixel_size(dataset.crs, dataset.transform, dataset.width, dataset.height),
                 nodata=nodata,
+                colours=tuple(dataset.colorinterp[band - 1].name for band in chosen),
             )
     except RasterioError as error:
         raise RasterError(f"The raster {path} cannot be read: it is missing, damaged or no raster.") from error

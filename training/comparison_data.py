@@ -9,6 +9,7 @@ from pathlib import Path
 import shapely
 
 from ..core.annotations import VectorLayer, annotate, read_polygons
+from ..core.bands import in_colours
 from ..core.errors import AnnotationError, SettingError
 from ..core.rasters import RasterInfo, RasterReader, inspect_raster
 from ..core.windows import TILE_MULTIPLE
@@ -102,6 +103,9 @@ def _whole_tile(tiles: Sequence[MaskedTile], gsd: float) -> int:
 
 def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> ComparisonData:
     labelled, unlabelled, test = (_rasters(folder, paths) for paths in (data.labelled, data.unlabelled, data.test))
+    labelled, unlabelled, test = (
+        [in_colours(raster, labelled[0].colours) for raster in rasters] for rasters in (labelled, unlabelled, test)
+    )
     roads = _layers(folder, data.roads, data.road_width)
     area = _layers(folder, data.area, None)
     test_roads = _layers(folder, data.test_roads, data.road_width)

@@ -103,6 +103,7 @@ def model_card(trained: Trained, run: Run) -> ModelCard:
         tile=run.settings.tile,
         training=asdict(run.settings),
         scores=asdict(trained.scores[trained.kept]),
+        colours=run.data.labelled[0].raster.colours,
         imagery_gsd=median(source.raster.gsd for source in run.data.labelled),
     )
 

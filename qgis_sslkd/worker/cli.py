@@ -58,7 +58,10 @@ VectorCrs = Annotated[
 ]
 Bands = Annotated[
     list[int],
-    typer.Option(help="Number of a band to read, from 1; given once for each. Without it, all bands but alpha."),
+    typer.Option(
+        help="Number of a band to read, from 1; given once for each. Without it, all bands but alpha, "
+        "by their colours where files declare them."
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 

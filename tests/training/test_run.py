@@ -48,6 +48,7 @@ def uninterrupted(train_scene, tmp_path_factory):
 def test_the_model_tells_the_pixels_it_saw_and_those_of_the_imagery(train_scene, tmp_path):
     train_scene(tmp_path, Listener(), replace(TINY, steps=1), method="supervised", gsd=1.0)
     card = load_card(tmp_path / "m.safetensors")
+    assert card.colours == ("red", "green", "blue")
     assert (card.gsd, card.imagery_gsd) == (1.0, pytest.approx(0.5, rel=1e-3))
 
 

@@ -9,6 +9,7 @@ import rasterio
 import shapely
 from affine import Affine
 from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
 
 from qgis_sslkd.core.images import Normalisation
 from qgis_sslkd.core.model_file import ModelCard, save_model
@@ -40,10 +41,11 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     numbers = itertools.count()
 
-    def make(bands, dtype="uint8", gsd=0.5, middle=127.5):
+    def make(bands, dtype="uint8", gsd=0.5, middle=127.5, colours=()):
         spec = NetworkSpec("segnet", "vgg11", in_channels=bands, width=0.0625)
         path = folder / f"{next(numbers)}.safetensors"
-        card = ModelCard(spec, Normalisation((middle,) * bands, (middle,) * bands), dtype, gsd=gsd, tile=64)
+        normalisation = Normalisation((middle,) * bands, (middle,) * bands)
+        card = ModelCard(spec, normalisation, dtype, gsd=gsd, tile=64, colours=colours)
         save_model(path, build_network(spec), card)
         return path
 
@@ -69,6 +71,20 @@ def test_a_value_may_be_called_nodata(detect, make_raster):
     pixels[:, 30:50, 20:] = 0
     surface, _ = detect(make_raster(pixels), "--nodata", 0)
     np.testing.assert_array_equal(surface != 255, pixels.any(axis=0))
+
+
+def test_the_model_sees_the_colours_that_it_learned_from(detect, sslkd, make_raster, models, results):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 80, 90), dtype=np.uint8)
+    red, green, blue, nir = ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.nir
+    model = models(3, colours=("red", "green", "blue"))
+    _, expected = detect(make_raster(pixels[:3], "rgb.tif", colours=(red, green, blue)), model=model)
+    other = make_raster(pixels[[3, 2, 1, 0]], "nbgr.tif", colours=(nir, blue, green, red))
+    _, found = detect(other, model=model)
+    np.testing.assert_array_equal(found, expected)
+    _, named = detect(other, "--bands", 2, "--bands", 3, "--bands", 4, model=model)
+    assert (named != expected).any()
+    ended = sslkd("detect", "--raster", other, "--model", model, "--surface", results / "s.tif", "--device", "cpu")
+    assert "looked at in this order: 4 (red), 3 (green), 2 (blue)" in " ".join(ended.stderr.split())
 
 
 def test_a_band_that_the_file_calls_alpha_can_be_imagery(detect, make_raster, models):

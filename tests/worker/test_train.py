@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 
 from qgis_sslkd.core.errors import SettingError
@@ -74,6 +75,27 @@ def test_quick_learns_at_coarser_pixels_unless_told_otherwise(
     files = {"labelled": [str(raster)], "roads": [str(roads)], "model": tmp_path / "m", "report": tmp_path / "r"}
     do_train(job(**files, gsd=asked, device="cpu"), reporter)
     assert learned == [expected]
+
+
+@pytest.mark.parametrize(("asked", "bands"), [([], (3, 2, 1)), ([1, 2, 3], (1, 2, 3))])
+def test_all_rasters_show_the_colours_of_the_first(
+    make_raster, make_vector, tmp_path, reporter, monkeypatch, asked, bands
+):
+    red, green, blue = ColorInterp.red, ColorInterp.green, ColorInterp.blue
+    pixels = np.zeros((3, 8, 800), np.uint8)
+    first = make_raster(pixels, "first.tif", colours=(red, green, blue))
+    other = make_raster(pixels, "other.tif", colours=(blue, green, red))
+    learned = []
+
+    def train(inputs, *_):
+        learned.extend([*inputs.labelled, *inputs.unlabelled])
+        return Confusion().scores()
+
+    monkeypatch.setattr("qgis_sslkd.worker.work.train.train", train)
+    roads = make_vector(["POLYGON((0 0, 9 0, 9 -9, 0 0))"])
+    files = {"labelled": [str(first), str(other)], "unlabelled": [str(other)], "roads": [str(roads)]}
+    do_train(job(**files, model=tmp_path / "m", report=tmp_path / "r", bands=asked, device="cpu"), reporter)
+    assert [raster.bands for raster in learned] == [(1, 2, 3), bands, bands]
 
 
 def test_every_preset_has_a_finest_pixel_size():

@@ -7,14 +7,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...core.annotations import VectorLayer, read_polygons
+from ...core.bands import in_colours
 from ...core.errors import SettingError
+from ...core.rasters import RasterInfo
+from ...core.reporting import Reporter
 
-__all__ = ["check_inputs_stay", "number", "read_area", "text"]
+__all__ = ["check_inputs_stay", "match_colours", "number", "read_area", "text"]
 
 
 def read_area(paths: Sequence[str]) -> list[VectorLayer]:
     """The polygons of an area; none for everywhere."""
     return [read_polygons(path, line_width=None) for path in paths]
+
+
+def match_colours(raster: RasterInfo, colours: Sequence[str], reporter: Reporter) -> RasterInfo:
+    """A raster with the bands of some colours, where its file tells which they are; says so if others come of it."""
+    matched = in_colours(raster, colours)
+    if matched.bands != raster.bands:
+        bands = ", ".join(f"{band} ({colour})" for band, colour in zip(matched.bands, matched.colours, strict=True))
+        reporter.info(f"By the colours that {raster.name} declares, its bands are looked at in this order: {bands}.")
+    return matched
 
 
 def check_inputs_stay(inputs: Sequence[str], *outputs: Path | None) -> None:

@@ -34,7 +34,7 @@ from ...core.vectorise import find_crs
 from ...core.vectors import VectorSettings
 from ...core.windows import Tiling
 from ..jobs import DetectJob, Outputs
-from .common import check_inputs_stay, read_area, text
+from .common import check_inputs_stay, match_colours, read_area, text
 
 __all__ = ["make_road_maps"]
 
@@ -153,6 +153,8 @@ def _task(
     job: DetectJob, path: str, files: RoadMapFiles, card: ModelCard, area: Sequence[VectorLayer], reporter: Reporter
 ) -> _Task:
     raster = inspect_raster(path, job.bands, job.nodata)
+    if not job.bands:
+        raster = match_colours(raster, card.colours, reporter)
     for warning in check_model_fits(card, raster, job.resample):
         reporter.warning(warning)
     window = window_of_extent(raster, job.extent) if job.extent else Window(0, 0, raster.width, raster.height)

@@ -18,7 +18,7 @@ from ...training.presets import FINEST_GSD, TrainingSettings
 from ...training.run import TrainingInputs, train
 from ...training.settings import changed_settings, load_changes
 from ..jobs import Outputs, TrainJob
-from .common import check_inputs_stay, number, read_area
+from .common import check_inputs_stay, match_colours, number, read_area
 
 __all__ = ["do_train", "training_settings"]
 
@@ -31,12 +31,19 @@ def do_train(job: TrainJob, reporter: Reporter) -> Outputs:
     device = choose_device(job.device)
     method = find_method(job.method)
     settings = training_settings(job)
-    labelled = [inspect_raster(path, job.bands) for path in job.labelled]
+    labelled, unlabelled = (
+        [inspect_raster(path, job.bands) for path in paths] for paths in (job.labelled, job.unlabelled)
+    )
+    if not job.bands:
+        colours = labelled[0].colours
+        labelled, unlabelled = (
+            [match_colours(each, colours, reporter) for each in some] for some in (labelled, unlabelled)
+        )
     inputs = TrainingInputs(
         labelled=labelled,
         roads=[read_polygons(path, job.road_width) for path in job.roads],
         area=read_area(job.area),
-        unlabelled=[inspect_raster(path, job.bands) for path in job.unlabelled],
+        unlabelled=unlabelled,
         gsd=job.gsd or coarsened_gsd(labelled, FINEST_GSD[job.preset], settings.tile),
     )
     facts = {"Width of roads drawn as lines": f"{job.road_width:g} m", "Preset": job.preset, "Method": job.method}
