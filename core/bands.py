@@ -7,10 +7,15 @@ from dataclasses import replace
 
 from .rasters import RasterInfo
 
-__all__ = ["in_colours"]
+__all__ = ["has_palette", "in_colours"]
 
 # GDAL calls the near infrared of many four-band files alpha.
 _NAMELESS = ("undefined", "gray", "palette", "alpha")
+
+
+def has_palette(raster: RasterInfo) -> bool:
+    """Whether a raster's values are numbers of a palette's colours."""
+    return "palette" in raster.colours
 
 
 def in_colours(raster: RasterInfo, colours: Sequence[str]) -> RasterInfo:

@@ -16,6 +16,7 @@ from rasterio.windows import Window
 from shapely.affinity import affine_transform
 
 from .ahead import map_ahead
+from .bands import has_palette
 from .detection import Team, slide
 from .errors import RasterError, SettingError
 from .files import check_writable, written_whole
@@ -140,9 +141,11 @@ def check_model_fits(card: ModelCard, raster: RasterInfo, resample: bool) -> lis
     """
     bands = len(raster.bands)
     if bands != card.network.in_channels:
+        way = "choose the bands that it learned from, or train a model on such rasters"
+        if has_palette(raster):
+            way = "make bands of its palette's colours (in QGIS: Raster > Conversion > PCT to RGB)"
         raise RasterError(
-            f"The raster {raster.name} has {bands} bands, but the model learned from {card.network.in_channels}; "
-            "choose the bands that it learned from, or train a model on such rasters."
+            f"The raster {raster.name} has {bands} bands, but the model learned from {card.network.in_channels}; {way}."
         )
     warnings = []
     if raster.dtype != card.dtype:

@@ -139,6 +139,12 @@ def test_imagery_like_that_of_the_training_is_no_surprise_at_the_model_s_scale()
     assert "0.04 m wide" in warning and "learned from 0.10 m" in warning
 
 
+def test_a_palette_is_told_from_a_lack_of_bands():
+    three = replace(CARD, network=replace(CARD.network, in_channels=3))
+    with pytest.raises(RasterError, match="PCT to RGB"):
+        check_model_fits(three, replace(raster_like(), colours=("palette",)), True)
+
+
 @pytest.mark.parametrize("threshold", [0, 1.1, float("nan")])
 def test_a_threshold_out_of_range_is_named(threshold):
     with pytest.raises(SettingError, match=f"threshold .* got {threshold}"):

@@ -98,5 +98,15 @@ def test_all_rasters_show_the_colours_of_the_first(
     assert [raster.bands for raster in learned] == [(1, 2, 3), bands, bands]
 
 
+def test_numbers_of_a_palette_are_told(make_raster, make_vector, tmp_path, reporter, monkeypatch):
+    monkeypatch.setattr("qgis_sslkd.worker.work.train.train", lambda *_: Confusion().scores())
+    indexed = make_raster(np.zeros((1, 8, 800), np.uint8), "indexed.tif", colours=[ColorInterp.palette])
+    roads = make_vector(["POLYGON((0 0, 9 0, 9 -9, 0 0))"])
+    files = {"labelled": [str(indexed)], "unlabelled": [str(indexed)], "roads": [str(roads)]}
+    do_train(job(**files, model=tmp_path / "m", report=tmp_path / "r", device="cpu"), reporter)
+    (warning,) = reporter.warnings
+    assert "indexed.tif holds numbers of a palette's colours" in warning
+
+
 def test_every_preset_has_a_finest_pixel_size():
     assert FINEST_GSD.keys() == PRESETS.keys()

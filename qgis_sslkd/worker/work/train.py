@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ...core.annotations import read_polygons
+from ...core.bands import has_palette
 from ...core.devices import choose_device
 from ...core.distributed import of_first, process_group
 from ...core.files import check_writable
@@ -38,6 +39,11 @@ def do_train(job: TrainJob, reporter: Reporter) -> Outputs:
         colours = labelled[0].colours
         labelled, unlabelled = (
             [match_colours(each, colours, reporter) for each in some] for some in (labelled, unlabelled)
+        )
+    for raster in filter(has_palette, dict.fromkeys((*labelled, *unlabelled))):
+        reporter.warning(
+            f"The raster {raster.name} holds numbers of a palette's colours, which are learned from as brightness; "
+            "if that is not what they are, make bands of them first (in QGIS: Raster > Conversion > PCT to RGB)."
         )
     inputs = TrainingInputs(
         labelled=labelled,
