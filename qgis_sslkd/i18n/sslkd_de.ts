@@ -103,7 +103,7 @@
 &lt;b&gt;Simplification&lt;/b&gt;: how far a vector may leave the pixels' stairs; 0 keeps them.
 
 Advanced parameters that stay empty are chosen for the device and the model. If the memory runs out, look at fewer tiles at a time.
-&lt;b&gt;Bands&lt;/b&gt;: those that the model learned from, in its order; without a choice, all but transparency.
+&lt;b&gt;Bands&lt;/b&gt;: those that the model learned from, in its order; without a choice, those of its colours where the raster declares them, else all but transparency.
 &lt;b&gt;Nodata value&lt;/b&gt;: one that stands for nothing, besides what the raster declares.
 &lt;b&gt;Resample to the model's pixel size&lt;/b&gt;: look at pixels as large as those of the training; the results keep the raster's own.
 &lt;b&gt;Flip and turn&lt;/b&gt;: take the mean over eight looks.
@@ -130,7 +130,7 @@ The rasters carry the coordinate reference system of the input and line up with 
 &lt;b&gt;Vereinfachung&lt;/b&gt;: wie weit ein Vektor von den Stufen der Pixel abweichen darf; 0 behält sie.
 
 Erweiterte Parameter, die leer bleiben, werden passend zu Gerät und Modell gewählt. Reicht der Speicher nicht, sehen Sie weniger Kacheln auf einmal an.
-&lt;b&gt;Kanäle&lt;/b&gt;: die, mit denen das Modell trainiert wurde, in dessen Reihenfolge; ohne Auswahl alle außer Transparenz.
+&lt;b&gt;Kanäle&lt;/b&gt;: die, mit denen das Modell trainiert wurde, in dessen Reihenfolge; ohne Auswahl die seiner Farben, wo das Raster sie angibt, sonst alle außer Transparenz.
 &lt;b&gt;NoData-Wert&lt;/b&gt;: einer, der für nichts steht, neben denen, die das Raster nennt.
 &lt;b&gt;Auf die Pixelgröße des Modells umrechnen&lt;/b&gt;: sieht Pixel an, die so groß sind wie die des Trainings; die Ergebnisse behalten die des Rasters.
 &lt;b&gt;Spiegeln und drehen&lt;/b&gt;: nimmt das Mittel aus acht Ansichten.
