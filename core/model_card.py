@@ -32,8 +32,8 @@ class ModelCard:
         training: the configuration of its training.
         scores: its scores on the validation area.
         classes: names of the classes in the order of the logits.
-        imagery_gsd: ground sampling distance in metres of the imagery itself; None in files before format 4.
-        colours: of the bands that it learned from, as `RasterInfo` has them; none in files before format 4.
+        imagery_gsd: ground sampling distance in metres of the imagery itself; None where older files do not tell it.
+        colours: of the bands that it learned from, as `RasterInfo` has them; none where they are not known.
         version: version of this format.
     """
 

@@ -141,9 +141,11 @@ def check_model_fits(card: ModelCard, raster: RasterInfo, resample: bool) -> lis
     """
     bands = len(raster.bands)
     if bands != card.network.in_channels:
-        way = "choose the bands that it learned from, or train a model on such rasters"
-        if has_palette(raster):
-            way = "make bands of its palette's colours (in QGIS: Raster > Conversion > PCT to RGB)"
+        way = (
+            "make bands of its palette's colours (in QGIS: Raster > Conversion > PCT to RGB)"
+            if has_palette(raster)
+            else "choose the bands that it learned from, or train a model on such rasters"
+        )
         raise RasterError(
             f"The raster {raster.name} has {bands} bands, but the model learned from {card.network.in_channels}; {way}."
         )
@@ -154,7 +156,7 @@ def check_model_fits(card: ModelCard, raster: RasterInfo, resample: bool) -> lis
             "its brightness may differ."
         )
     # Seen at the same scale, imagery like that of the training is as good as such of the model's own pixels.
-    imagery = card.imagery_gsd or card.gsd if resample else card.gsd
+    imagery = (resample and card.imagery_gsd) or card.gsd
     if not min(imagery, card.gsd) / 2 <= raster.gsd <= 2 * max(imagery, card.gsd):
         warnings.append(
             f"The pixels of {raster.name} are {raster.gsd:.2f} m wide, but the model learned from {imagery:.2f} m: "

@@ -103,8 +103,9 @@ def _whole_tile(tiles: Sequence[MaskedTile], gsd: float) -> int:
 
 def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> ComparisonData:
     labelled, unlabelled, test = (_rasters(folder, paths) for paths in (data.labelled, data.unlabelled, data.test))
+    colours = labelled[0].colours
     labelled, unlabelled, test = (
-        [in_colours(raster, labelled[0].colours) for raster in rasters] for rasters in (labelled, unlabelled, test)
+        [in_colours(raster, colours) for raster in rasters] for rasters in (labelled, unlabelled, test)
     )
     roads = _layers(folder, data.roads, data.road_width)
     area = _layers(folder, data.area, None)

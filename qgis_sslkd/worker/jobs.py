@@ -48,7 +48,8 @@ class TrainJob(_Job):
         road_width: full width of roads drawn as lines, in metres.
         area: vector files of where all roads were drawn; empty for the whole of the rasters.
         unlabelled: further rasters; empty for what lies outside of the area.
-        bands: 1-based indexes of the bands to learn from, of each raster; empty for all but alpha.
+        bands: 1-based indexes of the bands to learn from, of each raster; empty for all but alpha, in the order of
+            the colours of the first, where the files declare them.
         gsd: ground sampling distance to learn at, in metres; None for the labelled rasters' (their median), or the
             preset's where theirs is finer.
         method: how to train; `sslkd`, or one of those that it is compared with.
@@ -106,7 +107,8 @@ class DetectJob(_Job):
     Attributes:
         raster: one raster, or a list of rasters.
         model: a model file.
-        bands: 1-based indexes of the bands that the model learned from; empty for all but alpha.
+        bands: 1-based indexes of the bands that the model learned from; empty for those of its colours where the
+            rasters declare them, else for all but alpha.
         nodata: a value that counts as nodata besides what the rasters declare.
         area: vector files of polygons; outside of them nothing is computed. Empty for everywhere.
         extent: least x, least y, largest x, largest y in the raster's CRS; None for the whole raster.

@@ -11,7 +11,7 @@ from ...core.devices import choose_device
 from ...core.distributed import of_first, process_group
 from ...core.files import check_writable
 from ...core.networks import parse_network
-from ...core.rasters import inspect_raster
+from ...core.rasters import RasterInfo, inspect_raster
 from ...core.reporting import Reporter
 from ...training.data import coarsened_gsd
 from ...training.methods import find_method
@@ -32,19 +32,7 @@ def do_train(job: TrainJob, reporter: Reporter) -> Outputs:
     device = choose_device(job.device)
     method = find_method(job.method)
     settings = training_settings(job)
-    labelled, unlabelled = (
-        [inspect_raster(path, job.bands) for path in paths] for paths in (job.labelled, job.unlabelled)
-    )
-    if not job.bands:
-        colours = labelled[0].colours
-        labelled, unlabelled = (
-            [match_colours(each, colours, reporter) for each in some] for some in (labelled, unlabelled)
-        )
-    for raster in filter(has_palette, dict.fromkeys((*labelled, *unlabelled))):
-        reporter.warning(
-            f"The raster {raster.name} holds numbers of a palette's colours, which are learned from as brightness; "
-            "if that is not what they are, make bands of them first (in QGIS: Raster > Conversion > PCT to RGB)."
-        )
+    labelled, unlabelled = _rasters(job, reporter)
     inputs = TrainingInputs(
         labelled=labelled,
         roads=[read_polygons(path, job.road_width) for path in job.roads],
@@ -58,6 +46,24 @@ def do_train(job: TrainJob, reporter: Reporter) -> Outputs:
             inputs, method, settings, device, job.model, job.report, of_first(reporter), job.checkpoints, facts
         )
     return {"model": str(job.model), "report": str(job.report), "iou": number(scores.iou), "f1": number(scores.f1)}
+
+
+def _rasters(job: TrainJob, reporter: Reporter) -> tuple[list[RasterInfo], list[RasterInfo]]:
+    """The labelled and the unlabelled rasters, all with the bands of the first."""
+    labelled, unlabelled = (
+        [inspect_raster(path, job.bands) for path in paths] for paths in (job.labelled, job.unlabelled)
+    )
+    if not job.bands:
+        colours = labelled[0].colours
+        labelled, unlabelled = (
+            [match_colours(raster, colours, reporter) for raster in rasters] for rasters in (labelled, unlabelled)
+        )
+    for raster in filter(has_palette, dict.fromkeys((*labelled, *unlabelled))):
+        reporter.warning(
+            f"The raster {raster.name} holds numbers of a palette's colours, which are learned from as brightness; "
+            "if that is not what they are, make bands of them first (in QGIS: Raster > Conversion > PCT to RGB)."
+        )
+    return labelled, unlabelled
 
 
 def training_settings(job: TrainJob) -> TrainingSettings:
