@@ -38,7 +38,7 @@ test-qgis: setup package ## Run the tests of the plugin, in a QGIS without a win
 		--confcutdir=tests/qgis tests/qgis $(ARGS)
 
 # As root, with debootstrap: a Debian 13 of its own, some 3 GB and the worker's environment; it is kept for the next time.
-test-qgis-lts: setup ## Run the tests of the plugin in QGIS 3.40 LTR, in a Debian 13 under build/qgis-lts
+test-qgis-lts: setup ## Run the tests of the plugin in QGIS 3.40 and 3.44, each in a Debian 13 under build
 	@$(PYTHON) -Es tools/qgis_lts.py $(ARGS)
 
 lint: setup typecheck ## Check style, format, types and security

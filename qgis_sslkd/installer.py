@@ -24,7 +24,7 @@ from .resources import tr
 from .uv import find_uv, package_index
 
 TORCH_CHOICES = ["auto", "lock", "driver"]
-_PYTHONS = ">=3.11,<3.14"
+_PYTHONS = ">=3.11,<3.15"
 # What an environment takes with and without CUDA's libraries, in bytes, with some to spare.
 _SPACE_WITH_CUDA, _SPACE = 8 * 2**30, 3 * 2**30
 _FETCHED_SHARE, _INSTALLED_SHARE = 0.05, 0.9
@@ -236,7 +236,7 @@ def _explain(words: str) -> str:
         ),
         r"hash mismatch": tr("A package is not the one that SSLKD was made with."),
         r"no space left|os error 112": tr("The disk is full."),
-        r"no interpreter found": tr("There is no Python from 3.11 to 3.13: install one, or allow QGIS the network."),
+        r"no interpreter found": tr("There is no Python from 3.11 to 3.14: install one, or allow QGIS the network."),
     }
     for pattern, sentence in sentences.items():
         if re.search(pattern, words, re.IGNORECASE):

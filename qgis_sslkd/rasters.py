@@ -185,7 +185,8 @@ class RasterOfProvider:
         if frame.pixel is None:
             raise LayerUnusable(tr("The layer {} is a picture of a server: choose a pixel size.").format(self._name))
         side = _at_least_as_fine(frame.pixel / self._metres_per_unit(extent), provider.nativeResolutions())
-        # Tiles start at whole pixels from the origin in most schemes: then no pixel is interpolated.
+        # Tiles start at whole pixels from the origin in most schemes: then no pixel is interpolated, though after 3.40
+        # QGIS draws tiles up to a pixel larger on each side, against gaps.
         return _Grid.around(extent, (0.0, 0.0), (side, side))
 
     def _metres(self) -> float:
@@ -302,7 +303,8 @@ def _raise_if_cancelled(feedback: QgsProcessingFeedback) -> None:
 def _writer(path: str, provider: QgsRasterDataProvider) -> QgsRasterFileWriter:
     writer = QgsRasterFileWriter(path)
     writer.setOutputFormat("GTiff")
-    writer.setCreateOptions(_GEOTIFF)
+    set_options = writer.setCreationOptions if hasattr(writer, "setCreationOptions") else writer.setCreateOptions
+    set_options(_GEOTIFF)  # by another name since 3.44
     # No larger piece than the provider gives at a time.
     writer.setMaxTileWidth(min(_PIECE, provider.stepWidth()))
     writer.setMaxTileHeight(min(_PIECE, provider.stepHeight()))

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 REQUIREMENTS = ROOT / "requirements"
 SYSTEM_PYTHON = Path("/usr/bin/python3")
-SUPPORTED = ("3.11", "3.12", "3.13")
+SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 
 _ASK_WHO = "import sys; print('%d.%d' % sys.version_info[:2], sys._base_executable)"
 

@@ -1,4 +1,4 @@
-"""Run the plugin's tests in QGIS 3.40 LTR: in a Debian 13 under build/qgis-lts, entered by chroot.
+"""Run the plugin's tests in QGIS's long term releases 3.40 and 3.44: each in a Debian 13 of its own, entered by chroot.
 
 Run it by `make test-qgis-lts`; words that are given go to pytest.
 """
@@ -16,14 +16,14 @@ from setup import DEBIAN_PACKAGES, UV
 
 DEBIAN = "trixie"
 PYTHON = "3.13"
-SYSTEM = BUILD / "qgis-lts"
+SUITES = {"3.40": DEBIAN, "3.44": f"{DEBIAN}-backports"}
 # Inside of that system.
 CHECKOUT, WORKER, QGIS_TEST = "/checkout", "/opt/worker", "/opt/qgis-test"
 FOLDERS = ("core", "demo", "docs", "qgis_sslkd", "requirements", "tests", "tools", "training")
 COPIED = (*FOLDERS, "LICENSE", "Makefile", "README.md", "metadata.txt", "pyproject.toml")
 # A namespace of its own takes the mounts away with the last process.
 INSIDE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c")
-ENTER = f'mount -t proc proc "{SYSTEM}/proc" && exec chroot "{SYSTEM}" "$@"'
+ENTER = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
 ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -38,54 +38,63 @@ ENVIRONMENT = {
 
 
 def main() -> None:
-    """Make what is missing, copy the checkout in, and test."""
+    """Test in each of the releases."""
     try:
-        _make_system()
-        _make_environment(WORKER, REQUIREMENTS / "worker.txt")
-        _make_environment(QGIS_TEST, REQUIREMENTS / "qgis-test.txt", "--system-site-packages")
-        _copy_checkout()
-        _enter("sh", "-c", f"cd {CHECKOUT} && python3 -Es tools/package.py")
-        tests = sys.argv[1:] or ["tests/qgis"]
-        pytest = [f"{QGIS_TEST}/bin/python", "-m", "pytest", "-o", "addopts=", "-o", "pythonpath=build/plugins"]
-        pytest += ["-p", "no:cacheprovider", "--confcutdir=tests/qgis", *tests]
-        _enter("sh", "-c", f'cd {CHECKOUT} && exec "$@"', "sh", *pytest)
+        if os.geteuid() != 0 or shutil.which("debootstrap") is None:
+            raise SetupError(
+                "this takes root and debootstrap (apt-get install debootstrap), since it enters another Debian."
+            )
+        for version, suite in SUITES.items():
+            print(f"QGIS {version}:", flush=True)
+            _test(BUILD / f"qgis-{version}", suite)
     except (SetupError, OSError) as error:
         sys.exit(f"QGIS LTR: {error}")
 
 
-def _make_system() -> None:
-    """Debian with QGIS, unless it is there and was finished."""
-    done = SYSTEM / ".done"
-    if os.geteuid() != 0 or shutil.which("debootstrap") is None:
-        raise SetupError(
-            "this takes root and debootstrap (apt-get install debootstrap), since it enters another Debian."
-        )
+def _test(system: Path, suite: str) -> None:
+    """Make what is missing, copy the checkout in, and test."""
+    _make_system(system, suite)
+    _make_environment(system, WORKER, REQUIREMENTS / "worker.txt")
+    _make_environment(system, QGIS_TEST, REQUIREMENTS / "qgis-test.txt", "--system-site-packages")
+    _copy_checkout(system)
+    _enter(system, "sh", "-c", f"cd {CHECKOUT} && python3 -Es tools/package.py")
+    pytest = [f"{QGIS_TEST}/bin/python", "-m", "pytest", "-o", "addopts=", "-o", "pythonpath=build/plugins"]
+    pytest += ["-p", "no:cacheprovider", "--confcutdir=tests/qgis", *(sys.argv[1:] or ["tests/qgis"])]
+    _enter(system, "sh", "-c", f'cd {CHECKOUT} && exec "$@"', "sh", *pytest)
+
+
+def _make_system(system: Path, suite: str) -> None:
+    """Debian with the QGIS of a suite, unless it is there and was finished."""
+    done = system / ".done"
     if done.exists():
         return
-    if not (SYSTEM / "usr" / "bin" / "apt-get").exists():
-        run("debootstrap", "--variant=minbase", DEBIAN, SYSTEM)
-    shutil.copy("/etc/resolv.conf", SYSTEM / "etc")
-    _enter("apt-get", "update")
-    _enter("apt-get", "install", "--yes", "--no-install-recommends", *DEBIAN_PACKAGES)
+    if not (system / "usr" / "bin" / "apt-get").exists():
+        run("debootstrap", "--variant=minbase", DEBIAN, system)
+    sources = system / "etc" / "apt" / "sources.list"
+    if suite not in sources.read_text().split():
+        sources.write_text(sources.read_text() + sources.read_text().replace(DEBIAN, suite))
+    shutil.copy("/etc/resolv.conf", system / "etc")
+    _enter(system, "apt-get", "update")
+    _enter(system, "apt-get", "install", "--yes", "--no-install-recommends", "-t", suite, *DEBIAN_PACKAGES)
     done.touch()
 
 
-def _make_environment(place: str, lock: Path, *options: str) -> None:
+def _make_environment(system: Path, place: str, lock: Path, *options: str) -> None:
     """A Python environment inside, filled from outside, where the package index is known."""
-    outside = SYSTEM / place.lstrip("/")
+    outside = system / place.lstrip("/")
     stamp = outside / ".lock"
     if stamp.is_file() and stamp.read_bytes() == lock.read_bytes():
         return
-    _enter("python3", "-m", "venv", "--clear", "--without-pip", *options, place)
+    _enter(system, "python3", "-m", "venv", "--clear", "--without-pip", *options, place)
     packages = outside / "lib" / f"python{PYTHON}" / "site-packages"
     platform = ("--python-version", PYTHON, "--python-platform", "x86_64-manylinux_2_28")
     run(UV, "pip", "install", "--require-hashes", "--no-deps", "--target", packages, *platform, "-r", lock)
     stamp.write_bytes(lock.read_bytes())
 
 
-def _copy_checkout() -> None:
+def _copy_checkout(system: Path) -> None:
     """Put the checkout's files inside, and the program uv, which tests of set-up start."""
-    inside = SYSTEM / CHECKOUT.lstrip("/")
+    inside = system / CHECKOUT.lstrip("/")
     shutil.rmtree(inside, ignore_errors=True)
     for name in COPIED:
         source, target = ROOT / name, inside / name
@@ -98,10 +107,10 @@ def _copy_checkout() -> None:
     shutil.copy2(UV, uv)
 
 
-def _enter(*command: str) -> None:
+def _enter(system: Path, *command: str) -> None:
     """Run a command in the other Debian."""
-    done = subprocess.run([*INSIDE, ENTER, "sh", *command], env=ENVIRONMENT, stdin=subprocess.DEVNULL, check=False)
-    if done.returncode:
+    words = [*INSIDE, ENTER, str(system), *command]
+    if subprocess.run(words, env=ENVIRONMENT, stdin=subprocess.DEVNULL, check=False).returncode:
         raise SetupError(f"this command failed there, its own words are above: {' '.join(command)}")
 
 

@@ -850,8 +850,8 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>Der Datenträger ist voll.</translation>
     </message>
     <message>
-      <source>There is no Python from 3.11 to 3.13: install one, or allow QGIS the network.</source>
-      <translation>Es gibt kein Python von 3.11 bis 3.13: Installieren Sie eines, oder erlauben Sie QGIS das Netz.</translation>
+      <source>There is no Python from 3.11 to 3.14: install one, or allow QGIS the network.</source>
+      <translation>Es gibt kein Python von 3.11 bis 3.14: Installieren Sie eines, oder erlauben Sie QGIS das Netz.</translation>
     </message>
     <message>
       <source>The environment cannot be made:</source>

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import processing
 import pytest
+import qgis.utils
 from conftest import (
     LEFT,
     PIXEL,
@@ -33,6 +34,7 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsGeometry,
+    QgsLayerTreeModel,
     QgsLayerTreeRegistryBridge,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
@@ -46,6 +48,7 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
+from qgis.gui import QgsLayerTreeView
 from qgis.PyQt.QtCore import QCoreApplication, QDateTime, Qt
 from tiles import TileServer
 
@@ -436,6 +439,14 @@ def test_rasters_with_other_bands_than_each_other(training, tmp_path):
     assert "band" in refuse("trainsslkd", training)
 
 
+@pytest.fixture
+def window(qgis_new_project, monkeypatch):
+    """QGIS's window on an empty project: since 3.44 results are loaded through its panel of layers."""
+    panel = QgsLayerTreeView()
+    panel.setModel(QgsLayerTreeModel(QgsProject.instance().layerTreeRoot()))
+    monkeypatch.setattr(qgis.utils.iface, "layerTreeView", lambda: panel, raising=False)
+
+
 def loaded(project, raster):
     """Return the layers of a raster's roads by what they are, in the order of the layer tree."""
     root = project.layerTreeRoot()
@@ -444,7 +455,7 @@ def loaded(project, raster):
     return {node.layer().name().removesuffix(f": {raster}"): node.layer() for node in group.children()}
 
 
-def test_outputs_are_loaded_in_order_with_names_styles_and_origin(detection, trained, feedback, qgis_new_project):
+def test_outputs_are_loaded_in_order_with_names_styles_and_origin(detection, trained, feedback, window):
     project = QgsProject.instance()
     for key in ("SURFACE", "PROBABILITY", "OUTLINES", "CENTRE_LINES"):
         detection[key] = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project)
@@ -477,7 +488,7 @@ def test_outputs_are_loaded_in_order_with_names_styles_and_origin(detection, tra
     assert drawn == sorted(set(drawn))
 
 
-def test_what_is_made_of_a_result_joins_it(street, tmp_path, qgis_new_project):
+def test_what_is_made_of_a_result_joins_it(street, tmp_path, window):
     project = QgsProject.instance()
     surface = project.addMapLayer(QgsRasterLayer(street, "street: surface"))
     surface.setCustomProperty("sslkd/subject", "ortho")
@@ -493,7 +504,7 @@ def test_what_is_made_of_a_result_joins_it(street, tmp_path, qgis_new_project):
 
 
 @pytest.fixture
-def current_group(qgis_new_project):
+def current_group(window):
     """A group that QGIS puts layers into, as it does in its window when a layer of the group is the current one."""
     project = QgsProject.instance()
     bridge, root = project.layerTreeRegistryBridge(), project.layerTreeRoot()
@@ -513,14 +524,14 @@ def test_results_lie_in_order_where_qgis_puts_them_into_their_group_itself(stree
     assert list(loaded(project, "street")) == ["Road centre lines", "Road outlines", "Hits, misses and false alarms"]
 
 
-def test_a_name_that_was_chosen_is_kept(street, qgis_new_project):
+def test_a_name_that_was_chosen_is_kept(street, window):
     outlines = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance())
     outlines.destinationName = "My town"
     processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": street, "OUTLINES": outlines})
     assert list(loaded(QgsProject.instance(), "street")) == ["My town"]
 
 
-def test_the_map_of_an_evaluation_is_loaded_with_its_style(evaluation, qgis_new_project):
+def test_the_map_of_an_evaluation_is_loaded_with_its_style(evaluation, window):
     evaluation["MAP"] = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance())
     processing.runAndLoadResults("sslkd:evaluateroads", evaluation)
     ((name, layer),) = loaded(QgsProject.instance(), "street").items()
