@@ -37,7 +37,7 @@ test-qgis: setup package ## Run the tests of the plugin, in a QGIS without a win
 	$(QGIS_ENVIRONMENT) build/qgis-test/bin/pytest -o addopts= -o pythonpath=build/plugins \
 		--confcutdir=tests/qgis tests/qgis $(ARGS)
 
-# As root, with debootstrap: a Debian 13 of its own, some 3 GB and the worker's environment; it is kept for the next time.
+# As root, with debootstrap: for each a Debian 13, some 3 GB and the worker's environment; they are kept for the next time.
 test-qgis-lts: setup ## Run the tests of the plugin in QGIS 3.40 and 3.44, each in a Debian 13 under build
 	@$(PYTHON) -Es tools/qgis_lts.py $(ARGS)
 

@@ -303,8 +303,9 @@ def _raise_if_cancelled(feedback: QgsProcessingFeedback) -> None:
 def _writer(path: str, provider: QgsRasterDataProvider) -> QgsRasterFileWriter:
     writer = QgsRasterFileWriter(path)
     writer.setOutputFormat("GTiff")
+    # By another name since 3.44.
     set_options = writer.setCreationOptions if hasattr(writer, "setCreationOptions") else writer.setCreateOptions
-    set_options(_GEOTIFF)  # by another name since 3.44
+    set_options(_GEOTIFF)
     # No larger piece than the provider gives at a time.
     writer.setMaxTileWidth(min(_PIECE, provider.stepWidth()))
     writer.setMaxTileHeight(min(_PIECE, provider.stepHeight()))
