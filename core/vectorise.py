@@ -1,11 +1,11 @@
-"""From a raster of roads, or of their probability, to outlines and centre lines for a map; without a model."""
+"""From a raster of roads, their probability or classes to outlines and centre lines for a map; without a model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from rasterio.windows import Window
 
 from .errors import RasterError, SettingError
 from .ground import is_on_ground, project_bounds
+from .images import Mask
+from .labels import ROAD
 from .outputs import SURFACE_NODATA, StripWriter
 from .rasters import RasterInfo, RasterReader
 from .reporting import PartOfJob, Reporter
@@ -25,11 +27,14 @@ from .surface import check_surface, thinned_values
 __all__ = ["check_vectorisable", "find_crs", "vectorise"]
 
 _ROWS_AT_ONCE = 512
-_THRESHOLD_SHARE = 0.3
+_SURFACE_SHARE = 0.3
+
+_Roads = Callable[[npt.NDArray[Any]], Mask]
+"""Tells which of some values `(N,)` are road."""
 
 
-def check_vectorisable(raster: RasterInfo) -> None:
-    """Checks that a raster holds roads: 1, 0 and nodata, or a probability from 0 to 1.
+def check_vectorisable(raster: RasterInfo, road_class: int | None = None) -> None:
+    """Checks that a raster holds roads: 1, 0 and nodata, or a probability from 0 to 1, or any classes if one is road.
 
     A thinned copy is looked at; `vectorise` finds the rest.
 
@@ -39,12 +44,17 @@ def check_vectorisable(raster: RasterInfo) -> None:
     if len(raster.bands) > 1:
         raise RasterError(
             f"The raster {raster.name} has {len(raster.bands)} bands; choose one with a single band: "
-            "1 road and 0 background, or the probability of road."
+            "1 road and 0 background, the probability of road, or classes."
         )
-    if _is_probability(raster):
-        _check_probability(thinned_values(raster), raster)
-    else:
-        check_surface(raster)
+    if road_class is not None:
+        return
+    try:
+        if _is_probability(raster):
+            _check_probability(thinned_values(raster), raster)
+        else:
+            check_surface(raster)
+    except RasterError as error:
+        raise RasterError(f"{error} If these are classes, give the road class.") from None
 
 
 def find_crs(text: str, raster: RasterInfo) -> CRS:
@@ -73,15 +83,17 @@ def vectorise(
     files: VectorFiles,
     reporter: Reporter,
     crs: CRS | None = None,
+    road_class: int | None = None,
 ) -> None:
     """Writes outlines and centre lines of the roads in a raster; all the files appear at the end, or none.
 
     Args:
-        raster: of 1 road, or of the probability of road.
+        raster: of 1 road, of the probability of road, or of classes.
         settings: the threshold counts for a probability.
         files: where to write.
-        reporter: hears of the progress.
+        reporter: hears of the progress, and of a raster without the class.
         crs: of the vectors; None for the raster's.
+        road_class: the class that is road; None for a raster of 1 road or of the probability.
 
     Raises:
         RasterError: if the raster cannot be read, or holds a probability outside of 0 to 1.
@@ -90,12 +102,20 @@ def vectorise(
     """
     if not files.paths:
         raise SettingError("No output is asked for; name a file for the outlines, the centre lines or both.")
-    if not _is_probability(raster):
+    if road_class is not None:
+        roads, probability = _of_class(road_class), None
+    elif _is_probability(raster):
+        roads, probability = _of_probability(raster, settings.threshold), Path(raster.path)
+    else:
         write_vectors(Path(raster.path), None, files, settings.vectors, reporter, crs)
         return
-    begin, rest = PartOfJob(reporter, 0, _THRESHOLD_SHARE), PartOfJob(reporter, _THRESHOLD_SHARE, 1)
-    with _surface_of(raster, settings.threshold, files.paths[0].parent, begin) as surface:
-        write_vectors(surface, Path(raster.path), files, settings.vectors, rest, crs)
+    begin, rest = PartOfJob(reporter, 0, _SURFACE_SHARE), PartOfJob(reporter, _SURFACE_SHARE, 1)
+    with TemporaryDirectory(prefix=".surface-", dir=files.paths[0].parent) as folder:
+        surface = Path(folder, "surface.tif")
+        found = _write_surface(surface, raster, roads, begin)
+        if road_class is not None and not found:
+            reporter.warning(f"No pixel of the raster {raster.name} is of the class {road_class}.")
+        write_vectors(surface, probability, files, settings.vectors, rest, crs)
 
 
 def _is_probability(raster: RasterInfo) -> bool:
@@ -111,18 +131,29 @@ def _check_probability(values: npt.NDArray[np.generic], raster: RasterInfo) -> N
         )
 
 
-@contextmanager
-def _surface_of(raster: RasterInfo, threshold: float, folder: Path, reporter: Reporter) -> Iterator[Path]:
-    """A surface raster of a probability, in a folder beside the outputs that is removed at the end."""
+def _of_class(road_class: int) -> _Roads:
+    return lambda values: values == road_class
+
+
+def _of_probability(raster: RasterInfo, threshold: float) -> _Roads:
+    def roads(values: npt.NDArray[Any]) -> Mask:
+        _check_probability(values, raster)
+        return is_road(values, threshold)
+
+    return roads
+
+
+def _write_surface(path: Path, raster: RasterInfo, roads: _Roads, reporter: Reporter) -> bool:
+    """Writes a raster of 1 road, 0 background and 255 nodata; returns whether there is any road."""
     whole = Window(0, 0, raster.width, raster.height)
-    with TemporaryDirectory(prefix=".surface-", dir=folder) as place, RasterReader() as reader:
-        path = Path(place, "surface.tif")
-        with StripWriter(path, raster, whole, "uint8", SURFACE_NODATA) as writer:
-            for top in range(0, raster.height, _ROWS_AT_ONCE):
-                reporter.progress(top / raster.height, "threshold")
-                height = min(_ROWS_AT_ONCE, raster.height - top)
-                (values,), valid = reader.read(raster, Window(0, top, raster.width, height), (height, raster.width))
-                _check_probability(values[valid], raster)
-                road = is_road(values, threshold).astype(np.uint8)
-                writer.append(np.where(valid, road, np.uint8(SURFACE_NODATA)))
-        yield path
+    found = False
+    with RasterReader() as reader, StripWriter(path, raster, whole, "uint8", SURFACE_NODATA) as writer:
+        for top in range(0, raster.height, _ROWS_AT_ONCE):
+            reporter.progress(top / raster.height, "road surface")
+            height = min(_ROWS_AT_ONCE, raster.height - top)
+            (values,), valid = reader.read(raster, Window(0, top, raster.width, height), (height, raster.width))
+            surface = np.full(valid.shape, SURFACE_NODATA, np.uint8)
+            surface[valid] = roads(values[valid])
+            found |= ROAD in surface
+            writer.append(surface)
+    return found

@@ -1,4 +1,4 @@
-"""Vectorise roads: a raster of roads, or of their probability, to outlines and centre lines."""
+"""Vectorise roads: a raster of roads, of their probability, or of classes, to outlines and centre lines."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from ..errors import UnusableParameters
 from ..rasters import Raster, take_raster
 from ..resources import picture, tr
 from ..styling import subject_of
-from .base import Parameters, SslkdAlgorithm, number, threshold
+from .base import Parameters, SslkdAlgorithm, number, optional_number, threshold
 
 
 class VectoriseRoads(SslkdAlgorithm):
     """Makes vectors for a map; no model is needed."""
 
     INPUT = "INPUT"
+    ROAD_CLASS = "ROAD_CLASS"
     THRESHOLD = "THRESHOLD"
     LEAST_AREA = "LEAST_AREA"
     FILL_HOLES = "FILL_HOLES"
@@ -55,7 +56,10 @@ class VectoriseRoads(SslkdAlgorithm):
         """Return the help beside the dialog."""
         return picture(self.name()) + tr(
             "Makes outlines and centre lines for a map from a raster of roads, whatever made it.\n\n"
-            "<b>Raster</b>: a road surface (1 road, 0 background) or the probability of road (0 to 1), in one band.\n"
+            "<b>Raster</b>: a road surface (1 road, 0 background), the probability of road (0 to 1) or classes, "
+            "in one band.\n"
+            "<b>Class of road</b>: the value that is road, for a raster of classes, or a mask of 0 and 255; "
+            "empty for others.\n"
             "<b>Threshold</b>: of a probability, a pixel is road from this value on.\n"
             "<b>Least area</b>: smaller roads are left out.\n"
             "<b>Holes to fill</b>: smaller holes are filled, as parked cars and trees leave them.\n"
@@ -70,7 +74,10 @@ class VectoriseRoads(SslkdAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Declare the parameters and outputs."""
-        self.addParameter(QgsProcessingParameterRasterLayer(self.INPUT, tr("Raster (road surface or probability)")))
+        self.addParameter(
+            QgsProcessingParameterRasterLayer(self.INPUT, tr("Raster (road surface, probability or classes)"))
+        )
+        self.addParameter(optional_number(self.ROAD_CLASS, tr("Class of road (for a raster of classes)"), minimum=0))
         self.addParameter(threshold(self.THRESHOLD))
         self.addParameter(number(self.LEAST_AREA, tr("Least area (square metres)"), 20.0))
         self.addParameter(number(self.FILL_HOLES, tr("Holes to fill (square metres)"), 30.0))
@@ -103,7 +110,8 @@ class VectoriseRoads(SslkdAlgorithm):
         run_job(job, feedback)
         facts = {
             self.parameterDefinition(key).description(): f"{job[key.lower()]:g}"
-            for key in (self.THRESHOLD, self.LEAST_AREA, self.SMOOTH, self.BRIDGE)
+            for key in (self.ROAD_CLASS, self.THRESHOLD, self.LEAST_AREA, self.SMOOTH, self.BRIDGE)
+            if job[key.lower()] is not None
         }
         return self.made_layers(job, (self.OUTLINES, self.CENTRE_LINES), self._subject, facts, context)
 
@@ -112,6 +120,7 @@ class VectoriseRoads(SslkdAlgorithm):
         return {
             "kind": "vectorise",
             "raster": raster,
+            "road_class": self.optional_integer(parameters, self.ROAD_CLASS, context),
             **{key.lower(): self.parameterAsDouble(parameters, key, context) for key in lengths},
             "crs": self.optional_crs(parameters, context),
             "outlines": self.output_path(parameters, self.OUTLINES, context),

@@ -638,7 +638,8 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
     <message>
       <source>Makes outlines and centre lines for a map from a raster of roads, whatever made it.
 
-&lt;b&gt;Raster&lt;/b&gt;: a road surface (1 road, 0 background) or the probability of road (0 to 1), in one band.
+&lt;b&gt;Raster&lt;/b&gt;: a road surface (1 road, 0 background), the probability of road (0 to 1) or classes, in one band.
+&lt;b&gt;Class of road&lt;/b&gt;: the value that is road, for a raster of classes, or a mask of 0 and 255; empty for others.
 &lt;b&gt;Threshold&lt;/b&gt;: of a probability, a pixel is road from this value on.
 &lt;b&gt;Least area&lt;/b&gt;: smaller roads are left out.
 &lt;b&gt;Holes to fill&lt;/b&gt;: smaller holes are filled, as parked cars and trees leave them.
@@ -650,7 +651,8 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
 &lt;b&gt;Road outlines&lt;/b&gt; are valid polygons with their area and, from a probability, its mean. &lt;b&gt;Road centre lines&lt;/b&gt; are a connected network with widths and lengths. All measures are metres on the ground, whatever the coordinate reference system.</source>
       <translation>Macht Umrisse und Mittellinien für eine Karte aus einem Raster von Straßen, was immer es gemacht hat.
 
-&lt;b&gt;Raster&lt;/b&gt;: eine Straßenfläche (1 Straße, 0 Hintergrund) oder die Wahrscheinlichkeit von Straße (0 bis 1) in einem Kanal.
+&lt;b&gt;Raster&lt;/b&gt;: eine Straßenfläche (1 Straße, 0 Hintergrund), die Wahrscheinlichkeit von Straße (0 bis 1) oder Klassen in einem Kanal.
+&lt;b&gt;Klasse der Straßen&lt;/b&gt;: der Wert, der Straße ist, für ein Raster von Klassen oder eine Maske aus 0 und 255; sonst leer.
 &lt;b&gt;Schwellenwert&lt;/b&gt;: Von einer Wahrscheinlichkeit ist ein Pixel ab diesem Wert Straße.
 &lt;b&gt;Mindestfläche&lt;/b&gt;: Kleinere Straßen fehlen.
 &lt;b&gt;Zu füllende Löcher&lt;/b&gt;: Kleinere Löcher werden gefüllt, wie parkende Autos und Bäume sie lassen.
@@ -666,8 +668,12 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>Straßen,vektorisieren,polygonisieren,Umrisse,Mittellinien,Skelett,Netz,vectorise</translation>
     </message>
     <message>
-      <source>Raster (road surface or probability)</source>
-      <translation>Raster (Straßenfläche oder -wahrscheinlichkeit)</translation>
+      <source>Raster (road surface, probability or classes)</source>
+      <translation>Raster (Straßenfläche, -wahrscheinlichkeit oder Klassen)</translation>
+    </message>
+    <message>
+      <source>Class of road (for a raster of classes)</source>
+      <translation>Klasse der Straßen (für ein Raster von Klassen)</translation>
     </message>
     <message>
       <source>No output is asked for: choose outlines, centre lines or both.</source>

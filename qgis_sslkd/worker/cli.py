@@ -193,7 +193,10 @@ def detect(
 
 @app.command()
 def vectorise(
-    raster: Annotated[str, typer.Option(help="Raster of 1 road and 0 background, or of the probability of road.")],
+    raster: Annotated[
+        str, typer.Option(help="Raster of 1 road and 0 background, of the probability of road, or of classes.")
+    ],
+    road_class: Annotated[int | None, typer.Option(help="The class that is road, in a raster of classes.")] = None,
     threshold: Annotated[float, typer.Option(help="From this probability on a pixel is road.")] = 0.5,
     outlines: Outlines = None,
     centre_lines: CentreLines = None,

@@ -169,7 +169,8 @@ class VectoriseJob(_Job):
     """Make outlines and centre lines of a raster of roads.
 
     Attributes:
-        raster: of 1 road and 0 background, or of the probability of road.
+        raster: of 1 road and 0 background, of the probability of road, or of classes.
+        road_class: the class that is road; None for a raster of 1 road or of the probability.
         threshold: from this probability on a pixel is road.
         outlines: vector file of outlines to write, if any.
         centre_lines: vector file of centre lines to write, if any.
@@ -183,6 +184,7 @@ class VectoriseJob(_Job):
 
     kind: Literal["vectorise"] = "vectorise"
     raster: str
+    road_class: int | None = None
     threshold: float = 0.5
     outlines: Path | None = None
     centre_lines: Path | None = None

@@ -150,7 +150,7 @@ def test_detect_asks_for_what_it_says(algorithm):
 def test_vectorise_asks_for_what_it_says(algorithm):
     vectorise = algorithm("vectoriseroads")
     assert described(vectorise, ADVANCED) == set()
-    assert described(vectorise, OPTIONAL) == {"CRS", "OUTLINES", "CENTRE_LINES"}
+    assert described(vectorise, OPTIONAL) == {"ROAD_CLASS", "CRS", "OUTLINES", "CENTRE_LINES"}
     assert made_by_default(vectorise) == {"OUTLINES": True, "CENTRE_LINES": True}
 
 
@@ -317,6 +317,7 @@ def test_the_plainest_vectorisation(job, vectorise):
     assert job("vectoriseroads", vectorise) == {
         "kind": "vectorise",
         "raster": vectorise["INPUT"],
+        "road_class": None,
         "threshold": 0.5,
         "least_area": 20.0,
         "fill_holes": 30.0,
@@ -334,6 +335,11 @@ def test_what_is_chosen_for_vectorisation_reaches_the_worker(job, vectorise):
     made = job("vectoriseroads", {**vectorise, **chosen, "CRS": "EPSG:25832"})
     for key, value in {**chosen, "CRS": "EPSG:25832", "CENTRE_LINES": vectorise["CENTRE_LINES"]}.items():
         assert made[key.lower()] == value, key
+
+
+@pytest.mark.parametrize("road_class", [0, 7])
+def test_the_class_of_road_reaches_the_worker(job, vectorise, road_class):
+    assert job("vectoriseroads", {**vectorise, "ROAD_CLASS": road_class})["road_class"] == road_class
 
 
 def test_vectorising_into_nothing_is_refused(refusal, vectorise):

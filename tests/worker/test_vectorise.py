@@ -89,9 +89,10 @@ def test_what_cannot_be_done_is_told_in_a_sentence_before_any_work(make_raster, 
     for raster, changes, error, message in (
         (surface, {"outlines": None, "centre_lines": None}, SettingError, "No output is asked for"),
         (three, {}, RasterError, r"photo\.tif has 3 bands; choose one with a single band"),
-        (classes, {}, RasterError, r"classes\.tif holds the value 7; a road surface holds 1"),
-        (whites, {}, RasterError, r"whites\.tif holds 255 but no 1: .* Make what is road 1"),
+        (classes, {}, RasterError, r"classes\.tif holds the value 7; a road surface holds 1.* give the road class\.$"),
+        (whites, {}, RasterError, r"whites\.tif holds 255 but no 1: .* Make what is road 1.* give the road class\.$"),
         (heights, {}, RasterError, r"heights\.tif holds the value -9999; a probability lies from 0 to 1"),
+        (three, {"road_class": 1}, RasterError, r"photo\.tif has 3 bands; choose one with a single band"),
         (surface, {"crs": "EPSG:1"}, SettingError, "'EPSG:1' is not known"),
         (surface, {"outlines": results / "o.dxf"}, SettingError, r"written to o\.dxf; .*\.gpkg"),
         (surface, {"outlines": surface}, SettingError, "written to surface.tif"),
@@ -103,6 +104,28 @@ def test_what_cannot_be_done_is_told_in_a_sentence_before_any_work(make_raster, 
         with pytest.raises(error, match=message):
             do(job(raster, results, **changes), reporter)
     assert reporter.fractions == [] and list(results.iterdir()) == []
+
+
+@pytest.mark.parametrize(("road", "kind"), [(7, "uint8"), (255, "uint8"), (0, "uint8"), (-3, "int16"), (7, "float32")])
+def test_of_classes_the_one_that_is_named_is_road(sslkd, make_raster, surface, results, read_vector, road, kind):
+    classes = np.where(STREET > 0, road, 1).astype(kind)
+    classes[60:80, 10:150] = 2
+    classes[:, 155:] = 9  # nodata
+    raster = make_raster(classes[None], "classes.tif", nodata=9)
+    for name, path, options in (("classes", raster, ("--road-class", road)), ("surface", surface, ())):
+        files = ("--outlines", results / f"{name}.gpkg", "--centre-lines", results / f"{name}_lines.gpkg")
+        ended = sslkd("vectorise", "--raster", path, *files, *options)
+        assert ended.code == 0, ended.stderr
+    for ending in (".gpkg", "_lines.gpkg"):
+        (shape,), fields, _ = read_vector(results / f"classes{ending}")
+        (same,), same_fields, _ = read_vector(results / f"surface{ending}")
+        assert shape.equals(same) and list(fields) == list(same_fields)
+
+
+def test_a_class_that_no_pixel_is_of_is_told(surface, results, reporter, read_vector):
+    do(job(surface, results, road_class=255), reporter)  # which the raster declares as nodata
+    assert reporter.warnings == ["No pixel of the raster surface.tif is of the class 255."]
+    assert len(read_vector(results / "o.gpkg")[0]) == len(read_vector(results / "c.gpkg")[0]) == 0
 
 
 def test_a_value_outside_of_0_to_1_that_the_sample_misses_is_found(make_raster, results, reporter):

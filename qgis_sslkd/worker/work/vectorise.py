@@ -22,7 +22,7 @@ def do_vectorise(job: VectoriseJob, reporter: Reporter) -> Outputs:
     shape = VectorSettings(job.least_area, job.fill_holes, job.simplify, job.smooth, job.bridge)
     settings = RoadMapSettings(job.threshold, shape)
     raster = inspect_raster(job.raster)
-    check_vectorisable(raster)
+    check_vectorisable(raster, job.road_class)
     crs = None if job.crs is None else find_crs(job.crs, raster)
-    vectorise(raster, settings, files, reporter, crs)
+    vectorise(raster, settings, files, reporter, crs, job.road_class)
     return {"outlines": text(job.outlines), "centre_lines": text(job.centre_lines)}
