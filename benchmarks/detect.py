@@ -158,10 +158,12 @@ def compiled_passes(bench: Bench) -> Measured:
     from qgis_sslkd.core.model_file import load_network
 
     batch = bench.runtime().batch
+    rows, columns = bench.starts()
     network = torch.compile(load_network(bench.model, load_card(bench.model)))
-    predict = predictor(network, choose_device(bench.device), bench.precision != "float32")
+    predict = predictor(network, choose_device(bench.device, print), bench.precision != "float32")
     start = perf_counter()
-    predict(np.zeros((batch, 3, TILING.tile, TILING.tile), np.float32))
+    for size in {batch, len(rows) * len(columns) % batch or batch}:  # the last pass may be a smaller one
+        predict(np.zeros((size, 3, TILING.tile, TILING.tile), np.float32))
     print(f"  compiled in {perf_counter() - start:.1f} s", flush=True)
     return passes_by(predict, batch, bench)
 

@@ -65,7 +65,7 @@ def main() -> None:
     options = parser.parse_args()
     settings = replace(PRESETS[options.preset], steps=10**6)
     settings = replace(settings, batch=options.batch or settings.batch, tile=options.tile or settings.tile)
-    device = choose_device(options.device)
+    device = choose_device(options.device, print)
     print(f"{options.preset}: {settings.batch} + {settings.batch} windows of {settings.tile} px, "
           f"{describe_device(device)}, {options.steps} steps")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, RasterReader() as reader:

@@ -24,7 +24,10 @@ def process_group(device: torch.device) -> Iterator[None]:
     if "RANK" not in os.environ:
         yield
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # NCCL takes the current one
+    # Objects go by main memory, wherever the networks are.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield
     finally:

@@ -1,5 +1,7 @@
 """The errors that a user can mend; each message names the thing and the way out."""
 
+import re
+
 __all__ = [
     "AnnotationError",
     "CancelledError",
@@ -10,7 +12,13 @@ __all__ = [
     "SettingError",
     "SslkdError",
     "WeightsError",
+    "lacks_memory",
 ]
+
+# PyTorch, cuDNN and cuBLAS in turn; cuDNN finds no engine for a convolution, too, where none fits what memory is left.
+_NO_MEMORY = re.compile(
+    "out of memory|allocate memory|not enough memory|unable to find an engine|ALLOC_FAILED|NOT_INITIALIZED"
+)
 
 
 class SslkdError(Exception):
@@ -47,3 +55,8 @@ class DeviceError(SslkdError, RuntimeError):
 
 class CancelledError(SslkdError):
     """Raised where the user asked to stop."""
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether an error tells of too little memory, of the machine or of a GPU."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))

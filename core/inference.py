@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .devices import multiplies_bfloat16
+from .errors import lacks_memory
 from .images import Images, Predictor
 
 __all__ = ["RoadProbability", "predictor", "within_memory"]
@@ -51,15 +52,15 @@ def within_memory(predict: Predictor) -> Predictor:
     """Halves batches that the device has no memory for, and keeps to the size that it has memory for.
 
     Raises:
-        torch.OutOfMemoryError: by the predictor, if there is no memory for a single image.
+        RuntimeError: by the predictor, if there is no memory for a single image.
     """
     most = sys.maxsize
 
     def predict_some(images: Images) -> Images | None:
         try:
             return predict(images)
-        except torch.OutOfMemoryError:
-            if len(images) == 1:
+        except RuntimeError as error:
+            if len(images) == 1 or not lacks_memory(error):
                 raise
             return None
 

@@ -59,7 +59,8 @@ def describe_size(count: int | None) -> str:
 
 
 def _gpus() -> Iterator[str]:
-    for number in range(torch.cuda.device_count()):
+    # Without a driver that PyTorch can use, it counts GPUs all the same.
+    for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         properties = torch.cuda.get_device_properties(number)
         yield f"{properties.name} ({describe_size(properties.total_memory)})"
 

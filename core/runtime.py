@@ -5,12 +5,13 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from .engine import Engine, has_graph
+from .errors import DeviceError
 from .images import Predictor
 from .model_card import ModelCard
 
@@ -61,11 +62,15 @@ def runtime_loader(path: Path, card: ModelCard, device: str, precision: Precisio
         ModelFileError: if the file is damaged.
     """
     on_cpu = device == "cpu" or (device == "auto" and not _has_cuda())
-    if not on_cpu or not has_graph(path):
-        return partial(_in_pytorch, path, card, device, precision)
+    if on_cpu and has_graph(path):
+        return partial(_compiled, _compiling(path, card, precision, tile))
+    return partial(_chosen_by_pytorch, path, card, device, precision, tile)
+
+
+def _compiling(path: Path, card: ModelCard, precision: Precision, tile: int) -> Engine:
     engine = Engine(path, None if precision == "auto" else precision == "bfloat16")
     engine.prepare(card.network.in_channels, tile, tile)
-    return partial(_compiled, engine)
+    return engine
 
 
 def _compiled(engine: Engine) -> Runtime:
@@ -73,21 +78,32 @@ def _compiled(engine: Engine) -> Runtime:
     return Runtime(engine, _CPU_BATCH, f"the CPU (OpenVINO, {_name(engine.bfloat16)})", release=engine.release)
 
 
-def _in_pytorch(path: Path, card: ModelCard, device: str, precision: Precision) -> Runtime:
+def _chosen_by_pytorch(path: Path, card: ModelCard, device: str, precision: Precision, tile: int) -> Runtime:
     from .devices import choose_device, describe_device, multiplies_bfloat16
     from .inference import predictor, within_memory
     from .model_file import load_network
 
-    chosen = choose_device(device)
+    warnings: list[str] = []
+    chosen = choose_device(device, warnings.append)
     on_gpu = chosen.type == "cuda"
-    bfloat16 = multiplies_bfloat16(chosen) if precision == "auto" else precision == "bfloat16"
+    if not on_gpu:
+        if has_graph(path):
+            return replace(_compiled(_compiling(path, card, precision, tile)), warnings=tuple(warnings))
+        warnings.append(
+            f"The model {path.name} holds no graph for the CPU, as models of older versions do not: it runs slowly. "
+            "`qgis_sslkd.core.model_file.upgrade_model` adds the graph."
+        )
+    multiplies = multiplies_bfloat16(chosen)
+    if on_gpu and precision == "bfloat16" and not multiplies:
+        raise DeviceError(
+            f"{describe_device(chosen)} does not compute in bfloat16; choose the precision float32 or auto."
+        )
+    bfloat16 = multiplies if precision == "auto" else precision == "bfloat16"
     predict = within_memory(predictor(load_network(path, card), chosen, bfloat16))
-    slow = (
-        f"The model {path.name} holds no graph for the CPU, as models of older versions do not: it runs slowly. "
-        "`qgis_sslkd.core.model_file.upgrade_model` adds the graph.",
-    )
-    description = f"{describe_device(chosen)} (PyTorch, {_name(bfloat16)})"
-    return Runtime(predict, _GPU_BATCH if on_gpu else _CPU_BATCH, description, () if on_gpu else slow)
+    # GPUs that multiply bfloat16 round what convolutions take to TF32 where PyTorch is left alone.
+    name = "float32, convolutions in TF32" if on_gpu and multiplies and not bfloat16 else _name(bfloat16)
+    description = f"{describe_device(chosen)} (PyTorch, {name})"
+    return Runtime(predict, _GPU_BATCH if on_gpu else _CPU_BATCH, description, tuple(warnings))
 
 
 def _name(bfloat16: bool) -> str:

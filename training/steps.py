@@ -47,7 +47,8 @@ class StepTaker:
 
     def load_state(self, state: State) -> None:
         self._optimiser.load_state_dict(state["optimiser"])
-        self._scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # none where the steps were taken in another precision
+            self._scaler.load_state_dict(state["scaler"])
 
     def step(self, batch: Batch, step: int) -> Losses:
         for group in self._optimiser.param_groups:

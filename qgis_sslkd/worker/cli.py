@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from ..core.errors import CancelledError, SettingError, SslkdError
+from ..core.errors import CancelledError, SettingError, SslkdError, lacks_memory
 from ..core.reporting import Reporter
 from ..core.validation import explain
 from .jobs import (
@@ -349,13 +349,11 @@ def _outputs(wanted: AnyJob, reporter: Reporter) -> Outputs:
 
     try:
         return do(wanted, reporter)
-    except _out_of_memory() as error:
-        raise SettingError("There is too little memory for this; choose a smaller batch or tile.") from error
+    except SslkdError:
+        raise
     except OSError as error:
         raise SettingError(f"A file could not be read or written: {error}.") from error
-
-
-def _out_of_memory() -> tuple[type[Exception], ...]:
-    """What tells that there is too little memory; PyTorch's own error only where PyTorch is at work."""
-    torch = sys.modules.get("torch")
-    return (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        raise SettingError("There is too little memory for this; choose a smaller batch or tile.") from error

@@ -261,6 +261,26 @@ def test_auto_on_the_cpu_is_bfloat16_where_the_processor_multiplies_it(tiny):
     np.testing.assert_array_equal(runtime.predict(images), load(tiny, "cpu", precision).predict(images))
 
 
+def test_a_gpu_that_pytorch_cannot_use_leaves_the_model_to_the_engine(tiny, monkeypatch):
+    monkeypatch.setattr("qgis_sslkd.core.runtime._has_cuda", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    runtime = load(tiny, "auto", "float32")
+    assert "OpenVINO, float32" in runtime.description
+    (warning,) = runtime.warnings
+    assert "newer graphics driver" in warning
+    images = noise(1, 3, 64, 64)
+    np.testing.assert_array_equal(runtime.predict(images), load(tiny, "cpu", "float32").predict(images))
+
+
+def test_a_gpu_that_emulates_bfloat16_is_not_asked_to(tiny, monkeypatch):
+    gpu = {"choose_device": torch.device("cuda", 0), "describe_device": "Old GPU", "multiplies_bfloat16": False}
+    for name, answer in gpu.items():
+        monkeypatch.setattr(f"qgis_sslkd.core.devices.{name}", lambda *given, answer=answer: answer)
+    with pytest.raises(DeviceError, match="Old GPU does not compute in bfloat16; choose the precision float32 or auto"):
+        load(tiny, "cuda", "bfloat16")
+
+
 @pytest.mark.parametrize("native", [True, False])
 def test_auto_follows_what_the_engine_would_choose(tiny, monkeypatch, native):
     monkeypatch.setattr("qgis_sslkd.core.engine._multiplies_bfloat16", lambda core: native)
@@ -310,18 +330,27 @@ def test_a_damaged_graph_is_refused(tiny, damage):
 class Scarce:
     """A device with memory for so many images, which notes how many it is given."""
 
-    def __init__(self, room):
-        self.room, self.sizes = room, []
+    def __init__(self, room, error):
+        self.room, self.error, self.sizes = room, error, []
 
     def __call__(self, images):
         self.sizes.append(len(images))
         if len(images) > self.room:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise self.error
         return images[:, 0] * 2
 
 
-def test_batches_are_halved_until_they_fit_and_stay_so():
-    device = Scarce(room=3)
+NO_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    torch.AcceleratorError("CUDA error: out of memory", 2),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("GET was unable to find an engine to execute this computation"),
+]
+
+
+@pytest.mark.parametrize("error", NO_MEMORY, ids=str)
+def test_batches_are_halved_until_they_fit_and_stay_so(error):
+    device = Scarce(3, error)
     predict = within_memory(device)
     images = noise(8, 1, 4, 4)
     for _ in range(2):
@@ -331,4 +360,11 @@ def test_batches_are_halved_until_they_fit_and_stay_so():
 
 def test_a_single_image_that_does_not_fit_is_told():
     with pytest.raises(torch.OutOfMemoryError):
-        within_memory(Scarce(room=0))(noise(4, 1, 4, 4))
+        within_memory(Scarce(0, NO_MEMORY[0]))(noise(4, 1, 4, 4))
+
+
+def test_what_else_goes_wrong_is_not_tried_again():
+    device = Scarce(3, RuntimeError("CUDA error: an illegal memory access was encountered"))
+    with pytest.raises(RuntimeError, match="illegal"):
+        within_memory(device)(noise(8, 1, 4, 4))
+    assert device.sizes == [8]

@@ -1,6 +1,7 @@
 """The training loop: schedules, history, determinism, and that it learns."""
 
 import copy
+import itertools
 import math
 import re
 from dataclasses import asdict, replace
@@ -24,7 +25,7 @@ from qgis_sslkd.core.trainers import (
 from qgis_sslkd.training.data import LabelledWindow, prepare
 from qgis_sslkd.training.fit import History, Run, Stage, seed_torch, validate
 from qgis_sslkd.training.presets import PRESETS
-from qgis_sslkd.training.steps import learning_rate
+from qgis_sslkd.training.steps import StepTaker, learning_rate
 from qgis_sslkd.worker.jobs import TrainJob
 
 TINY = replace(
@@ -48,6 +49,20 @@ def test_poly_schedule_is_its_formula():
     assert learning_rate(replace(paper, learning_rate=1e-6), 14_999) == 1e-6
     rates = [learning_rate(paper, step) for step in range(0, 15_000, 100)]
     assert rates == sorted(rates, reverse=True)
+
+
+@pytest.mark.parametrize("precisions", list(itertools.product([torch.float16, torch.float32], repeat=2)), ids=str)
+def test_steps_noted_in_one_precision_go_on_in_another(monkeypatch, precisions):
+    """As where a training began on the CPU goes on on an old GPU."""
+    trainer = SupervisedTrainer({"student": build_network(TINY.student)})
+    before, after = (take_in(precision, trainer, monkeypatch) for precision in precisions)
+    after.load_state(before.state())
+    assert bool(after.state()["scaler"]) is (precisions[1] is torch.float16)
+
+
+def take_in(precision, trainer, monkeypatch):
+    monkeypatch.setattr("qgis_sslkd.training.steps.training_precision", lambda device: precision)
+    return StepTaker(trainer, TINY, CPU)
 
 
 def test_cosine_schedule_is_its_formula():

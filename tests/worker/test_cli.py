@@ -393,9 +393,10 @@ def test_an_error_is_one_sentence_and_leaves_nothing(sslkd, bench, tmp_path, wro
     assert files_under(tmp_path) == before
 
 
-def test_too_little_memory_is_told_in_a_sentence(monkeypatch, capsys):
+@pytest.mark.parametrize("allocate", [lambda: torch.empty(10**15), lambda: np.ones(10**15)])
+def test_too_little_memory_is_told_in_a_sentence(monkeypatch, capsys, allocate):
     def do(job, reporter):
-        raise MemoryError
+        allocate()
 
     monkeypatch.setattr(work, "do", do)
     with pytest.raises(SystemExit, match="1"):

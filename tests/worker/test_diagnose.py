@@ -32,10 +32,20 @@ def test_it_names_versions_device_memory_and_the_time_of_a_pass(reporter, progra
 @pytest.mark.parametrize(("cuda", "named"), [(None, "processor alone"), ("13.2", "CUDA 13.2")])
 def test_a_gpu_that_pytorch_cannot_use_is_told_with_what_mends_it(reporter, programs, monkeypatch, cuda, named):
     shutil.copy("/bin/true", programs / "nvidia-smi")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(torch.version, "cuda", cuda)
     (problem,) = do(DiagnoseJob(device="cpu"), reporter)["problems"]
-    assert named in problem and "Set up SSLKD" in problem
+    assert named in problem
+
+
+def test_a_driver_that_is_too_old_is_told_and_the_cpu_measured(reporter, programs, monkeypatch):
+    shutil.copy("/bin/true", programs / "nvidia-smi")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # of the driver's own, which PyTorch takes
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    facts = do(DiagnoseJob(), reporter)
+    (problem,) = facts["problems"]
+    assert "install a newer graphics driver, or run Set up SSLKD" in problem
+    assert facts["device"].startswith("CPU, ") and facts["gpus"] == "none that PyTorch can use"
 
 
 def test_a_device_that_is_not_there_is_an_error(reporter):

@@ -17,7 +17,7 @@ __all__ = ["do_compare"]
 
 def do_compare(job: CompareJob, reporter: Reporter) -> Outputs:
     """Trains and tests methods; goes on where an earlier run stopped."""
-    device = choose_device(job.device)
+    device = choose_device(job.device, reporter.warning)
     configuration = _chosen(load_configuration(job.configuration), job)
     if job.data is None:
         raise SettingError("Where the data is must be told: give --data, or set the environment variable SSLKD_DATA.")

@@ -28,10 +28,11 @@ _SIDE = 512
 
 def do_diagnose(job: DiagnoseJob, reporter: Reporter) -> Outputs:
     """Names versions, device and memory, times the student of the preset `quick`, and names problems if any."""
-    device = choose_device(job.device)
+    problems: list[str] = []
+    device = choose_device(job.device, problems.append)
     reporter.progress(0.2, "running a network")
     seconds = _seconds_of_a_pass(device)
-    problems = list(_problems())
+    problems.extend(_problems())
     return {
         "python": f"{platform.python_version()}, {sys.executable}",
         **describe_versions(),
@@ -45,13 +46,13 @@ def do_diagnose(job: DiagnoseJob, reporter: Reporter) -> Outputs:
 
 def _problems() -> Iterator[str]:
     """What is wrong, each with what mends it."""
-    if shutil.which("nvidia-smi") and not torch.cuda.is_available():
+    if shutil.which("nvidia-smi") and not torch.cuda.device_count():
         if torch.version.cuda is None:
             yield "This PyTorch is made for the processor alone: run Set up SSLKD with PyTorch “driver” to use the GPU."
         else:
             yield (
-                f"PyTorch cannot use the GPU with its CUDA {torch.version.cuda}: install a newer graphics driver, "
-                "or run Set up SSLKD with PyTorch “driver” for what suits the present one."
+                f"PyTorch with its CUDA {torch.version.cuda} sees no GPU though there is a graphics driver: "
+                "look whether nvidia-smi lists it, and CUDA_VISIBLE_DEVICES names it."
             )
     if (memory := memory_size()) is not None and memory < _LEAST_MEMORY:
         yield f"There is little memory, {describe_size(memory)}: choose small tiles and few at a time."

@@ -29,7 +29,7 @@ def do_train(job: TrainJob, reporter: Reporter) -> Outputs:
     check_writable(job.model, job.report)
     files = [str(job.settings)] if isinstance(job.settings, Path) else []
     check_inputs_stay([*job.labelled, *job.roads, *job.area, *job.unlabelled, *files], job.model, job.report)
-    device = choose_device(job.device)
+    device = choose_device(job.device, reporter.warning)
     method = find_method(job.method)
     settings = training_settings(job)
     labelled, unlabelled = _rasters(job, reporter)
