@@ -104,7 +104,10 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
                 colours=tuple(dataset.colorinterp[band - 1].name for band in chosen),
             )
     except RasterioError as error:
-        raise RasterError(f"The raster {path} cannot be read: it is missing, damaged or no raster.") from error
+        raise RasterError(
+            f"The raster {path} cannot be read: it is missing, damaged, or of a format that is not known here; "
+            "if QGIS shows it, save it as a GeoTIFF (in QGIS: Raster > Conversion > Translate)."
+        ) from error
     except CRSError as error:
         raise RasterError(
             f"The raster {path} has no place on the Earth in its coordinate reference system; assign one where it has "

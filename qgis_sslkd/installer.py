@@ -234,6 +234,10 @@ def _explain(words: str) -> str:
         r"not found in the provided package locations": tr(
             "A package is missing in the folder of wheels, or the folder has it for another system only."
         ),
+        r"no wheels with a matching platform|no usable wheels": tr(
+            "The locked packages are not made for this system: they take Linux with glibc 2.28 (2.35 on ARM), "
+            "Windows, or macOS 15 on Apple silicon."
+        ),
         r"hash mismatch": tr("A package is not the one that SSLKD was made with."),
         r"no space left|os error 112": tr("The disk is full."),
         r"no interpreter found": tr("There is no Python from 3.11 to 3.14: install one, or allow QGIS the network."),

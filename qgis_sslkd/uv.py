@@ -95,7 +95,10 @@ def _found(release: Release, wheels: Path) -> bytes:
 
 def _suits(wheel: str, release: Release) -> bool:
     """Tell whether the wheel of this name runs on this machine."""
-    system, machine = _SYSTEMS.get(platform.system(), "none"), platform.machine().lower()
+    system = _SYSTEMS.get(platform.system(), "none")
+    # An Intel QGIS on Apple silicon takes the machine for Intel; the kernel's version does not.
+    arm = system == "macosx" and "ARM64" in platform.version()
+    machine = "arm64" if arm else platform.machine().lower()
     return wheel.startswith(f"uv-{release.version}-py3-none-{system}") and wheel.endswith(f"_{machine}.whl")
 
 

@@ -16,6 +16,7 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
+    QgsProcessingUtils,
 )
 
 from ..client import run_job
@@ -155,6 +156,10 @@ class TrainSslkd(SslkdAlgorithm):
     ) -> dict[str, Any]:
         """Train in the worker."""
         job = self._job(parameters, context, feedback)
+        if Path(QgsProcessingUtils.tempFolder()) in Path(job["model"]).parents:
+            feedback.pushWarning(
+                tr("The model file is temporary, and goes when QGIS is closed: save {} elsewhere.").format(job["model"])
+            )
         outputs = run_job(job, feedback)
         results = {self.MODEL: job["model"], self.REPORT: job["report"]}
         for key, score in ((self.IOU, outputs.get("iou")), (self.F1, outputs.get("f1"))):

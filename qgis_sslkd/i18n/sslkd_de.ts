@@ -624,6 +624,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>Validierungs-F1</translation>
     </message>
     <message>
+      <source>The model file is temporary, and goes when QGIS is closed: save {} elsewhere.</source>
+      <translation>Die Modelldatei ist vorläufig und verschwindet, wenn QGIS geschlossen wird: {} woanders speichern.</translation>
+    </message>
+    <message>
       <source>TOML files</source>
       <translation>TOML-Dateien</translation>
     </message>
@@ -846,6 +850,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
     <message>
       <source>A package is missing in the folder of wheels, or the folder has it for another system only.</source>
       <translation>Im Ordner mit Wheels fehlt ein Paket, oder es liegt dort nur für ein anderes System.</translation>
+    </message>
+    <message>
+      <source>The locked packages are not made for this system: they take Linux with glibc 2.28 (2.35 on ARM), Windows, or macOS 15 on Apple silicon.</source>
+      <translation>Für dieses System sind die festgelegten Pakete nicht gemacht: Sie brauchen Linux mit glibc 2.28 (auf ARM 2.35), Windows oder macOS 15 auf Apple-Prozessoren.</translation>
     </message>
     <message>
       <source>A package is not the one that SSLKD was made with.</source>

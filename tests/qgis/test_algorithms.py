@@ -300,6 +300,14 @@ def test_how_the_vectors_are_shaped_reaches_the_worker(job, detect):
     assert {key: made[key.lower()] for key in chosen} == chosen
 
 
+def test_a_temporary_model_is_told_of_and_another_is_not(job, train, feedback):
+    job("trainsslkd", train)
+    assert feedback.warnings == []
+    made = job("trainsslkd", {**train, "MODEL": "TEMPORARY_OUTPUT"})
+    (warning,) = feedback.warnings
+    assert warning.startswith("The model file is temporary") and made["model"] in warning
+
+
 def test_an_area_to_detect_in_reaches_the_worker_as_polygons(job, detect):
     made = job("detectroads", {**detect, "AREA": memory_layer("Polygon", box(0, 0, 20, 64), box(40, 0, 64, 64))})
     (area,) = made["area"]

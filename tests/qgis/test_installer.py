@@ -1,5 +1,6 @@
 """Making the worker's environment with the real uv, from a shelf of small wheels."""
 
+import platform
 import re
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from qgis_sslkd import installer
 from qgis_sslkd.errors import Cancelled
 from qgis_sslkd.installer import Plan, SetUpFailed, forget_fetched, install, is_current, remove
 from qgis_sslkd.managed import LOCK, Home, plugin_version, python_of, read_marker
-from qgis_sslkd.uv import UvMissing
+from qgis_sslkd.uv import Release, UvMissing, _suits
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +135,25 @@ def test_a_folder_without_the_wheels_says_so(plan, shelf, feedback):
     with pytest.raises(SetUpFailed, match=r"(?s)missing in the folder of wheels.*pebble"):
         install(plan, works, feedback)
     assert not plan.home.environment.exists()
+
+
+def test_a_system_that_the_packages_are_not_made_for_is_told_which_they_are(plan, shelf, index, feedback):
+    (shelf.wheels / "pebble-1.0-py3-none-any.whl").rename(shelf.wheels / "pebble-1.0-py3-none-win_amd64.whl")
+    index()
+    with pytest.raises(SetUpFailed, match=r"(?s)not made for this system: they take Linux.*pebble"):
+        install(replace(plan, wheels=None), works, feedback)
+    assert not plan.home.environment.exists()
+
+
+def test_an_intel_qgis_on_apple_silicon_takes_the_uv_of_the_machine(monkeypatch):
+    kernel = "Darwin Kernel Version 24.6.0: Mon Jul 14 11:30:55 PDT 2025; root:xnu-11417.140.69~1/RELEASE_{}"
+    release = Release("9.9.9", frozenset())
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    for kind, machine in (("ARM64_T6041", "arm64"), ("X86_64", "x86_64")):
+        monkeypatch.setattr(platform, "version", lambda kind=kind: kernel.format(kind))
+        suits = {each for each in ("arm64", "x86_64") if _suits(f"uv-9.9.9-py3-none-macosx_11_0_{each}.whl", release)}
+        assert suits == {machine}
 
 
 def test_from_the_package_index(plan, index, feedback):
