@@ -21,7 +21,6 @@ from qgis.core import (
     QgsPointXY,
     QgsProcessingContext,
     QgsProcessingFeedback,
-    QgsProviderRegistry,
     QgsRasterBlockFeedback,
     QgsRasterDataProvider,
     QgsRasterFileWriter,
@@ -36,6 +35,7 @@ from qgis.PyQt.QtNetwork import QNetworkReply
 from .errors import Cancelled
 from .layers import LayerUnusable
 from .resources import tr
+from .sources import gdal_name
 
 MOST_TILES = 2500
 _TILE = 256  # pixels of most servers' tiles
@@ -44,7 +44,6 @@ _MOST_FAILURES = 16
 _NO_PICTURE = ("text/", "application/xml", "application/vnd.ogc.se")  # types of what servers say in place of one
 _WGS84_ELLIPSOID = "EPSG:7030"
 _PICTURES = (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
-_PARTS_OF_A_GDAL_NAME = ("path", "layerName", "vsiPrefix", "vsiSuffix")
 _GEOTIFF = ["TILED=YES", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"]
 
 
@@ -84,7 +83,7 @@ def take_raster(layer: QgsRasterLayer, frame: Frame | None, context: QgsProcessi
     if not layer.isValid():
         raise LayerUnusable(tr("The layer {} cannot be read: mend or remove it first.").format(layer.name()))
     if layer.providerType() == "gdal":
-        name = _gdal_name(layer)
+        name = gdal_name(layer.source())
         return RasterInMemory(layer.name(), name) if name.startswith("/vsimem/") else RasterFile(name)
     if frame is None and _is_picture(layer.dataProvider()):
         raise LayerUnusable(tr("The layer {} is a picture: choose a raster of values.").format(layer.name()))
@@ -352,10 +351,3 @@ def _whole(least: float, most: float, origin: float, pixel: float) -> tuple[int,
 def _place(folder: Path, title: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     return str(folder / f"{QgsFileUtils.stringToSafeFilename(title)}.tif")
-
-
-def _gdal_name(layer: QgsRasterLayer) -> str:
-    """Return the layer's source without what only QGIS understands: open options, credentials, subsets."""
-    registry = QgsProviderRegistry.instance()
-    parts = registry.decodeUri("gdal", layer.source())
-    return registry.encodeUri("gdal", {key: parts[key] for key in _PARTS_OF_A_GDAL_NAME if parts.get(key)})

@@ -80,6 +80,10 @@
       <translation>Die Überlappung ({} Pixel) muss kleiner als die Kachel ({} Pixel) sein.</translation>
     </message>
     <message>
+      <source>The output {} is one of the inputs; give it another name.</source>
+      <translation>Die Ausgabe {} ist eine der Eingaben; geben Sie ihr einen anderen Namen.</translation>
+    </message>
+    <message>
       <source>“{}” takes a number, and {} is none.</source>
       <translation>„{}“ verlangt eine Zahl, und {} ist keine.</translation>
     </message>
