@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -38,7 +39,19 @@ def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
     """Return the name or the definition by which another process knows the coordinate reference system."""
     # What the user has defined goes by a number that only this QGIS knows.
     known = crs.authid() and not crs.authid().startswith("USER:")
-    return crs.authid() if known else crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2018)
+    return crs.authid() if known else crs_definition(crs)
+
+
+def crs_definition(crs: QgsCoordinateReferenceSystem) -> str:
+    """Return the definition of a coordinate reference system, which is whole without any database."""
+    return crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2018)
+
+
+def file_name(title: str) -> str:
+    """Return the name of a file that is to be known by a layer's title, without extension."""
+    # Besides what file systems forbid, the libraries of the other process read addresses out of signs such as ; and !.
+    # File systems take 255 bytes, and a letter takes up to 4 of them.
+    return re.sub(r"[^\w .,()-]", "_", title)[:60].strip() or "layer"
 
 
 def write_features(

@@ -368,6 +368,35 @@ def test_drawn_roads_may_be_in_another_reference_system(evaluation):
     assert {key: results[key] for key in EXPECTED} == pytest.approx(EXPECTED)
 
 
+def without_reference(street, tmp_path):
+    """Copy the street to a file that tells no coordinate reference system."""
+    path = tmp_path / "Street <1> & 'Weiß'.tif"
+    gdal.Translate(str(path), street, creationOptions=["PROFILE=BASELINE", "TFW=YES"])
+    path.with_name(f"{path.name}.aux.xml").unlink(missing_ok=True)
+    return str(path)
+
+
+def in_the_next_zone(street, tmp_path):
+    path = tmp_path / "next zone.tif"
+    gdal.Translate(str(path), street, outputSRS="EPSG:32633")
+    return str(path)
+
+
+@pytest.mark.parametrize("given", [without_reference, in_the_next_zone])
+def test_a_raster_lies_where_qgis_shows_it(evaluation, street, tmp_path, given):
+    raster = QgsRasterLayer(given(street, tmp_path), "street")
+    assert raster.crs().authid() != UTM
+    raster.setCrs(QgsCoordinateReferenceSystem(UTM))
+    results = processing.run("sslkd:evaluateroads", {**evaluation, "INPUT": raster})
+    assert {key: results[key] for key in EXPECTED} == pytest.approx(EXPECTED)
+    assert QgsRasterLayer(results["MAP"]).crs().authid() == UTM
+    wanted = {"INPUT": raster, "OUTLINES": str(tmp_path / "o.gpkg"), "CENTRE_LINES": str(tmp_path / "c.gpkg")}
+    processing.run("sslkd:vectoriseroads", wanted)
+    outlines = QgsVectorLayer(wanted["OUTLINES"], "outlines")
+    assert outlines.crs().authid() == UTM and raster.extent().contains(outlines.extent())
+    assert_one_street(wanted["OUTLINES"], wanted["CENTRE_LINES"])
+
+
 def test_an_evaluation_of_lines_gives_what_is_defined(evaluation, tmp_path):
     empty = str(write_raster(tmp_path / "empty.tif", 160, 100, bands=1, paint=lambda pixels: pixels.fill(0)))
     line = memory_layer("LineString", f"LineString({LEFT} {TOP - 25}, {LEFT + 80} {TOP - 25})")
