@@ -239,11 +239,23 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         return self.parameterAsOutputLayer(parameters, key, context) or None
 
     def feature_files(
-        self, parameters: Parameters, key: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+        self,
+        parameters: Parameters,
+        key: str,
+        rasters: Sequence[Raster],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
     ) -> list[str]:
-        """Return the file of a vector layer's features, written for the worker; none without a layer."""
+        """Return the file of a vector layer's features, written for the worker and some rasters; none without a layer.
+
+        To be asked for before rasters are copied, which may take long: layers can be removed meanwhile.
+        """
         source = self.parameterAsSource(parameters, key, context)
-        return [] if source is None else [write_features(source, key.lower(), context, feedback)]
+        if source is not None:
+            return [write_features(source, [raster.place for raster in rasters], context, feedback)]
+        if parameters.get(key):
+            raise UnusableParameters(self.invalidSourceError(parameters, key))
+        return []
 
     def check_holds(self, parameters: Parameters, key: str, what: str, context: QgsProcessingContext) -> None:
         """Raise UnusableParameters if a vector layer is given and holds no feature."""

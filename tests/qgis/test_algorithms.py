@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import LEFT, TOP, UTM, box, memory_layer, save, write_raster
+from conftest import LEFT, TOP, UTM, Feedback, box, memory_layer, save, write_raster
 from osgeo import gdal
 from qgis.core import (
     QgsApplication,
@@ -567,6 +567,46 @@ def test_a_training_that_goes_on_gets_copies_of_the_same_names(job, train, serve
     (copy,) = job("trainsslkd", parameters)["labelled"]
     assert Path(copy).is_relative_to(tmp_path / "checkpoints")
     assert job("trainsslkd", parameters)["labelled"] == [copy]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("detectroads", "AREA"), ("evaluateroads", "REFERENCE"), ("trainsslkd", "AREA")]
+)
+def test_a_layer_that_goes_before_the_worker_starts_is_told(
+    algorithm, context, feedback, recorded_job, request, name, key
+):
+    usual = request.getfixturevalue(USUAL[name])
+    layer = QgsProject.instance().addMapLayer(memory_layer("Polygon", box(0, 0, 64, 64), name="area"))
+    wanted, running = {**usual, key: layer.id()}, algorithm(name)
+    assert running.prepare(wanted, context, feedback)
+    QgsProject.instance().removeMapLayer(layer)
+    with pytest.raises(QgsProcessingException, match=f"Could not load source layer for {key}"):
+        running.processAlgorithm(wanted, context, feedback)
+
+
+class Removing(Feedback):
+    """Removes all layers of the project when a copy begins."""
+
+    def pushInfo(self, info):  # noqa: N802
+        super().pushInfo(info)
+        if info.startswith("Copying"):
+            QgsProject.instance().removeAllMapLayers()
+
+
+@pytest.mark.parametrize(("name", "key"), [("detectroads", "INPUT"), ("trainsslkd", "UNLABELLED")])
+def test_an_area_whose_layer_goes_while_tiles_are_copied_counts(
+    algorithm, context, recorded_job, request, server, name, key
+):
+    area = QgsProject.instance().addMapLayer(memory_layer("Polygon", box(0, 0, 64, 64), name="area"))
+    tiles = server.layer()
+    wanted = {**request.getfixturevalue(name[:6].rstrip("s")), **TOWN, "AREA": area.id()}
+    wanted[key] = tiles if key == "INPUT" else [tiles]
+    running, feedback = algorithm(name), Removing()
+    assert running.prepare(wanted, context, feedback)
+    with pytest.raises(QgsProcessingException, match=r"^Recorded\.$"):
+        running.processAlgorithm(wanted, context, feedback)
+    assert QgsProject.instance().count() == 0
+    assert QgsVectorLayer(recorded_job()["area"][0]).featureCount() == 1
 
 
 @pytest.mark.parametrize(
