@@ -1,7 +1,10 @@
 """Written rasters lie on the grid they came from; vector files hold what they were given."""
 
+import os
 import resource
+import shutil
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +23,7 @@ from qgis_sslkd.core.outputs import (
     SURFACE_NODATA,
     FeatureWriter,
     StripWriter,
+    check_raster_output,
     check_vector_output,
     optimise_for_cloud,
 )
@@ -173,6 +177,47 @@ def test_the_extension_decides_the_format(tmp_path):
     for name in ("outlines", "outlines.dxf", "outlines.csv", "outlines.json", "outlines.gml", "outlines.tif"):
         with pytest.raises(SettingError, match=rf"written to {name};.*\.gpkg, \.shp, \.geojson or \.fgb"):
             check_vector_output(tmp_path / name)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="drives are Windows's")
+@pytest.mark.parametrize("name", ["roads!v2.gpkg", "a;b.shp"])
+def test_a_name_that_features_would_miss_is_told_before_any_work(tmp_path, name):
+    with pytest.raises(SettingError, match=f"cannot be called {name}; choose a name without '[!;]'"):
+        check_vector_output(tmp_path / name)
+    with pytest.raises(SettingError), FeatureWriter(tmp_path / name, "roads", "Polygon", [], CRS.from_epsg(32632)):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+# In one folder's name what archives and URLs are told by; a first "//" stands for a host.
+@pytest.mark.parametrize("folder", ["!Projects/2024;b", "new!x.zip/a?b#c", "/"])
+@pytest.mark.parametrize("extension", [*FORMATS, "GPKG", "SHP"])
+def test_features_come_to_any_folder(tmp_path, read_vector, monkeypatch, folder, extension):
+    monkeypatch.chdir(tmp_path)
+    place = Path(f"/{tmp_path}") if folder == "/" else tmp_path / folder
+    place.mkdir(parents=True, exist_ok=True)
+    lines = np.array([shapely.LineString([(k, 0), (k, 5)]) for k in range(4)], dtype=object)
+    check_vector_output(place / f"o.{extension}")
+    with FeatureWriter(place / f"o.{extension}", "roads", "LineString", ["a"], CRS.from_epsg(32632)) as writer:
+        for some in (slice(0, 2), slice(2, 4)):
+            writer.append(lines[some], np.arange(4.0)[some])
+    assert (place / f"o.{extension}").is_file()
+    for file in place.iterdir():
+        shutil.copy(file, tmp_path / f"plain{file.suffix}")
+    _, fields, _ = read_vector(tmp_path / f"plain.{extension}")
+    assert sorted(fields["a"]) == [0, 1, 2, 3]
+
+
+def test_rasters_come_to_any_name(make_raster, tmp_path):
+    folder = tmp_path / "!Projects;b" / "new!x.zip"
+    folder.mkdir(parents=True)
+    make_raster(np.zeros((1, 600, 600), np.uint8)).rename(folder / "raster!v2;3.tif")
+    path = folder / "zip!result;2?.tif"
+    check_raster_output(path)
+    write(path, inspect_raster(str(folder / "raster!v2;3.tif")), np.ones((600, 600), np.uint8))
+    optimise_for_cloud(path)
+    assert inspect_raster(str(path)).width == 600
+    assert sorted(each.name for each in folder.iterdir()) == ["raster!v2;3.tif", path.name]
 
 
 @pytest.mark.parametrize("extension", FORMATS)
