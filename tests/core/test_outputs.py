@@ -3,10 +3,13 @@
 import os
 import resource
 import shutil
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 import shapely
@@ -18,6 +21,7 @@ from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
 from qgis_sslkd.core.errors import RasterError, SettingError
+from qgis_sslkd.core.files import written_whole
 from qgis_sslkd.core.outputs import (
     PROBABILITY_NODATA,
     SURFACE_NODATA,
@@ -218,6 +222,56 @@ def test_rasters_come_to_any_name(make_raster, tmp_path):
     optimise_for_cloud(path)
     assert inspect_raster(str(path)).width == 600
     assert sorted(each.name for each in folder.iterdir()) == ["raster!v2;3.tif", path.name]
+
+
+def points(path, count):
+    with FeatureWriter(path, "roads", "Point", ["a"], CRS.from_epsg(32632)) as writer:
+        writer.append(shapely.points(np.arange(count), np.arange(count)), np.arange(float(count)))
+
+
+def test_a_shapefile_is_not_read_by_the_index_of_an_older_one(tmp_path):
+    path = tmp_path / "roads.shp"
+    points(path, 1)
+    old = pyogrio.raw.read(path)
+    pyogrio.raw.write(path, old[2], old[3], ["a"], geometry_type="Point", crs=old[0]["crs"], SPATIAL_INDEX="YES")
+    assert path.with_suffix(".qix").exists()
+    with written_whole(path) as partial:
+        points(partial, 10)
+    assert len(pyogrio.raw.read(path, bbox=(-1, -1, 6, 6))[2]) == 7
+
+
+def test_a_raster_has_nothing_of_the_mask_and_the_overviews_of_an_older_one(make_raster, tmp_path):
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False, TIFF_USE_OVR=True):
+        path = make_raster(np.zeros((1, 600, 600), np.uint8), mask=np.zeros((600, 600), bool))
+        with rasterio.open(path, "r+") as dataset:
+            dataset.build_overviews([2, 4, 8, 16])
+    assert path.with_name("raster.tif.msk").exists() and path.with_name("raster.tif.ovr").exists()
+    raster = inspect_raster(str(path))
+    with written_whole(path) as partial:
+        write(partial, raster, np.ones((600, 600), np.uint8))
+    with rasterio.open(path) as dataset:
+        assert (dataset.read_masks(1) == 255).all()
+        assert dataset.overviews(1) == [2, 4]
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_geopackage_takes_nothing_of_the_journal_of_an_older_one(tmp_path, mode):
+    """Whose writer was killed, or holds it open."""
+    path = tmp_path / "roads.gpkg"
+    points(path, 1)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"pragma journal_mode={mode}")
+        database.execute("pragma cache_size=1")
+        database.execute("begin")
+        # More than it keeps in memory.
+        database.execute("create table other as select randomblob(100000) as a from gpkg_extensions, pragma_table_list")
+        if mode == "wal":
+            database.commit()
+        assert len(list(tmp_path.iterdir())) > 1
+        with written_whole(path) as partial:
+            points(partial, 10)
+        assert pyogrio.list_layers(path)[:, 0].tolist() == ["roads"]
+        assert len(pyogrio.raw.read(path)[2]) == 10
 
 
 @pytest.mark.parametrize("extension", FORMATS)
