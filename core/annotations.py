@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from shapely.affinity import affine_transform
 from .errors import AnnotationError
 from .ground import metres_per_unit, project, project_bounds
 from .labels import IGNORE
+from .plain_ways import plain_way
 from .rasters import RasterInfo
 
 __all__ = ["Annotation", "VectorLayer", "annotate", "burn", "names_of", "read_polygons"]
@@ -116,6 +118,7 @@ def read_polygons(path: str, line_width: float | None) -> VectorLayer:
 
     Raises:
         AnnotationError: if the file cannot be read, has no CRS, or holds no polygon (or line).
+        SettingError: if it has a name that pyogrio cannot be given.
     """
     # It brings a GDAL of its own, which need not lie in memory beside a network.
     import pyogrio
@@ -123,7 +126,9 @@ def read_polygons(path: str, line_width: float | None) -> VectorLayer:
 
     file, _, layer = path.partition("|layername=")
     try:
-        meta, _, encoded, _ = pyogrio.raw.read(file, layer=layer or None, columns=[], force_2d=True)
+        # Where there is no such file, it may be one in an archive, or on a server.
+        with plain_way(Path(file)) if Path(file).exists() else nullcontext(file) as way:
+            meta, _, encoded, _ = pyogrio.raw.read(str(way), layer=layer or None, columns=[], force_2d=True)
     except (DataSourceError, DataLayerError) as error:
         raise AnnotationError(f"The vector layer {path} cannot be read: it is missing, damaged or none.") from error
     crs = _crs(path, meta["crs"])

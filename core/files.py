@@ -3,25 +3,78 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
+from threading import Lock
 
 from .errors import SettingError
 
-__all__ = ["check_writable", "folder_for_outputs", "written_whole"]
+__all__ = [
+    "all_written_whole",
+    "check_writable",
+    "folder_beside",
+    "folder_for_outputs",
+    "remove_unfinished",
+    "written_whole",
+]
+
+# What GDAL takes for parts of a file that lie beside it; what an older file left there would spoil a new one.
+_IN_PLACE_OF_THE_SUFFIX = {
+    ".shp": (".shx", ".dbf", ".prj", ".cpg", ".qpj", ".qix", ".sbn", ".sbx", ".idm", ".ind"),
+}
+_AFTER_THE_NAME = {
+    **dict.fromkeys((".tif", ".tiff"), (".aux.xml", ".ovr", ".ovr.aux.xml", ".msk", ".msk.aux.xml", ".msk.ovr")),
+    ".gpkg": ("-journal", "-wal", "-shm"),
+}
+
+_unfinished: dict[Path, Callable[[Path], object]] = {}
+"""What goes if the process has to end at once, and how."""
+_lock = Lock()
+"""Held while this changes and while files get their final names; and for good by `remove_unfinished`."""
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Gives a name to write to in a folder beside `path`; moves what is there to `path` at the end, not on an error."""
-    with TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-        partial = Path(folder, path.name)
-        yield partial
-        # A Shapefile is several files; the one that was asked for comes last.
-        for file in sorted(Path(folder).iterdir(), key=partial.__eq__):
-            file.replace(path.with_name(file.name))
+    """The same as `all_written_whole` for a single file."""
+    with all_written_whole([path]) as partials:
+        yield partials[path]
+
+
+@contextmanager
+def all_written_whole(paths: Iterable[Path]) -> Iterator[dict[Path, Path]]:
+    """Gives each path a name to write to in a folder beside it; all get their own names at the end, not on an error.
+
+    Raises:
+        FileNotFoundError: if one of them was not written.
+        SettingError: if one cannot be replaced any more; the new one then lies beside it, as the message tells.
+    """
+    with ExitStack() as folders:
+        partials = {path: folders.enter_context(folder_beside(path, f".{path.name}-")) / path.name for path in paths}
+        yield partials
+        for partial in partials.values():
+            if not partial.exists():
+                raise FileNotFoundError(f"nothing was written to {partial}")
+        with _lock:
+            places = {path: _place(partial, path) for path, partial in partials.items()}
+    elsewhere = {path: place for path, place in places.items() if place != path}
+    if elsewhere:
+        raise SettingError(
+            " ".join(f"{_irreplaceable(path)}; the new one is {place}." for path, place in elsewhere.items())
+        )
+
+
+@contextmanager
+def folder_beside(path: Path, prefix: str) -> Iterator[Path]:
+    """Makes a folder beside an output for what is of no use once the work has ended."""
+    with _going_early(lambda: Path(mkdtemp(prefix=prefix, dir=path.parent)), _remove_folder) as folder:
+        try:
+            yield folder
+        finally:
+            _remove_folder(folder)
 
 
 @contextmanager
@@ -34,24 +87,32 @@ def folder_for_outputs(path: Path) -> Iterator[None]:
     if path.is_dir():
         yield
         return
-    try:
-        path.mkdir(exist_ok=True)  # several processes may
-    except OSError as error:
-        raise SettingError(f"The folder {path} cannot be made: {error.strerror}; choose another.") from error
-    try:
-        yield
-    except BaseException:
+    with _going_early(lambda: _made(path), Path.rmdir):
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):
+                path.rmdir()
+            raise
+
+
+def remove_unfinished() -> None:
+    """Removes what is not whole, though other threads still write to it; the process has to end right after.
+
+    Other threads then wait where they would make or leave such folders: none tells that its work failed for that.
+    """
+    _lock.acquire()
+    for path, remove in reversed(_unfinished.items()):
         with suppress(OSError):
-            path.rmdir()
-        raise
+            remove(path)
 
 
 def check_writable(*paths: Path) -> None:
     """Checks before any work that outputs can be written, each to a file of its own.
 
     Raises:
-        SettingError: if a folder does not exist or cannot be written to, a path is itself a folder, or two
-            are the same.
+        SettingError: if a folder does not exist or cannot be written to, a path is itself a folder or a file that
+            cannot be replaced, or two are the same.
     """
     for path in paths:
         if path.is_dir():
@@ -60,5 +121,77 @@ def check_writable(*paths: Path) -> None:
             raise SettingError(f"The folder of the output {path} does not exist; make it or choose another.")
         if not os.access(path.parent, os.W_OK):
             raise SettingError(f"The output {path} cannot be written: its folder is read-only.")
+        if not _is_replaceable(path):
+            raise SettingError(f"{_irreplaceable(path)}; remove its layer from QGIS, or give another name.")
     if len({path.resolve() for path in paths}) < len(paths):
         raise SettingError("Two of the outputs have the same name; give each its own.")
+
+
+@contextmanager
+def _going_early(make: Callable[[], Path], remove: Callable[[Path], object]) -> Iterator[Path]:
+    """Makes a folder, and has `remove_unfinished` remove it if it comes to that meanwhile."""
+    with _lock:
+        folder = make()
+        _unfinished[folder] = remove
+    try:
+        yield folder
+    finally:
+        with _lock:
+            del _unfinished[folder]
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(exist_ok=True)  # several processes may
+    except OSError as error:
+        raise SettingError(f"The folder {folder} cannot be made: {error.strerror}; choose another.") from error
+    return folder
+
+
+def _remove_folder(folder: Path) -> None:
+    # Under another name nothing can be added to it. Windows neither moves nor removes what is open.
+    with suppress(OSError):
+        folder = folder.rename(folder.with_name(f"{folder.name}-gone"))
+    rmtree(folder, ignore_errors=True)
+
+
+def _is_replaceable(path: Path) -> bool:
+    """Whether a file may take this name; Windows moves no file that another program has open, be it to its own name."""
+    if not path.exists():
+        return True
+    try:
+        path.rename(path)
+    except OSError:
+        return False
+    return os.access(path, os.W_OK)
+
+
+def _irreplaceable(path: Path) -> str:
+    return f"The output {path} cannot be replaced: it is in use by another program or write-protected"
+
+
+def _place(partial: Path, path: Path) -> Path:
+    """Gives a result its name, or a free one if it cannot have that; returns which."""
+    # A Shapefile is several files; the one that was asked for comes last.
+    files = sorted(partial.parent.iterdir(), key=partial.__eq__)
+    if _is_replaceable(path):
+        with suppress(OSError):
+            for file in files:
+                file.replace(path.with_name(file.name))
+            _remove_sidecars(path, {file.name for file in files})
+            return path
+    free = next(name for number in count(2) if not (name := path.with_stem(f"{path.stem}-{number}")).exists())
+    for file in files:
+        source = file if file.exists() else path.with_name(file.name)
+        source.replace(free.with_name(free.stem + file.name.removeprefix(path.stem)))
+    return free
+
+
+def _remove_sidecars(path: Path, new: set[str]) -> None:
+    """Removes what an older file left beside, but for what is new."""
+    kind = path.suffix.lower()
+    stale = {f"{path.stem}{end}" for end in _IN_PLACE_OF_THE_SUFFIX.get(kind, ())}
+    stale |= {f"{path.name}{end}" for end in _AFTER_THE_NAME.get(kind, ())}
+    for name in stale - new:
+        with suppress(OSError):
+            path.with_name(name).unlink()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import product
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from .errors import RasterError, SettingError
+from .plain_ways import check_plain, plain_way
 from .rasters import RasterInfo
 
 __all__ = [
@@ -169,12 +170,14 @@ def check_vector_output(path: Path) -> None:
     """Checks that a vector file of this name can be written.
 
     Raises:
-        SettingError: if its extension is none of a format that holds polygons and lines, numbers and any CRS.
+        SettingError: if its extension is none of a format that holds polygons and lines, numbers and any CRS, or
+            pyogrio cannot be given its name.
     """
     if path.suffix.lower() not in _FORMATS:
         raise SettingError(
             f"Features cannot be written to {path.name}; give it the extension .gpkg, .shp, .geojson or .fgb."
         )
+    check_plain(path)
 
 
 class FeatureWriter:
@@ -192,24 +195,31 @@ class FeatureWriter:
         self._path, self._geometry_type, self._fields, self._crs = path, geometry_type, fields, crs
         # The one layer of a Shapefile goes by the file's name; under another, nothing can be appended to it.
         self._layer = path.stem if path.suffix.lower() == ".shp" else layer
+        self._opened = ExitStack()
 
     def __enter__(self) -> FeatureWriter:
+        way = self._opened.enter_context(plain_way(self._path))
+        # GDAL writes a Shapefile's extension in small letters, whatever it is told.
+        self._written = way.with_suffix(way.suffix.lower())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is None and not self._path.exists():
-            self.append(np.zeros(0, dtype=object), *(np.zeros(0) for _ in self._fields))
+        with self._opened:
+            if kind is None:
+                if not self._written.exists():
+                    self.append(np.zeros(0, dtype=object), *(np.zeros(0) for _ in self._fields))
+                self._written.rename(self._written.with_name(self._path.name))
 
     def append(self, geometries: npt.NDArray[np.object_], *columns: npt.NDArray[np.float64]) -> None:
         """Adds features `(N,)` with their numbers, `(N,)` for each field."""
         # It brings a GDAL of its own, which need not lie in memory beside a network.
         import pyogrio
 
-        first = not self._path.exists()
+        first = not self._written.exists()
         pyogrio.raw.write(
-            str(self._path),
+            str(self._written),
             geometry=shapely.to_wkb(geometries),
             field_data=list(columns),
             fields=list(self._fields),
@@ -218,7 +228,7 @@ class FeatureWriter:
             layer=self._layer,
             append=not first,
             # Older releases of GDAL, as in QGIS 3.22, warn of what came after this version of GeoPackage.
-            dataset_options={"VERSION": "1.2"} if first and self._path.suffix.lower() == ".gpkg" else {},
+            dataset_options={"VERSION": "1.2"} if first and self._written.suffix == ".gpkg" else {},
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from .ahead import map_ahead
 from .bands import has_palette
 from .detection import Team, slide
 from .errors import RasterError, SettingError
-from .files import check_writable, written_whole
+from .files import all_written_whole, check_writable
 from .grids import Grid, Scene, Strip
 from .images import Predictor
 from .model_card import ModelCard
@@ -78,6 +78,10 @@ class VectorFiles:
         """Those that are asked for."""
         return [path for path in (self.outlines, self.centre_lines) if path is not None]
 
+    def among(self, partials: Mapping[Path, Path]) -> VectorFiles:
+        """The files that are written in the place of these until they are whole."""
+        return VectorFiles(*(path and partials[path] for path in (self.outlines, self.centre_lines)))
+
 
 @dataclass(frozen=True)
 class RoadMapFiles:
@@ -99,10 +103,18 @@ class RoadMapFiles:
     cog: bool = False
 
     def __post_init__(self) -> None:
-        rasters = [path for path in (self.surface, self.probability) if path is not None]
-        check_writable(*rasters, *self.vectors.paths)
-        for path in rasters:
+        check_writable(*self.paths)
+        for path in self._rasters:
             check_raster_output(path)
+
+    @property
+    def paths(self) -> list[Path]:
+        """Those that are asked for."""
+        return [*self._rasters, *self.vectors.paths]
+
+    @property
+    def _rasters(self) -> list[Path]:
+        return [path for path in (self.surface, self.probability) if path is not None]
 
 
 @dataclass(frozen=True)
@@ -216,18 +228,18 @@ def make_road_map(
 
     Raises:
         RasterError: if the raster cannot be read.
+        SettingError: if a file that was there cannot be replaced any more.
         CancelledError: where the user asked to stop.
     """
-    with ExitStack() as outputs:
-        surface_file = outputs.enter_context(written_whole(files.surface))
-        probability_file = files.probability and outputs.enter_context(written_whole(files.probability))
+    with all_written_whole(files.paths) as partials:
+        surface_file, probability_file = partials[files.surface], files.probability and partials[files.probability]
         share = PartOfJob(reporter, 0, _DETECTION_SHARE if files.vectors.paths else 1)
         strips = slide(grid, card.normalisation, predict, tiling, share, team)
         _write_strips(strips, grid.scene, settings.threshold, surface_file, probability_file)
         if release and files.vectors.paths:
             release()
         rest = PartOfJob(reporter, _DETECTION_SHARE, 1)
-        write_vectors(surface_file, probability_file, files.vectors, settings.vectors, rest, crs)
+        write_vectors(surface_file, probability_file, files.vectors.among(partials), settings.vectors, rest, crs)
         for raster in (surface_file, probability_file) if files.cog else ():
             if raster:
                 optimise_for_cloud(raster)
@@ -247,7 +259,7 @@ def write_vectors(
     reporter: Reporter,
     crs: CRS | None = None,
 ) -> None:
-    """Writes what is asked for of outlines and centre lines; all the files appear at the end, or none.
+    """Writes what is asked for of outlines and centre lines.
 
     Args:
         surface: raster of 1 road.
@@ -260,21 +272,18 @@ def write_vectors(
     Raises:
         CancelledError: where the user asked to stop.
     """
-    with ExitStack() as outputs:
-        if files.outlines:
-            part = PartOfJob(reporter, 0, _OUTLINES_SHARE if files.centre_lines else 1)
-            file = outputs.enter_context(written_whole(files.outlines))
-            count = write_outlines(surface, file, settings, part, crs, probability)
-            reporter.info(f"{count} outlines of at least {settings.least_area:g} m².")
-        if files.centre_lines:
-            # What takes scipy and scikit-image need not lie in memory beside a network.
-            from .centre_lines import write_centre_lines
+    if files.outlines:
+        part = PartOfJob(reporter, 0, _OUTLINES_SHARE if files.centre_lines else 1)
+        count = write_outlines(surface, files.outlines, settings, part, crs, probability)
+        reporter.info(f"{count} outlines of at least {settings.least_area:g} m².")
+    if files.centre_lines:
+        # What takes scipy and scikit-image need not lie in memory beside a network.
+        from .centre_lines import write_centre_lines
 
-            part = PartOfJob(reporter, _OUTLINES_SHARE if files.outlines else 0, 1)
-            part.progress(0, "centre lines")
-            file = outputs.enter_context(written_whole(files.centre_lines))
-            count = write_centre_lines(surface, file, settings, part, crs)
-            reporter.info(f"{count} centre lines.")
+        part = PartOfJob(reporter, _OUTLINES_SHARE if files.outlines else 0, 1)
+        part.progress(0, "centre lines")
+        count = write_centre_lines(surface, files.centre_lines, settings, part, crs)
+        reporter.info(f"{count} centre lines.")
 
 
 def _write_strips(

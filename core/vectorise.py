@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from rasterio.errors import CRSError
 from rasterio.windows import Window
 
 from .errors import RasterError, SettingError
+from .files import all_written_whole, folder_beside
 from .ground import is_on_ground, project_bounds
 from .images import Mask
 from .labels import ROAD
@@ -97,7 +98,7 @@ def vectorise(
 
     Raises:
         RasterError: if the raster cannot be read, or holds a probability outside of 0 to 1.
-        SettingError: if no file is asked for.
+        SettingError: if no file is asked for, or one that was there cannot be replaced any more.
         CancelledError: where the user asked to stop.
     """
     if not files.paths:
@@ -107,15 +108,18 @@ def vectorise(
     elif _is_probability(raster):
         roads, probability = _of_probability(raster, settings.threshold), Path(raster.path)
     else:
-        write_vectors(Path(raster.path), None, files, settings.vectors, reporter, crs)
-        return
-    begin, rest = PartOfJob(reporter, 0, _SURFACE_SHARE), PartOfJob(reporter, _SURFACE_SHARE, 1)
-    with TemporaryDirectory(prefix=".surface-", dir=files.paths[0].parent) as folder:
-        surface = Path(folder, "surface.tif")
+        roads, probability = None, None
+    with ExitStack() as opened:
+        partial = files.among(opened.enter_context(all_written_whole(files.paths)))
+        if roads is None:
+            write_vectors(Path(raster.path), None, partial, settings.vectors, reporter, crs)
+            return
+        begin, rest = PartOfJob(reporter, 0, _SURFACE_SHARE), PartOfJob(reporter, _SURFACE_SHARE, 1)
+        surface = opened.enter_context(folder_beside(files.paths[0], ".surface-")) / "surface.tif"
         found = _write_surface(surface, raster, roads, begin)
         if road_class is not None and not found:
             reporter.warning(f"No pixel of the raster {raster.name} is of the class {road_class}.")
-        write_vectors(surface, probability, files, settings.vectors, rest, crs)
+        write_vectors(surface, probability, partial, settings.vectors, rest, crs)
 
 
 def _is_probability(raster: RasterInfo) -> bool:

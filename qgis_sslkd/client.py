@@ -25,6 +25,7 @@ _BOOT = (
 )
 _TAIL_BYTES = 8192
 _PAUSE_SECONDS = 0.05
+_FAREWELL_SECONDS = 10.0  # the worker ends within 3, but removing gigabytes takes a while
 _MOST_LINES = 50  # in a pause; nobody reads more, and QGIS's window would be busy with them
 
 
@@ -75,10 +76,11 @@ def run_worker(command: Sequence[str], feedback: QgsProcessingFeedback) -> dict[
         ) from reason
     if answer.outputs is not None:
         return answer.outputs
-    if answer.error is not None:
-        raise JobFailed(answer.error)
+    # What fails once it was asked to stop may do so for that.
     if asked_to_stop or answer.cancelled:
         raise JobCancelled(tr("Cancelled: nothing was written."))
+    if answer.error is not None:
+        raise JobFailed(answer.error)
     raise WorkerDied(_how_it_died(process, answer, log, feedback))
 
 
@@ -177,7 +179,7 @@ def _rest(process: QProcess) -> bytes:
 
 def _farewell(process: QProcess) -> bytes:
     """Return the last words of a worker that was asked to stop; what one talks on that does not is too much to keep."""
-    words, end = b"", time.monotonic() + PATIENCE_MS / 1000
+    words, end = b"", time.monotonic() + _FAREWELL_SECONDS
     while process.state() == QProcess.ProcessState.Running and time.monotonic() < end:
         process.waitForFinished(POLL_MS)
         words = process.readAllStandardOutput().data()[-_TAIL_BYTES:] or words

@@ -70,12 +70,12 @@ def _on_errors(scores: Scores) -> Iterator[str]:
     elif recall < _LOW and recall < precision - _UNLIKE:
         yield (
             "It misses many roads, but what it finds is mostly right: lower the threshold in Detect roads, such as to "
-            "0.3, and draw more roads of the kinds that are red in the pictures below."
+            "0.3, and draw more roads of the kinds that the pictures below show as missed."
         )
     elif precision < _LOW and precision < recall - _UNLIKE:
         yield (
             "It calls much road that is none: raise the threshold in Detect roads, such as to 0.7, and let the "
-            "annotated area take in more of what is yellow in the pictures below, such as yards and bare soil."
+            "annotated area take in more of what the pictures below show as called road by mistake, such as yards."
         )
     elif min(recall, precision) < _LOW:
         yield (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ from rich.console import Console
 from ..core.errors import CancelledError, SettingError, SslkdError, lacks_memory
 from ..core.reporting import Reporter
 from ..core.validation import explain
+from .ending import CANCELLED, end_at_signals
 from .jobs import (
     AnyJob,
     CompareJob,
@@ -32,7 +32,7 @@ from .terminal import TerminalReporter
 
 __all__ = ["app"]
 
-_FAILED, _CANCELLED = 1, 130
+_FAILED = 1
 
 app = typer.Typer(
     name="sslkd",
@@ -283,11 +283,12 @@ def job(file: Path) -> None:
         # A group of its own: whoever started the worker can end it with all that it started.
         os.setpgid(0, 0)
     reporter = JsonReporter(claim_stdout(), listen_for_cancel())
+    end_at_signals()
     try:
         outputs = _outputs(_read(file), reporter)
     except CancelledError:
         reporter.send("cancelled")
-        sys.exit(_CANCELLED)
+        sys.exit(CANCELLED)
     except SslkdError as error:
         reporter.send("error", text=str(error))
         sys.exit(_FAILED)
@@ -306,32 +307,23 @@ def _run(kind: type[AnyJob], options: dict[str, Any]) -> None:
     """Does a job of the command line: a progress bar, then the outputs, or one sentence."""
     # Of the processes that torchrun starts, the first one talks.
     talks = os.environ.get("RANK", "0") == "0"
-    if "RANK" not in os.environ:
-        _tidy_up_when_ended()
     console = Console(stderr=True, quiet=not talks)
+    reporter = TerminalReporter(console)
+
+    def say_cancelled() -> None:
+        reporter.stop()
+        console.print("sslkd: cancelled; nothing was written.", markup=False)
+
+    end_at_signals(say_cancelled)
     try:
-        with TerminalReporter(console) as reporter:
+        with reporter:
             outputs = _outputs(_parsed(kind, options), reporter)
     except SslkdError as error:
         console.print(f"sslkd: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(_FAILED)
-    except KeyboardInterrupt:
-        console.print("sslkd: cancelled; nothing was written.", markup=False)
-        sys.exit(_CANCELLED)
     for name, value in outputs.items() if talks else ():
         for each in value if isinstance(value, list) else [value]:
             print(f"{name}: {each:.4f}" if isinstance(each, float) else f"{name}: {each}")
-
-
-def _tidy_up_when_ended() -> None:
-    """Ended by `kill`, a scheduler or a closed terminal, a command takes what it began with it, as after Ctrl+C.
-
-    Under torchrun a process would wait for the others instead.
-    """
-    for name in ("SIGTERM", "SIGHUP"):  # the second is not on Windows, and `nohup` ignores it
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
 
 
 def _parsed(kind: type[AnyJob], options: dict[str, Any]) -> AnyJob:

@@ -10,12 +10,13 @@ import time
 from typing import Any, TextIO
 
 from ..core.errors import CancelledError
+from .ending import end_now
 
 __all__ = ["JsonReporter", "claim_stdout", "listen_for_cancel"]
 
 _SECONDS_BETWEEN_FRACTIONS = 0.5
 _SECONDS_BETWEEN_TEXTS = 5.0
-_GRACE_SECONDS = 5.0
+_GRACE_SECONDS = 3.0
 
 
 def claim_stdout() -> TextIO:
@@ -29,8 +30,8 @@ def claim_stdout() -> TextIO:
 def listen_for_cancel() -> threading.Event:
     """Starts to listen on standard input; returns what is set when the work should stop.
 
-    The line `cancel` asks for it. The end of the input means that whoever started the worker is gone: then
-    the process ends within seconds, whatever it is doing.
+    The line `cancel` asks for it, and so does the end of the input: whoever started the worker is gone. The process
+    then ends within seconds, whatever it is doing.
     """
     stop = threading.Event()
     threading.Thread(target=_listen, args=(stop,), daemon=True).start()
@@ -78,7 +79,7 @@ class JsonReporter:
 def _listen(stop: threading.Event) -> None:
     for line in sys.stdin:
         if line.strip() == "cancel":
-            stop.set()
+            break
     stop.set()
     time.sleep(_GRACE_SECONDS)
-    os._exit(1)
+    end_now()

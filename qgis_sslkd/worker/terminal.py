@@ -32,6 +32,10 @@ class TerminalReporter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Leaves the terminal as it was."""
         self._progress.stop()
 
     def progress(self, fraction: float, text: str) -> None:

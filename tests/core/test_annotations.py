@@ -1,5 +1,8 @@
 """From vector files to labels: the right pixels, whatever the CRS, the type and the state of the geometries."""
 
+import os
+from zipfile import ZipFile
+
 import numpy as np
 import pyogrio
 import pytest
@@ -12,7 +15,7 @@ from rasterio.warp import transform as transform_points
 from rasterio.windows import Window
 
 from qgis_sslkd.core.annotations import Annotation, annotate, read_polygons
-from qgis_sslkd.core.errors import AnnotationError
+from qgis_sslkd.core.errors import AnnotationError, SettingError
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.rasters import RasterInfo, inspect_raster
 
@@ -258,6 +261,37 @@ def test_what_cannot_be_read_is_named(tmp_path, make_raster):
     pixels = make_raster(np.zeros((1, 4, 4), np.uint8))
     for path in (tmp_path / "missing.gpkg", torn, pixels, tmp_path):
         assert "cannot be read" in refusal(path)
+
+
+@pytest.fixture
+def oddly_called(make_vector, tmp_path):
+    """A folder with drawn roads, and a zip file of them, whose name holds what archives and URLs are told by."""
+    plain, odd = tmp_path / "plain", tmp_path / "!Projects;b"
+    plain.mkdir()
+    for extension in ("gpkg", "shp"):
+        make_vector([shapely.box(0, 0, 5, 5)], f"plain/roads.{extension}")
+    with ZipFile(plain / "roads.zip", "w") as archive:
+        archive.write(plain / "roads.gpkg", "roads.gpkg")
+    return plain.rename(odd)
+
+
+@pytest.mark.parametrize("name", ["roads.gpkg", "roads.gpkg|layername=roads", "roads.shp|layername=roads", "roads.zip"])
+def test_a_layer_is_read_whatever_its_folder_is_called(oddly_called, name):
+    (polygon,) = read_polygons(f"{oddly_called}/{name}", line_width=None).polygons
+    assert polygon.equals(shapely.box(0, 0, 5, 5))
+
+
+def test_a_layer_may_lie_in_an_archive(oddly_called):
+    plain = oddly_called.rename(oddly_called.with_name("plain"))
+    assert len(read_polygons(f"zip://{plain}/roads.zip!roads.gpkg", line_width=None).polygons) == 1
+    assert len(read_polygons(f"/vsizip/{plain}/roads.zip/roads.gpkg", line_width=None).polygons) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="drives are Windows's")
+def test_a_layer_that_cannot_be_read_for_its_name_is_told(oddly_called):
+    odd = (oddly_called / "roads.gpkg").rename(oddly_called / "roads!v2.gpkg")
+    with pytest.raises(SettingError, match=r"roads!v2\.gpkg; choose a name without '!'"):
+        read_polygons(f"{odd}|layername=roads", line_width=None)
 
 
 def test_a_layer_without_crs_is_named(make_vector):

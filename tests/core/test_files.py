@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from qgis_sslkd.core.errors import SettingError
-from qgis_sslkd.core.files import check_writable, written_whole
+from qgis_sslkd.core.files import all_written_whole, check_writable, written_whole
 
 NOBODY = 65534
 NAMES = ["plain.tif", "with space.gpkg", "[1]*? (ä).tif", "no_extension", "two.dots.tar.gz"]
@@ -58,6 +58,77 @@ def test_all_files_of_a_format_of_many_files_come(tmp_path):
     assert found == {**parts, "roads.txt": "of somebody else"}
 
 
+def test_what_was_not_written_is_no_success(tmp_path):
+    with (
+        pytest.raises(FileNotFoundError, match="missing"),
+        all_written_whole([tmp_path / "a", tmp_path / "missing"]) as new,
+    ):
+        new[tmp_path / "a"].touch()
+    assert list(tmp_path.iterdir()) == []
+
+
+# What was there, the new files, and of whom nothing may be left.
+OLD = {
+    "roads.shp": ("roads.shp roads.dbf roads.qix roads.sbn roads.sbx roads.qpj", "roads.shp roads.dbf"),
+    "S.TIF": ("S.TIF S.TIF.aux.xml S.TIF.ovr S.TIF.msk S.TIF.msk.ovr", "S.TIF S.TIF.aux.xml"),
+    "o.gpkg": ("o.gpkg o.gpkg-wal o.gpkg-shm o.gpkg-journal", "o.gpkg"),
+    "r.html": ("r.html", "r.html"),
+}
+OTHERS = ["roads.qml", "roads.txt", "S.qgz", "S.TIF.txt", "S.shp", "S.qix", "o.qml", "o.tif.ovr", "r.html.ovr"]
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_nothing_of_an_older_file_stays_beside_the_new_one(tmp_path, name):
+    old, new = (names.split() for names in OLD[name])
+    for each in (*old, *OTHERS):
+        (tmp_path / each).write_text("old")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(RuntimeError), written_whole(tmp_path / name) as partial:
+        partial.touch()
+        raise RuntimeError
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    with written_whole(tmp_path / name) as partial:
+        for each in new:
+            partial.with_name(each).write_text("new")
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert found == {**dict.fromkeys(OTHERS, "old"), **dict.fromkeys(new, "new")}
+
+
+@pytest.mark.parametrize("names", [["s.tif"], ["roads.cpg", "roads.dbf", "roads.shp", "roads.shx"]])
+def test_what_cannot_have_its_name_in_the_end_lies_beside_it(tmp_path, names):
+    """In the place of a file that another program holds, which Windows alone knows, a folder is made meanwhile."""
+    (path,) = (tmp_path / name for name in names if name.endswith((".tif", ".shp")))
+    free = path.with_stem(f"{path.stem}-3")
+    path.with_stem(f"{path.stem}-2").touch()
+    others = tmp_path / "first", tmp_path / "last"
+    match = rf"{path} cannot be replaced: .*; the new one is {free}\.$"
+    with pytest.raises(SettingError, match=match), all_written_whole([others[0], path, others[1]]) as partials:
+        for other in others:
+            partials[other].write_text("new")
+        for name in names:
+            partials[path].with_name(name).write_text("new")
+        path.mkdir()
+    new = [*others, *(free.with_suffix(Path(name).suffix) for name in names)]
+    assert [file.read_text() for file in new] == ["new"] * len(new)
+    assert len(list(tmp_path.iterdir())) == len(new) + 2
+
+
+def test_a_file_that_another_program_holds_is_named_before_any_work(tmp_path, monkeypatch):
+    """As on Windows, where such a file cannot be renamed."""
+    (tmp_path / "held.gpkg").write_text("old")
+
+    def rename(path, target):
+        raise PermissionError
+
+    with monkeypatch.context() as windows:
+        windows.setattr(Path, "rename", rename)
+        with pytest.raises(SettingError, match=r"held\.gpkg cannot be replaced: it is in use .* remove its layer"):
+            check_writable(tmp_path / "held.gpkg")
+        check_writable(tmp_path / "new.gpkg")
+    check_writable(tmp_path / "held.gpkg")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("held.gpkg", "old")]
+
+
 def test_others_may_read_what_was_written(tmp_path):
     (tmp_path / "usual").touch()
     with written_whole(tmp_path / "whole") as partial:
@@ -81,18 +152,24 @@ def test_what_cannot_be_written_is_named(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="users and their rights are POSIX's")
-def test_a_read_only_folder_is_named():
+@pytest.mark.parametrize(
+    ("folder_s", "file_s", "named"), [(0o555, 0o666, "read-only"), (0o777, 0o444, "write-protected")]
+)
+def test_what_is_read_only_is_named(folder_s, file_s, named):
     with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o555)
-        process = get_context("fork").Process(target=expect_read_only, args=(Path(folder, "a.tif"),))
+        path = Path(folder, "a.tif")
+        path.touch()
+        path.chmod(file_s)
+        path.parent.chmod(folder_s)
+        process = get_context("fork").Process(target=expect_read_only, args=(path, named))
         process.start()
         process.join()
         assert process.exitcode == 0
 
 
-def expect_read_only(path):
+def expect_read_only(path, named):
     """Leaves the superuser, who may write anywhere, and his rights: to be run in a process of its own."""
     if os.geteuid() == 0:
         os.setuid(NOBODY)
-    with pytest.raises(SettingError, match="read-only"):
+    with pytest.raises(SettingError, match=named):
         check_writable(path)

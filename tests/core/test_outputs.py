@@ -1,9 +1,15 @@
 """Written rasters lie on the grid they came from; vector files hold what they were given."""
 
+import os
 import resource
+import shutil
+import sqlite3
 import threading
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 import shapely
@@ -15,11 +21,13 @@ from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
 from qgis_sslkd.core.errors import RasterError, SettingError
+from qgis_sslkd.core.files import written_whole
 from qgis_sslkd.core.outputs import (
     PROBABILITY_NODATA,
     SURFACE_NODATA,
     FeatureWriter,
     StripWriter,
+    check_raster_output,
     check_vector_output,
     optimise_for_cloud,
 )
@@ -173,6 +181,97 @@ def test_the_extension_decides_the_format(tmp_path):
     for name in ("outlines", "outlines.dxf", "outlines.csv", "outlines.json", "outlines.gml", "outlines.tif"):
         with pytest.raises(SettingError, match=rf"written to {name};.*\.gpkg, \.shp, \.geojson or \.fgb"):
             check_vector_output(tmp_path / name)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="drives are Windows's")
+@pytest.mark.parametrize("name", ["roads!v2.gpkg", "a;b.shp"])
+def test_a_name_that_features_would_miss_is_told_before_any_work(tmp_path, name):
+    with pytest.raises(SettingError, match=f"cannot be called {name}; choose a name without '[!;]'"):
+        check_vector_output(tmp_path / name)
+    with pytest.raises(SettingError), FeatureWriter(tmp_path / name, "roads", "Polygon", [], CRS.from_epsg(32632)):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+# In one folder's name what archives and URLs are told by; a first "//" stands for a host.
+@pytest.mark.parametrize("folder", ["!Projects/2024;b", "new!x.zip/a?b#c", "/"])
+@pytest.mark.parametrize("extension", [*FORMATS, "GPKG", "SHP"])
+def test_features_come_to_any_folder(tmp_path, read_vector, monkeypatch, folder, extension):
+    monkeypatch.chdir(tmp_path)
+    place = Path(f"/{tmp_path}") if folder == "/" else tmp_path / folder
+    place.mkdir(parents=True, exist_ok=True)
+    lines = np.array([shapely.LineString([(k, 0), (k, 5)]) for k in range(4)], dtype=object)
+    check_vector_output(place / f"o.{extension}")
+    with FeatureWriter(place / f"o.{extension}", "roads", "LineString", ["a"], CRS.from_epsg(32632)) as writer:
+        for some in (slice(0, 2), slice(2, 4)):
+            writer.append(lines[some], np.arange(4.0)[some])
+    assert (place / f"o.{extension}").is_file()
+    for file in place.iterdir():
+        shutil.copy(file, tmp_path / f"plain{file.suffix}")
+    _, fields, _ = read_vector(tmp_path / f"plain.{extension}")
+    assert sorted(fields["a"]) == [0, 1, 2, 3]
+
+
+def test_rasters_come_to_any_name(make_raster, tmp_path):
+    folder = tmp_path / "!Projects;b" / "new!x.zip"
+    folder.mkdir(parents=True)
+    make_raster(np.zeros((1, 600, 600), np.uint8)).rename(folder / "raster!v2;3.tif")
+    path = folder / "zip!result;2?.tif"
+    check_raster_output(path)
+    write(path, inspect_raster(str(folder / "raster!v2;3.tif")), np.ones((600, 600), np.uint8))
+    optimise_for_cloud(path)
+    assert inspect_raster(str(path)).width == 600
+    assert sorted(each.name for each in folder.iterdir()) == ["raster!v2;3.tif", path.name]
+
+
+def points(path, count):
+    with FeatureWriter(path, "roads", "Point", ["a"], CRS.from_epsg(32632)) as writer:
+        writer.append(shapely.points(np.arange(count), np.arange(count)), np.arange(float(count)))
+
+
+def test_a_shapefile_is_not_read_by_the_index_of_an_older_one(tmp_path):
+    path = tmp_path / "roads.shp"
+    points(path, 1)
+    old = pyogrio.raw.read(path)
+    pyogrio.raw.write(path, old[2], old[3], ["a"], geometry_type="Point", crs=old[0]["crs"], SPATIAL_INDEX="YES")
+    assert path.with_suffix(".qix").exists()
+    with written_whole(path) as partial:
+        points(partial, 10)
+    assert len(pyogrio.raw.read(path, bbox=(-1, -1, 6, 6))[2]) == 7
+
+
+def test_a_raster_has_nothing_of_the_mask_and_the_overviews_of_an_older_one(make_raster, tmp_path):
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False, TIFF_USE_OVR=True):
+        path = make_raster(np.zeros((1, 600, 600), np.uint8), mask=np.zeros((600, 600), bool))
+        with rasterio.open(path, "r+") as dataset:
+            dataset.build_overviews([2, 4, 8, 16])
+    assert path.with_name("raster.tif.msk").exists() and path.with_name("raster.tif.ovr").exists()
+    raster = inspect_raster(str(path))
+    with written_whole(path) as partial:
+        write(partial, raster, np.ones((600, 600), np.uint8))
+    with rasterio.open(path) as dataset:
+        assert (dataset.read_masks(1) == 255).all()
+        assert dataset.overviews(1) == [2, 4]
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_geopackage_takes_nothing_of_the_journal_of_an_older_one(tmp_path, mode):
+    """Whose writer was killed, or holds it open."""
+    path = tmp_path / "roads.gpkg"
+    points(path, 1)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"pragma journal_mode={mode}")
+        database.execute("pragma cache_size=1")
+        database.execute("begin")
+        # More than it keeps in memory.
+        database.execute("create table other as select randomblob(100000) as a from gpkg_extensions, pragma_table_list")
+        if mode == "wal":
+            database.commit()
+        assert len(list(tmp_path.iterdir())) > 1
+        with written_whole(path) as partial:
+            points(partial, 10)
+        assert pyogrio.list_layers(path)[:, 0].tolist() == ["roads"]
+        assert len(pyogrio.raw.read(path)[2]) == 10
 
 
 @pytest.mark.parametrize("extension", FORMATS)

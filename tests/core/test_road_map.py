@@ -336,6 +336,19 @@ def test_cancelled_it_leaves_nothing_new_and_what_was_there(make_raster, outputs
     assert outputs.probability.read_text() == "of an earlier run"
 
 
+def test_what_cannot_have_its_name_takes_nothing_of_the_rest_along(make_raster, outputs, reporter, noise):
+    """In the end, when hours are over."""
+
+    def predict(images):
+        outputs.vectors.outlines.mkdir(exist_ok=True)
+        return first_band(images)
+
+    raster = inspect_raster(str(make_raster(noise[None])))
+    with pytest.raises(SettingError, match=r"o\.gpkg cannot be replaced: .* the new one is .*/o-2\.gpkg\."):
+        run(raster, outputs, reporter, predict)
+    assert {path.name for path in outputs.surface.parent.iterdir()} == {"s.tif", "p.tif", "o.gpkg", "o-2.gpkg"}
+
+
 def test_an_error_in_the_middle_leaves_nothing(make_raster, outputs, reporter, noise):
     calls = []
 

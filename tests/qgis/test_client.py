@@ -15,6 +15,7 @@ from conftest import alive
 from qgis.core import QgsProcessingUtils
 from qgis.PyQt.QtCore import QCoreApplication, QElapsedTimer, QTimer
 
+from qgis_sslkd import client
 from qgis_sslkd.client import JobCancelled, JobFailed, WorkerDied, WorkerNotStarted, run_job, run_worker
 
 PREAMBLE = """
@@ -91,7 +92,13 @@ def test_of_more_than_anyone_reads_the_first_lines_are_told_and_the_others_count
     assert feedback.warnings == ["the end"]
 
 
-def test_a_worker_that_talks_without_end_is_cancelled(feedback):
+@pytest.fixture
+def little_patience(monkeypatch):
+    """With a worker that was asked to stop."""
+    monkeypatch.setattr(client, "_FAREWELL_SECONDS", 1.0)
+
+
+def test_a_worker_that_talks_without_end_is_cancelled(feedback, little_patience):
     code = """
         while True:
             say(event="message", level="info", text="more")
@@ -170,7 +177,21 @@ def test_a_worker_that_hangs_after_its_result_is_ended(feedback, tmp_path):
     assert not alive((tmp_path / "pid").read_text())
 
 
-def test_cancel_ends_a_worker_that_does_not_listen(feedback, tmp_path):
+def test_a_worker_has_time_to_remove_what_it_had_begun(feedback, tmp_path):
+    """Gigabytes take a while; what fails meanwhile is no news."""
+    code = f"""
+        sys.stdin.readline()
+        time.sleep(4)
+        say(event="error", text="There is no such folder any more.")
+        open({str(tmp_path / "removed")!r}, "w").close()
+    """
+    cancel_soon(feedback, 0.2)
+    with pytest.raises(JobCancelled):
+        run_worker(program(code), feedback)
+    assert (tmp_path / "removed").exists()
+
+
+def test_cancel_ends_a_worker_that_does_not_listen(feedback, tmp_path, little_patience):
     code = f"""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))

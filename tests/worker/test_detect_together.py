@@ -1,5 +1,6 @@
 """Several processes, as torchrun starts them, write what one process writes."""
 
+import signal
 import socket
 
 import numpy as np
@@ -14,11 +15,11 @@ def together(start):
         free.bind(("127.0.0.1", 0))
         meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free.getsockname()[1], "WORLD_SIZE": 2}
 
-    def run(*arguments, kill=None):
+    def run(*arguments, kill=None, number=signal.SIGKILL):
         commands = [start(*arguments, RANK=rank, LOCAL_RANK=rank, **meeting) for rank in range(2)]
         if kill is not None:
             commands[0].wait_for("Detecting roads")
-            commands[kill].kill()
+            commands[kill].signal(number)
         return [command.wait() for command in commands]
 
     return run
@@ -64,4 +65,13 @@ def test_where_another_process_is_killed_the_first_ends_with_a_sentence(together
     first, _ = together("detect", *options, "--surface", results / "s.tif", kill=1)
     assert first.code == 1
     assert "Another of the processes" in first.stderr and "Traceback" not in first.stderr
+    assert list(results.iterdir()) == []
+
+
+def test_ended_in_the_middle_they_leave_nothing(together, model, photo, results):
+    """As torchrun and schedulers end them."""
+    options = ("--raster", photo(3000, 2000), "--model", model, "--tile", 64, "--device", "cpu")
+    ended = together("detect", *options, "--surface", results / "s.tif", kill=0, number=signal.SIGTERM)
+    assert ended[0].code == 130
+    assert "Traceback" not in ended[0].stderr
     assert list(results.iterdir()) == []

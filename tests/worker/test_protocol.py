@@ -2,10 +2,12 @@
 
 import io
 import json
+import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -108,13 +110,75 @@ def test_the_end_of_the_input_asks_to_stop_too(tmp_path):
     assert worker.returncode == 0
 
 
-def test_a_worker_that_does_not_stop_by_itself_is_ended(tmp_path):
-    """Whoever started it is gone, and it hangs where nobody asks it."""
-    worker = start("listen_for_cancel()\ntime.sleep(300)", tmp_path)
-    began = time.monotonic()
-    worker.communicate(timeout=30)
-    assert worker.returncode == 1
-    assert time.monotonic() - began < 15
+WRITING = """
+from itertools import count
+from pathlib import Path
+from qgis_sslkd.core.files import all_written_whole, folder_beside, folder_for_outputs
+from qgis_sslkd.worker.ending import end_at_signals
+
+def wait():  # for a lock that is taken; no signal ends that
+    lock = ctypes.create_string_buffer(256)
+    for _ in range(2): ctypes.CDLL(None).pthread_mutex_lock(lock)
+
+def write():
+    for number in count(): (own / str(number)).touch()
+
+def write_beside():
+    threading.excepthook = lambda error: None
+    threading.Thread(target=write).start()
+    wait()
+
+listen_for_cancel()
+end_at_signals(lambda: print("cancelled", file=sys.stderr))
+old, made = Path("old.tif"), Path("made")
+with folder_for_outputs(made), all_written_whole([old, made / "new.tif"]) as partials, folder_beside(old, ".m-") as own:
+    for partial in (*partials.values(), own / "map.tif"): partial.write_text("half")
+    print("ready", flush=True)
+"""
+# Where nobody asks whether to stop: a library that takes long, one that fails where it cannot write any more, and both.
+HANGING = ["wait", "write", "write_beside"]
+
+
+@contextmanager
+def hanging_workers(folder, hanging):
+    """Workers in the middle of their work, each in a folder of its own; an older file may be left in it alone."""
+    workers = []
+    for number, name in enumerate(hanging):
+        place = folder / str(number)
+        place.mkdir()
+        (place / "old.tif").write_text("old")
+        workers.append(start(f"{WRITING}\n    {name}()", place))
+    try:
+        assert [worker.stdout.readline() for worker in workers] == ["ready\n"] * len(workers)
+        yield workers
+        assert [worker.wait(30) for worker in workers] == [130] * len(workers)
+        for place in folder.iterdir():
+            assert [(path.name, path.read_text()) for path in place.iterdir()] == [("old.tif", "old")]
+    finally:
+        for worker in workers:
+            worker.kill()
+
+
+def test_workers_that_do_not_stop_by_themselves_are_ended_with_what_they_had_begun(tmp_path):
+    """Asked to, or since whoever started them is gone."""
+    with hanging_workers(tmp_path, [*HANGING, *HANGING]) as workers:
+        for worker in workers[:3]:
+            worker.stdin.write("cancel\n")
+            worker.stdin.flush()
+        for worker in workers[3:]:
+            worker.stdin.close()
+        began = time.monotonic()
+    assert time.monotonic() - began < 9  # QGIS waits for ten seconds
+    assert not any("Traceback" in worker.stderr.read() for worker in workers)
+
+
+def test_signals_end_what_hears_of_nothing(tmp_path):
+    with hanging_workers(tmp_path, ["write_beside"] * 3) as workers:
+        for _ in range(3):
+            time.sleep(0.5)  # until all are in the library, and between the signals of somebody impatient
+            for worker, number in zip(workers, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP), strict=True):
+                worker.send_signal(number)
+    assert [worker.stderr.read() for worker in workers] == ["cancelled\n"] * 3
 
 
 @pytest.fixture

@@ -6,12 +6,10 @@ import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ...core.annotations import VectorLayer, names_of, read_polygons
 from ...core.evaluation import Comparison, Evaluation, evaluate_surface
-from ...core.files import check_writable, written_whole
+from ...core.files import all_written_whole, check_writable, folder_beside
 from ...core.outputs import check_raster_output
 from ...core.rasters import RasterInfo, inspect_raster
 from ...core.reporting import Reporter
@@ -32,11 +30,11 @@ def do_evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
     roads = [read_polygons(path, job.road_width) for path in job.roads]
     area = read_area(job.area)
     with ExitStack() as outputs:
-        json_file, report, map_file = (_begun(path, outputs) for path in (job.json_file, job.report, job.map))
+        partials = outputs.enter_context(all_written_whole(files))
+        json_file, report, map_file = (path and partials[path] for path in (job.json_file, job.report, job.map))
         if job.report is not None and map_file is None:
             # The report shows the map, whether it is kept or not.
-            folder = outputs.enter_context(TemporaryDirectory(prefix=".map-", dir=job.report.parent))
-            map_file = Path(folder, "map.tif")
+            map_file = outputs.enter_context(folder_beside(job.report, ".map-")) / "map.tif"
         evaluation = evaluate_surface(surface, roads, area, job.buffer, map_file, reporter)
         if evaluation.whole.confusion.hits + evaluation.whole.confusion.misses == 0:
             reporter.warning(f"No road of {names_of(roads)} lies where was compared; check the layers' positions.")
@@ -51,10 +49,6 @@ def do_evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
             json_file.write_text(json.dumps(_details(evaluation, job.buffer), indent=1) + "\n", encoding="utf-8")
     made = {"report": job.report, "map": job.map}
     return _scores(evaluation.whole) | {name: str(path) for name, path in made.items() if path is not None}
-
-
-def _begun(path: Path | None, outputs: ExitStack) -> Path | None:
-    return None if path is None else outputs.enter_context(written_whole(path))
 
 
 def _facts(

@@ -124,8 +124,7 @@ def _files(job: DetectJob) -> list[RoadMapFiles]:
     else:
         vectors = VectorFiles(job.outlines, job.centre_lines)
         files = [RoadMapFiles(job.surface, job.probability, vectors, job.cog)]
-    paths = [path for each in files for path in (each.surface, each.probability, *each.vectors.paths)]
-    check_inputs_stay([*job.raster, str(job.model), *job.area], *paths)
+    check_inputs_stay([*job.raster, str(job.model), *job.area], *(path for each in files for path in each.paths))
     return files
 
 
