@@ -25,7 +25,7 @@ from .labels import IGNORE
 from .plain_ways import plain_way
 from .rasters import RasterInfo
 
-__all__ = ["Annotation", "VectorLayer", "annotate", "burn", "read_polygons"]
+__all__ = ["Annotation", "VectorLayer", "annotate", "burn", "names_of", "read_polygons"]
 
 # A window at the raster's corner has the identity as its transform, which is right in pixel coordinates.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
@@ -43,6 +43,11 @@ class VectorLayer:
     path: str
     polygons: Geometries
     crs: CRS
+
+    @property
+    def name(self) -> str:
+        """The file's name, for messages; what comes from QGIS lies in a folder that says nothing."""
+        return Path(self.path).name
 
     def in_pixels(self, raster: RasterInfo) -> Geometries:
         """The polygons at a raster, in its pixel coordinates (column, row).
@@ -62,7 +67,7 @@ class VectorLayer:
             polygons: Geometries = shapely.make_valid(shapely.transform(near, to_pixels))
         except CRSError as error:
             raise AnnotationError(
-                f"The vector layer {self.path} cannot be brought to the coordinate reference system of {raster.name}; "
+                f"The vector layer {self.name} cannot be brought to the coordinate reference system of {raster.name}; "
                 "check the layers' positions."
             ) from error
         return polygons
@@ -139,6 +144,11 @@ def read_polygons(path: str, line_width: float | None) -> VectorLayer:
         wanted = "polygons" if line_width is None else "polygons or lines"
         raise AnnotationError(f"The vector layer {path} holds no {wanted}.")
     return VectorLayer(path, polygons, crs)
+
+
+def names_of(layers: Sequence[VectorLayer]) -> str:
+    """The files' names, for messages."""
+    return ", ".join(layer.name for layer in layers)
 
 
 def annotate(raster: RasterInfo, roads: Sequence[VectorLayer], area: Sequence[VectorLayer]) -> Annotation:

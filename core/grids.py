@@ -14,7 +14,7 @@ import numpy.typing as npt
 from rasterio.windows import Window
 
 from .ahead import map_ahead
-from .annotations import Annotation, VectorLayer, annotate
+from .annotations import Annotation, VectorLayer, annotate, names_of
 from .blocks import BlockReader
 from .errors import AnnotationError
 from .images import Images, Mask, Pixels
@@ -100,8 +100,9 @@ def area_of_interest(raster: RasterInfo, window: Window, layers: Sequence[Vector
     """
     area = annotate(raster, layers, [])
     if not area.has_roads(window):
-        names = ", ".join(layer.path for layer in layers)
-        raise AnnotationError(f"The area of {names} holds no part of {raster.name}; check the layers' positions.")
+        raise AnnotationError(
+            f"The area of {names_of(layers)} holds no part of {raster.name}; check the layers' positions."
+        )
     return area
 
 

@@ -21,7 +21,15 @@ from .errors import RasterError
 from .ground import pixel_size
 from .images import Mask, Normalisation, Pixels
 
-__all__ = ["BLOCK_CACHE", "RasterInfo", "RasterReader", "inspect_raster", "measure_normalisation", "mirrored"]
+__all__ = [
+    "BLOCK_CACHE",
+    "RasterInfo",
+    "RasterReader",
+    "files_of",
+    "inspect_raster",
+    "measure_normalisation",
+    "mirrored",
+]
 
 BLOCK_CACHE = 64 * 2**20
 """Bytes for `GDAL_CACHEMAX` where a raster is gone through once: GDAL would else keep all the blocks that were read."""
@@ -113,6 +121,19 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
             f"The raster {path} has no place on the Earth in its coordinate reference system; assign one where it has "
             "(in QGIS: Raster > Projections > Assign Projection)."
         ) from error
+
+
+def files_of(path: str) -> list[str]:
+    """The files that a raster lies in, a virtual one's sources among them; of what is no raster, the path itself."""
+    try:
+        with rasterio.open(path) as dataset:
+            files = [file for file in dataset.files if file != path]
+            # Virtual rasters of virtual ones, and tables and the like inside of files; others lie in themselves.
+            nested = [file for file in files if file.endswith(".vrt") or ":" in file[2:]]
+            virtual = dataset.driver == "VRT"
+    except RasterioError:
+        return [path]
+    return [path, *files, *(inner for file in nested if virtual for inner in files_of(file))]
 
 
 def _without_crs(dataset: rasterio.DatasetReader) -> str:

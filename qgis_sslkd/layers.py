@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCoordinateTransformContext,
+    QgsCsException,
     QgsFeature,
     QgsFeatureRequest,
     QgsFeatureSink,
@@ -16,6 +21,8 @@ from qgis.core import (
     QgsProcessingFeatureSource,
     QgsProcessingFeedback,
     QgsProcessingUtils,
+    QgsRectangle,
+    QgsReferencedRectangle,
     QgsVectorFileWriter,
     QgsVectorLayer,
     QgsWkbTypes,
@@ -29,6 +36,8 @@ _MULTI_TYPES = {
     QgsWkbTypes.GeometryType.LineGeometry: QgsWkbTypes.Type.MultiLineString,
 }
 
+_STEPS = 200  # across where the rasters lie: if that is 100 km wide, an edge of one step bends by millimetres
+
 
 class LayerUnusable(PluginError):
     """Raised when a layer cannot be given to the worker; says what to do with the layer."""
@@ -38,18 +47,43 @@ def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
     """Return the name or the definition by which another process knows the coordinate reference system."""
     # What the user has defined goes by a number that only this QGIS knows.
     known = crs.authid() and not crs.authid().startswith("USER:")
-    return crs.authid() if known else crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2018)
+    return crs.authid() if known else crs_definition(crs)
+
+
+def crs_definition(crs: QgsCoordinateReferenceSystem) -> str:
+    """Return the definition of a coordinate reference system, which is whole without any database."""
+    return crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2018)
+
+
+def file_name(title: str) -> str:
+    """Return the name of a file that is to be known by a layer's title, without extension."""
+    # Besides what file systems forbid, the libraries of the other process read addresses out of signs such as ; and !.
+    # File systems take 255 bytes, and a letter takes up to 4 of them.
+    return re.sub(r"[^\w .,()-]", "_", title)[:60].strip() or "layer"
 
 
 def write_features(
     source: QgsProcessingFeatureSource,
-    name: str,
+    places: Sequence[QgsReferencedRectangle],
     context: QgsProcessingContext,
     feedback: QgsProcessingFeedback,
 ) -> str:
-    """Write the geometries, as selected, filtered and edited, to a GeoPackage and return its path."""
-    path = QgsProcessingUtils.generateTempFilename(f"{name}.gpkg")
-    writer = _open_writer(path, name, source, context)
+    """Write the geometries, as selected, filtered and edited, to a GeoPackage named after the layer; return its path.
+
+    Args:
+        source: of polygons or lines.
+        places: of the rasters that they are for. What is near them comes to the coordinate reference system of the
+            first by the way that QGIS takes: it knows the project's choice and the grids of datums, another process
+            does not. Without any, all is written in the layer's own.
+        context: of the project.
+        feedback: is told what was written.
+
+    Raises:
+        LayerUnusable: if it cannot be written, or a geometry cannot be brought to the first raster.
+    """
+    way = _way(source.sourceCrs(), places, context.transformContext())
+    path = QgsProcessingUtils.generateTempFilename(f"{file_name(source.sourceName())}.gpkg")
+    writer = _open_writer(path, source, way.crs if way else source.sourceCrs(), context)
     # The validity check of Processing would stop at the first crossed outline, which is mended here instead.
     unchecked = QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks
     counts: Counter[str] = Counter()
@@ -57,10 +91,17 @@ def write_features(
         if feedback.isCanceled():
             raise Cancelled(tr("Cancelled: nothing was written."))
         counts.update(_oddities(feature.geometry()))
-        parts = _plain(feature.geometry(), _multi_type(source))
+        geometry = _mended(feature.geometry())
+        if way and way.misses(geometry):
+            counts.update(["far"])
+            continue
+        parts = _plain(way.cut(geometry) if way else geometry, _multi_type(source))
         counts.update(["written"] if parts else ["left out"])
-        _write(writer, parts)
+        _write(writer, _led(parts, way, source.sourceName()) if way else parts)
     del writer  # the file is whole only when its writer is gone
+    if way and not counts["written"]:
+        # That nothing is near is the worker's to tell, which knows whether it matters.
+        return write_features(source, (), context, feedback)
     feedback.pushInfo(_told(source.sourceName(), counts))
     return path
 
@@ -75,8 +116,73 @@ def unsaved_edits(layer: QgsVectorLayer) -> str:
     )
 
 
+@dataclass(frozen=True)
+class _Way:
+    """Leads what is near some rasters to another coordinate reference system, which may not reach to the rest."""
+
+    transform: QgsCoordinateTransform
+    near: QgsRectangle
+
+    @property
+    def crs(self) -> QgsCoordinateReferenceSystem:
+        """Where it leads to."""
+        return self.transform.destinationCrs()
+
+    def misses(self, geometry: QgsGeometry) -> bool:
+        """Return whether there is a geometry, and all of it is far from the rasters."""
+        return not geometry.isEmpty() and not geometry.intersects(self.near)
+
+    def cut(self, geometry: QgsGeometry) -> QgsGeometry:
+        """Return what of a geometry is near the rasters."""
+        if self.near.contains(geometry.boundingBox()):
+            return geometry
+        return geometry.intersection(QgsGeometry.fromRect(self.near))
+
+    def lead(self, geometry: QgsGeometry) -> QgsGeometry:
+        """Return a geometry where it leads to; raise QgsCsException if it does not.
+
+        What is straight here may be bent there, so long edges get points in between.
+        """
+        led = geometry.densifyByDistance(max(self.near.width(), self.near.height()) / _STEPS)
+        led.transform(self.transform)
+        if not led.boundingBox().isFinite():
+            raise QgsCsException("")
+        return led
+
+
+def _way(
+    crs: QgsCoordinateReferenceSystem,
+    places: Sequence[QgsReferencedRectangle],
+    transforms: QgsCoordinateTransformContext,
+) -> _Way | None:
+    """Return the way to the first of some rasters; None where none is needed, or QGIS does not find the rasters."""
+    if not places or not crs.isValid() or places[0].crs() == crs:
+        return None
+    near = QgsRectangle()
+    try:
+        for place in places:
+            # Beyond the raster: half the width of a line there may reach into it.
+            around = QgsRectangle(place).buffered(max(place.width(), place.height()) / 2)
+            near.combineExtentWith(QgsCoordinateTransform(place.crs(), crs, transforms).transformBoundingBox(around))
+    except QgsCsException:
+        return None
+    return _Way(QgsCoordinateTransform(crs, places[0].crs(), transforms), near) if near.isFinite() else None
+
+
+def _led(parts: list[QgsGeometry], way: _Way, layer: str) -> list[QgsGeometry]:
+    try:
+        return [way.lead(part) for part in parts]
+    except QgsCsException as error:
+        raise LayerUnusable(
+            tr(
+                "The layer {} cannot be brought to the coordinate reference system of the raster, {}: check the "
+                "layer's position, and the transformations in the project's properties."
+            ).format(layer, way.crs.userFriendlyIdentifier())
+        ) from error
+
+
 def _open_writer(
-    path: str, name: str, source: QgsProcessingFeatureSource, context: QgsProcessingContext
+    path: str, source: QgsProcessingFeatureSource, crs: QgsCoordinateReferenceSystem, context: QgsProcessingContext
 ) -> QgsVectorFileWriter:
     if not source.sourceCrs().isValid():
         raise LayerUnusable(
@@ -84,9 +190,9 @@ def _open_writer(
         )
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = "GPKG"
-    options.layerName = name
+    options.layerName = "features"
     writer = QgsVectorFileWriter.create(
-        path, QgsFields(), _multi_type(source), source.sourceCrs(), context.transformContext(), options
+        path, QgsFields(), _multi_type(source), crs, context.transformContext(), options
     )
     if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
         raise LayerUnusable(
@@ -118,10 +224,12 @@ def _oddities(geometry: QgsGeometry) -> Iterator[str]:
         yield "multi"
 
 
+def _mended(geometry: QgsGeometry) -> QgsGeometry:
+    return geometry if geometry.isNull() or geometry.isGeosValid() else geometry.makeValid()
+
+
 def _plain(geometry: QgsGeometry, wanted: QgsWkbTypes.Type) -> list[QgsGeometry]:
-    """Return a geometry made valid, flat and straight; nothing where nothing of the wanted kind is left of it."""
-    if not geometry.isNull() and not geometry.isGeosValid():
-        geometry = geometry.makeValid()
+    """Return a valid geometry flat and straight; nothing where nothing of the wanted kind is left of it."""
     if QgsWkbTypes.flatType(geometry.wkbType()) == QgsWkbTypes.Type.GeometryCollection:
         geometry.convertGeometryCollectionToSubclass(QgsWkbTypes.geometryType(wanted))
     # Mended, a polygon may have become a line, which would be coerced to a polygon again.
@@ -146,6 +254,7 @@ def _told(layer: str, counts: Counter[str]) -> str:
         "high": tr("{} with heights or measures, flattened"),
         "curved": tr("{} curved, straightened"),
         "left out": tr("{} without a usable shape, left out"),
+        "far": tr("{} far from the raster, left out"),
     }
     told = [text.format(counts[name]) for name, text in oddities.items() if counts[name]]
     features = tr("{}: {} feature(s)").format(layer, counts["written"])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from osgeo import gdal
 from qgis.core import (
@@ -15,27 +15,27 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
     QgsDistanceArea,
-    QgsFileUtils,
     QgsNetworkAccessManager,
     QgsNetworkReplyContent,
     QgsPointXY,
     QgsProcessingContext,
     QgsProcessingFeedback,
-    QgsProviderRegistry,
     QgsRasterBlockFeedback,
     QgsRasterDataProvider,
     QgsRasterFileWriter,
     QgsRasterLayer,
     QgsRasterPipe,
     QgsRectangle,
+    QgsReferencedRectangle,
     QgsSingleBandColorDataRenderer,
 )
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtNetwork import QNetworkReply
 
 from .errors import Cancelled
-from .layers import LayerUnusable
+from .layers import LayerUnusable, crs_definition, file_name
 from .resources import tr
+from .sources import gdal_name
 
 MOST_TILES = 2500
 _TILE = 256  # pixels of most servers' tiles
@@ -44,12 +44,15 @@ _MOST_FAILURES = 16
 _NO_PICTURE = ("text/", "application/xml", "application/vnd.ogc.se")  # types of what servers say in place of one
 _WGS84_ELLIPSOID = "EPSG:7030"
 _PICTURES = (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
-_PARTS_OF_A_GDAL_NAME = ("path", "layerName", "vsiPrefix", "vsiSuffix")
 _GEOTIFF = ["TILED=YES", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"]
 
 
 class Raster(Protocol):
     """A raster layer, taken apart in the main thread so that any thread may ask it for a file."""
+
+    @property
+    def place(self) -> QgsReferencedRectangle:
+        """Where it lies, in its coordinate reference system as QGIS has it."""
 
     def file(self, folder: Path, feedback: QgsProcessingFeedback) -> str:
         """Return the name by which GDAL opens the raster in another process, copied to the folder if need be."""
@@ -62,12 +65,12 @@ class Frame:
     Attributes:
         extent: in the layer's coordinate reference system; null where none is chosen.
         pixel: metres on the ground, for pictures, which have no pixels of their own; None where none is chosen.
-        most_tiles: of 256 by 256 pixels.
+        most_tiles: of 256 by 256 pixels; None for any number.
     """
 
     extent: QgsRectangle = field(default_factory=QgsRectangle)
     pixel: float | None = None
-    most_tiles: int = MOST_TILES
+    most_tiles: int | None = MOST_TILES
 
 
 def take_raster(layer: QgsRasterLayer, frame: Frame | None, context: QgsProcessingContext) -> Raster:
@@ -83,18 +86,30 @@ def take_raster(layer: QgsRasterLayer, frame: Frame | None, context: QgsProcessi
     """
     if not layer.isValid():
         raise LayerUnusable(tr("The layer {} cannot be read: mend or remove it first.").format(layer.name()))
+    if not layer.crs().isValid():
+        raise LayerUnusable(tr("The layer {} has no coordinate reference system: set it first.").format(layer.name()))
     if layer.providerType() == "gdal":
-        name = _gdal_name(layer)
-        return RasterInMemory(layer.name(), name) if name.startswith("/vsimem/") else RasterFile(name)
+        return _take_file(layer)
     if frame is None and _is_picture(layer.dataProvider()):
         raise LayerUnusable(tr("The layer {} is a picture: choose a raster of values.").format(layer.name()))
-    return RasterOfProvider(layer, frame or Frame(), context.transformContext())
+    return RasterOfProvider(layer, frame or Frame(most_tiles=None), context.transformContext())
+
+
+def _take_file(layer: QgsRasterLayer) -> Raster:
+    name, place = gdal_name(layer.source()), QgsReferencedRectangle(layer.extent(), layer.crs())
+    crs = None if layer.crs() == layer.dataProvider().crs() else crs_definition(layer.crs())
+    if name.startswith("/vsimem/"):
+        return TranslatedRaster(place, layer.name(), name, "tif", {"creationOptions": _GEOTIFF, "outputSRS": crs})
+    if crs:
+        return TranslatedRaster(place, layer.name(), name, "vrt", {"format": "VRT", "outputSRS": crs})
+    return RasterFile(place, name)
 
 
 @dataclass(frozen=True)
 class RasterFile:
     """A raster that every GDAL opens by its name."""
 
+    place: QgsReferencedRectangle
     name: str
 
     def file(self, folder: Path, feedback: QgsProcessingFeedback) -> str:
@@ -103,22 +118,25 @@ class RasterFile:
 
 
 @dataclass(frozen=True)
-class RasterInMemory:
-    """A raster in the memory of QGIS's GDAL."""
+class TranslatedRaster:
+    """A raster in the memory of QGIS's GDAL, or one that QGIS has put into another coordinate reference system."""
 
+    place: QgsReferencedRectangle
     title: str
     name: str
+    extension: str
+    options: dict[str, Any]
 
     def file(self, folder: Path, feedback: QgsProcessingFeedback) -> str:
-        """Copy it as it is."""
-        path = _place(folder, self.title)
+        """Copy it as it is, or refer to it from a file that tells its coordinate reference system."""
+        path = _place(folder, self.title, self.extension)
 
         def goes_on(share: float, *_: object) -> bool:
             feedback.setProgress(100 * share)
             return not feedback.isCanceled()
 
         try:
-            copied, problem = gdal.Translate(path, self.name, creationOptions=_GEOTIFF, callback=goes_on), ""
+            copied, problem = gdal.Translate(path, self.name, callback=goes_on, **self.options), ""
         except RuntimeError as error:  # None, where nobody asked GDAL for exceptions
             copied, problem = None, str(error)
         if copied is None:
@@ -137,10 +155,8 @@ class RasterOfProvider:
 
     def __init__(self, layer: QgsRasterLayer, frame: Frame, transforms: QgsCoordinateTransformContext) -> None:
         self._name, self._crs, self._transforms = layer.name(), layer.crs(), transforms
-        if not self._crs.isValid():
-            raise LayerUnusable(tr("The layer {} has no coordinate reference system: set it first.").format(self._name))
         self._grid = self._planned(layer.dataProvider(), frame)
-        if self._grid.tiles > frame.most_tiles:
+        if frame.most_tiles is not None and self._grid.tiles > frame.most_tiles:
             raise LayerUnusable(
                 tr(
                     "Of the layer {}, {} x {} pixels would be copied, which are {} tiles, and the most are {}: "
@@ -150,6 +166,11 @@ class RasterOfProvider:
         # Cloned once: QGIS 3.22 forgets the layers of a formula in the clone of a clone.
         self._pipe = _pipe(layer.dataProvider().clone())
 
+    @property
+    def place(self) -> QgsReferencedRectangle:
+        """What is copied."""
+        return QgsReferencedRectangle(self._grid.extent, self._crs)
+
     def file(self, folder: Path, feedback: QgsProcessingFeedback) -> str:
         """Write what the frame holds to a GeoTIFF: values as they are, pictures as red, green, blue and alpha."""
         feedback.pushInfo(
@@ -157,7 +178,7 @@ class RasterOfProvider:
                 self._name, self._grid.columns, self._grid.rows, self._metres(), self._grid.tiles, _TILE, _TILE
             )
         )
-        path = _place(folder, self._name)
+        path = _place(folder, self._name, "tif")
         try:
             self._write(path, feedback)
         except (LayerUnusable, Cancelled):
@@ -349,13 +370,6 @@ def _whole(least: float, most: float, origin: float, pixel: float) -> tuple[int,
     return math.floor(first + 1e-3), math.ceil(end - 1e-3)
 
 
-def _place(folder: Path, title: str) -> str:
+def _place(folder: Path, title: str, extension: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
-    return str(folder / f"{QgsFileUtils.stringToSafeFilename(title)}.tif")
-
-
-def _gdal_name(layer: QgsRasterLayer) -> str:
-    """Return the layer's source without what only QGIS understands: open options, credentials, subsets."""
-    registry = QgsProviderRegistry.instance()
-    parts = registry.decodeUri("gdal", layer.source())
-    return registry.encodeUri("gdal", {key: parts[key] for key in _PARTS_OF_A_GDAL_NAME if parts.get(key)})
+    return str(folder / f"{file_name(title)}.{extension}")

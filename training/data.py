@@ -12,7 +12,7 @@ import shapely
 import torch
 from rasterio.windows import Window
 
-from ..core.annotations import Annotation, VectorLayer, annotate
+from ..core.annotations import Annotation, VectorLayer, annotate, names_of
 from ..core.errors import AnnotationError, RasterError
 from ..core.images import Images, Mask, Normalisation
 from ..core.labels import IGNORE
@@ -391,15 +391,11 @@ def _check_annotations(
     """Checks that there are labelled pixels, and roads among them."""
     if not annotations:
         raise AnnotationError(
-            f"The annotated area {_names(area)} lies outside of the labelled rasters; check the layers' positions."
+            f"The annotated area {names_of(area)} lies outside of the labelled rasters; check the layers' positions."
         )
     if not any(
         len(annotation.roads.query(annotation.area.geometries, predicate="intersects")[0])
         for annotation in annotations.values()
     ):
         where = "annotated part of the labelled rasters" if area else "labelled rasters"
-        raise AnnotationError(f"No road of {_names(roads)} lies inside the {where}; check the layers' positions.")
-
-
-def _names(layers: Sequence[VectorLayer]) -> str:
-    return ", ".join(layer.path for layer in layers)
+        raise AnnotationError(f"No road of {names_of(roads)} lies inside the {where}; check the layers' positions.")

@@ -9,7 +9,7 @@ from statistics import median
 
 import torch
 
-from ..core.annotations import VectorLayer
+from ..core.annotations import VectorLayer, names_of
 from ..core.devices import describe_device
 from ..core.distributed import is_first
 from ..core.files import written_whole
@@ -119,8 +119,8 @@ def _write(trained: Trained, method: Method, run: Run, model: Path, report: Path
 
 def _of_layers(inputs: TrainingInputs) -> dict[str, str]:
     return {
-        "Drawn roads": ", ".join(layer.path for layer in inputs.roads),
-        "Annotated area": ", ".join(layer.path for layer in inputs.area) or "the whole of the labelled rasters",
+        "Drawn roads": names_of(inputs.roads),
+        "Annotated area": names_of(inputs.area) or "the whole of the labelled rasters",
     }
 
 

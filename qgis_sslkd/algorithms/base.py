@@ -7,18 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
+    QgsMapLayer,
     QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
+    QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterFile,
+    QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterLayer,
     QgsProcessingParameterVectorDestination,
     QgsProcessingUtils,
     QgsRasterLayer,
+    QgsVectorLayer,
 )
 from qgis.PyQt.QtGui import QIcon
 
@@ -27,6 +32,7 @@ from ..errors import PluginError, UnusableParameters, shown_by_qgis
 from ..layers import crs_text, unsaved_edits, write_features
 from ..rasters import MOST_TILES, Frame, Raster, take_raster
 from ..resources import help_page, icon, tr
+from ..sources import files_of
 from ..styling import Origin, present_when_loaded
 
 Parameters = dict[str, Any]
@@ -93,6 +99,8 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
     ) -> bool:
         """Take from the layers what only the main thread may ask them."""
         with shown_by_qgis():
+            # Models do not check the values of their steps.
+            self._check_inputs_stay(parameters, context)
             self.take_layers(parameters, context)
         for sentence in self._unsaved_edits(parameters, context):
             feedback.pushInfo(sentence)
@@ -118,6 +126,7 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Raise UnusableParameters if the parameters make no sense together."""
         self._check_destinations(parameters, context)
+        self._check_inputs_stay(parameters, context)
         self._check_numbers(parameters, context)
         self.optional_crs(parameters, context)
         tile = self.optional_integer(parameters, self.TILE, context)
@@ -230,11 +239,23 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         return self.parameterAsOutputLayer(parameters, key, context) or None
 
     def feature_files(
-        self, parameters: Parameters, key: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+        self,
+        parameters: Parameters,
+        key: str,
+        rasters: Sequence[Raster],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
     ) -> list[str]:
-        """Return the file of a vector layer's features, written for the worker; none without a layer."""
+        """Return the file of a vector layer's features, written for the worker and some rasters; none without a layer.
+
+        To be asked for before rasters are copied, which may take long: layers can be removed meanwhile.
+        """
         source = self.parameterAsSource(parameters, key, context)
-        return [] if source is None else [write_features(source, key.lower(), context, feedback)]
+        if source is not None:
+            return [write_features(source, [raster.place for raster in rasters], context, feedback)]
+        if parameters.get(key):
+            raise UnusableParameters(self.invalidSourceError(parameters, key))
+        return []
 
     def check_holds(self, parameters: Parameters, key: str, what: str, context: QgsProcessingContext) -> None:
         """Raise UnusableParameters if a vector layer is given and holds no feature."""
@@ -278,11 +299,38 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         return made
 
     def _unsaved_edits(self, parameters: Parameters, context: QgsProcessingContext) -> Iterator[str]:
+        for layer in self._input_layers(parameters, context):
+            if isinstance(layer, QgsVectorLayer) and unsaved_edits(layer):
+                yield unsaved_edits(layer)
+
+    def _input_layers(self, parameters: Parameters, context: QgsProcessingContext) -> Iterator[QgsMapLayer]:
         for parameter in self.parameterDefinitions():
-            if isinstance(parameter, QgsProcessingParameterFeatureSource):
-                layer = self.parameterAsVectorLayer(parameters, parameter.name(), context)
-                if layer is not None and unsaved_edits(layer):
-                    yield unsaved_edits(layer)
+            key, layer = parameter.name(), None
+            if isinstance(parameter, QgsProcessingParameterMultipleLayers):
+                yield from self.parameterAsLayerList(parameters, key, context)
+            elif isinstance(parameter, QgsProcessingParameterRasterLayer):
+                layer = self.parameterAsRasterLayer(parameters, key, context)
+            elif isinstance(parameter, QgsProcessingParameterFeatureSource):
+                layer = self._vector_layer(parameters, key, context)
+            if layer is not None:
+                yield layer
+
+    def _vector_layer(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> QgsVectorLayer | None:
+        given = parameters.get(key)
+        # So it comes where only its selected features are wanted.
+        if isinstance(given, QgsProcessingFeatureSourceDefinition):
+            parameters = {**parameters, key: given.source}
+        return self.parameterAsVectorLayer(parameters, key, context)
+
+    def _check_inputs_stay(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        """Raise UnusableParameters if an output would replace a file that an input layer lies in."""
+        layers = self._input_layers(parameters, context)
+        taken = {Path(file).resolve() for layer in layers for file in files_of(layer)}
+        for destination in self.destinationParameterDefinitions():
+            # Of any destination: it alone does not ask QGIS to load anything.
+            output = self.parameterAsFileOutput(parameters, destination.name(), context)
+            if output and Path(output).resolve() in taken:
+                raise UnusableParameters(tr("The output {} is one of the inputs; give it another name.").format(output))
 
     def _check_destinations(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         # The dialog asks this; scripts, models and qgis_process do not.

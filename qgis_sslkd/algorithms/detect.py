@@ -155,8 +155,9 @@ class DetectRoads(SslkdAlgorithm):
         """Detect in the worker."""
         model = _described(self.parameterAsFile(parameters, self.MODEL, context))
         feedback.pushInfo(tr("Model: {}").format(model))
+        choices = self._choices(parameters, context, feedback)
         (raster,) = self.raster_files([self._raster], feedback)
-        job = {**self._job(raster, parameters, context), **self._choices(parameters, context, feedback)}
+        job = {**self._job(raster, parameters, context), **choices}
         run_job(job, feedback)
         products = (self.SURFACE, self.PROBABILITY, self.OUTLINES, self.CENTRE_LINES)
         facts = {tr("Model"): model, tr("Threshold"): f"{job['threshold']:g}"}
@@ -264,7 +265,7 @@ class DetectRoads(SslkdAlgorithm):
         chosen = {
             "bands": self.parameterAsInts(parameters, self.BANDS, context),
             "nodata": self.optional_double(parameters, self.NODATA, context),
-            "area": self.feature_files(parameters, self.AREA, context, feedback),
+            "area": self.feature_files(parameters, self.AREA, [self._raster], context, feedback),
             "fill_holes": self.parameterAsDouble(parameters, self.FILL_HOLES, context),
             "smooth": self.parameterAsDouble(parameters, self.SMOOTH, context),
             "bridge": self.parameterAsDouble(parameters, self.BRIDGE, context),

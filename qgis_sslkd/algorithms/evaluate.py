@@ -102,8 +102,7 @@ class EvaluateRoads(SslkdAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """Evaluate in the worker."""
-        (surface,) = self.raster_files([self._surface], feedback)
-        job = self._job(surface, parameters, context, feedback)
+        job = self._job(parameters, context, feedback)
         outputs = run_job(job, feedback)
         scores = {key: outputs[key.lower()] for key in _scores() if outputs.get(key.lower()) is not None}
         facts = {_scores()[key]: f"{score:.3f}" for key, score in scores.items()}
@@ -125,14 +124,19 @@ class EvaluateRoads(SslkdAlgorithm):
             self.addOutput(QgsProcessingOutputNumber(key, title))
 
     def _job(
-        self, surface: str, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
+        roads, area = (
+            self.feature_files(parameters, key, [self._surface], context, feedback)
+            for key in (self.REFERENCE, self.AREA)
+        )
+        (surface,) = self.raster_files([self._surface], feedback)
         return {
             "kind": "evaluate",
             "surface": surface,
-            "roads": self.feature_files(parameters, self.REFERENCE, context, feedback),
+            "roads": roads,
             "road_width": self.parameterAsDouble(parameters, self.ROAD_WIDTH, context),
-            "area": self.feature_files(parameters, self.AREA, context, feedback),
+            "area": area,
             "buffer": self.parameterAsDouble(parameters, self.BUFFER, context),
             "map": self.output_path(parameters, self.MAP, context),
             "report": self.parameterAsFileOutput(parameters, self.REPORT, context) or None,

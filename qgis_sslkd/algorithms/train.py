@@ -251,13 +251,17 @@ class TrainSslkd(SslkdAlgorithm):
         checkpoints = self.parameterAsFile(parameters, self.CHECKPOINTS, context) or None
         # A training goes on with rasters of the same names only.
         copies = Path(checkpoints, "rasters") if checkpoints else None
-        rasters = self.raster_files([*self._labelled, *self._unlabelled], feedback, copies)
+        layers = [*self._labelled, *self._unlabelled]
+        roads, area = (
+            self.feature_files(parameters, key, layers, context, feedback) for key in (self.ANNOTATIONS, self.AREA)
+        )
+        rasters = self.raster_files(layers, feedback, copies)
         return {
             "kind": "train",
             "labelled": rasters[: len(self._labelled)],
-            "roads": self.feature_files(parameters, self.ANNOTATIONS, context, feedback),
+            "roads": roads,
             "road_width": self.parameterAsDouble(parameters, self.ROAD_WIDTH, context),
-            "area": self.feature_files(parameters, self.AREA, context, feedback),
+            "area": area,
             "unlabelled": rasters[len(self._labelled) :],
             "method": self.parameterAsEnumString(parameters, self.METHOD, context),
             "preset": self.parameterAsEnumString(parameters, self.PRESET, context),

@@ -80,6 +80,10 @@
       <translation>Die Überlappung ({} Pixel) muss kleiner als die Kachel ({} Pixel) sein.</translation>
     </message>
     <message>
+      <source>The output {} is one of the inputs; give it another name.</source>
+      <translation>Die Ausgabe {} ist eine der Eingaben; geben Sie ihr einen anderen Namen.</translation>
+    </message>
+    <message>
       <source>“{}” takes a number, and {} is none.</source>
       <translation>„{}“ verlangt eine Zahl, und {} ist keine.</translation>
     </message>
@@ -912,6 +916,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>{} ohne brauchbare Form, ausgelassen</translation>
     </message>
     <message>
+      <source>{} far from the raster, left out</source>
+      <translation>{} weit vom Raster entfernt, ausgelassen</translation>
+    </message>
+    <message>
       <source>{}: edits that are not saved yet are used: {} drawn, {} reshaped, {} deleted.</source>
       <translation>{}: Noch nicht gespeicherte Änderungen gelten schon: {} gezeichnet, {} umgeformt, {} gelöscht.</translation>
     </message>
@@ -930,6 +938,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
     <message>
       <source>The layer {} holds neither polygons nor lines.</source>
       <translation>Der Layer {} enthält weder Polygone noch Linien.</translation>
+    </message>
+    <message>
+      <source>The layer {} cannot be brought to the coordinate reference system of the raster, {}: check the layer's position, and the transformations in the project's properties.</source>
+      <translation>Der Layer {} lässt sich nicht in das Koordinatenbezugssystem des Rasters, {}, bringen: Prüfen Sie seine Lage und die Transformationen in den Projekteigenschaften.</translation>
     </message>
     <message>
       <source>A geometry could not be written: {}</source>

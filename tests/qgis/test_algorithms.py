@@ -1,10 +1,12 @@
 """What the algorithms ask for, what they refuse, and the jobs that they make."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
-from conftest import LEFT, TOP, UTM, box, memory_layer, write_raster
+from conftest import LEFT, TOP, UTM, Feedback, box, memory_layer, save, write_raster
+from osgeo import gdal
 from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
@@ -12,6 +14,7 @@ from qgis.core import (
     QgsFeature,
     QgsGeometry,
     QgsProcessingException,
+    QgsProcessingFeatureSourceDefinition,
     QgsProcessingParameterDefinition,
     QgsProject,
     QgsRasterLayer,
@@ -23,6 +26,7 @@ from tiles import TileServer
 
 ADVANCED = QgsProcessingParameterDefinition.Flag.FlagAdvanced
 OPTIONAL = QgsProcessingParameterDefinition.Flag.FlagOptional
+USUAL = {"trainsslkd": "train", "detectroads": "detect", "vectoriseroads": "vectorise", "evaluateroads": "evaluate"}
 
 
 @pytest.fixture
@@ -425,6 +429,72 @@ def test_an_extent_comes_in_the_coordinates_of_the_raster(job, detect, context):
     assert made["extent"] == pytest.approx([LEFT + 4, TOP - 12, LEFT + 20, TOP - 4], abs=2)
 
 
+def drawings(folder):
+    """Write a GeoPackage of drawings; return it as a layer."""
+    save(memory_layer("Polygon", box(10, 0, 20, 64)), folder / "drawings.gpkg")
+    return QgsVectorLayer(f"{folder / 'drawings.gpkg'}|layername=drawings", "drawings")
+
+
+def selected_of(folder):
+    layer = QgsProject.instance().addMapLayer(drawings(folder))
+    layer.selectAll()
+    return QgsProcessingFeatureSourceDefinition(layer.id(), selectedFeaturesOnly=True)
+
+
+def table_beside_drawings(folder):
+    drawings(folder)
+    options = ["APPEND_SUBDATASET=YES", "RASTER_TABLE=photo"]
+    gdal.Translate(str(folder / "drawings.gpkg"), str(folder / "ortho.tif"), format="GPKG", creationOptions=options)
+    return QgsRasterLayer(f"GPKG:{folder}/drawings.gpkg:photo", "photo")
+
+
+def mosaic(folder):
+    gdal.BuildVRT(str(folder / "mosaic.vrt"), [str(folder / "ortho.tif")])
+    return str(folder / "mosaic.vrt")
+
+
+def in_another_system(folder):
+    layer = QgsRasterLayer(str(folder / "ortho.tif"), "ortho")
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32633"))
+    return layer
+
+
+def formula(folder):
+    source = f"a:provider=gdal&a:uri={folder}/ortho.tif"
+    extent = f"{LEFT},{TOP - 32},{LEFT + 32},{TOP}"
+    uri = f"?crs={UTM}&extent={extent}&width=64&height=64&formula=%22a@1%22&{source}"
+    return QgsRasterLayer(uri, "formula", "virtualraster")
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "given", "output", "file"),
+    [
+        ("detectroads", "AREA", drawings, "OUTLINES", "drawings.gpkg"),
+        ("detectroads", "AREA", selected_of, "CENTRE_LINES", "drawings.gpkg"),
+        ("detectroads", "INPUT", table_beside_drawings, "OUTLINES", "drawings.gpkg"),
+        ("detectroads", "INPUT", mosaic, "SURFACE", "ortho.tif"),
+        ("detectroads", "INPUT", in_another_system, "PROBABILITY", "ortho.tif"),
+        ("vectoriseroads", "INPUT", table_beside_drawings, "OUTLINES", "drawings.gpkg"),
+        ("evaluateroads", "INPUT", formula, "MAP", "ortho.tif"),
+        ("evaluateroads", "REFERENCE", drawings, "REPORT", "drawings.gpkg"),
+        ("trainsslkd", "ANNOTATIONS", drawings, "REPORT", "drawings.gpkg"),
+        ("trainsslkd", "UNLABELLED", lambda folder: [mosaic(folder)], "MODEL", "ortho.tif"),
+    ],
+)
+def test_no_output_replaces_what_an_input_lies_in(
+    refusal, algorithm, context, feedback, request, tmp_path, name, key, given, output, file
+):
+    usual = request.getfixturevalue(USUAL[name])
+    # By another way than that of the layer.
+    path = f"{tmp_path}/../{tmp_path.name}/{file}"
+    wanted = {**usual, key: given(tmp_path), output: path}
+    sentence = f"The output {path} is one of the inputs; give it another name."
+    assert refusal(name, wanted) == sentence
+    # Steps of a model are prepared unchecked.
+    with pytest.raises(QgsProcessingException, match=re.escape(sentence)):
+        algorithm(name).prepareAlgorithm(wanted, context, feedback)
+
+
 @pytest.mark.parametrize("value", [100, 65])
 @pytest.mark.parametrize(
     ("name", "usual"), [("trainsslkd", "train"), ("detectroads", "detect"), ("exportonnx", "export")]
@@ -497,6 +567,46 @@ def test_a_training_that_goes_on_gets_copies_of_the_same_names(job, train, serve
     (copy,) = job("trainsslkd", parameters)["labelled"]
     assert Path(copy).is_relative_to(tmp_path / "checkpoints")
     assert job("trainsslkd", parameters)["labelled"] == [copy]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("detectroads", "AREA"), ("evaluateroads", "REFERENCE"), ("trainsslkd", "AREA")]
+)
+def test_a_layer_that_goes_before_the_worker_starts_is_told(
+    algorithm, context, feedback, recorded_job, request, name, key
+):
+    usual = request.getfixturevalue(USUAL[name])
+    layer = QgsProject.instance().addMapLayer(memory_layer("Polygon", box(0, 0, 64, 64), name="area"))
+    wanted, running = {**usual, key: layer.id()}, algorithm(name)
+    assert running.prepare(wanted, context, feedback)
+    QgsProject.instance().removeMapLayer(layer)
+    with pytest.raises(QgsProcessingException, match=f"Could not load source layer for {key}"):
+        running.processAlgorithm(wanted, context, feedback)
+
+
+class Removing(Feedback):
+    """Removes all layers of the project when a copy begins."""
+
+    def pushInfo(self, info):  # noqa: N802
+        super().pushInfo(info)
+        if info.startswith("Copying"):
+            QgsProject.instance().removeAllMapLayers()
+
+
+@pytest.mark.parametrize(("name", "key"), [("detectroads", "INPUT"), ("trainsslkd", "UNLABELLED")])
+def test_an_area_whose_layer_goes_while_tiles_are_copied_counts(
+    algorithm, context, recorded_job, request, server, name, key
+):
+    area = QgsProject.instance().addMapLayer(memory_layer("Polygon", box(0, 0, 64, 64), name="area"))
+    tiles = server.layer()
+    wanted = {**request.getfixturevalue(name[:6].rstrip("s")), **TOWN, "AREA": area.id()}
+    wanted[key] = tiles if key == "INPUT" else [tiles]
+    running, feedback = algorithm(name), Removing()
+    assert running.prepare(wanted, context, feedback)
+    with pytest.raises(QgsProcessingException, match=r"^Recorded\.$"):
+        running.processAlgorithm(wanted, context, feedback)
+    assert QgsProject.instance().count() == 0
+    assert QgsVectorLayer(recorded_job()["area"][0]).featureCount() == 1
 
 
 @pytest.mark.parametrize(

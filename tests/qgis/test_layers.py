@@ -1,13 +1,18 @@
 """Layers to plain files: what QGIS shows is what the worker gets."""
 
+from pathlib import Path
+
 import pytest
-from conftest import PIXEL, UTM, box, memory_layer, save
+from conftest import LEFT, PIXEL, TOP, UTM, box, memory_layer, save
 from qgis.core import (
     QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
     QgsFeature,
     QgsGeometry,
     QgsProcessingFeatureSourceDefinition,
     QgsProject,
+    QgsRectangle,
+    QgsReferencedRectangle,
     QgsVectorLayer,
     QgsWkbTypes,
 )
@@ -22,10 +27,10 @@ ONE, TWO, THREE = box(0, 0, 10, 10), box(20, 0, 30, 10), box(40, 0, 50, 10)
 def written(algorithm, context, feedback):
     """Write the features of a source as the algorithms do; return them as a layer."""
 
-    def write(source):
+    def write(source, places=()):
         train = algorithm("trainsslkd")
         features = train.parameterAsSource({"ANNOTATIONS": source}, "ANNOTATIONS", context)
-        layer = QgsVectorLayer(write_features(features, "annotations", context, feedback), "written")
+        layer = QgsVectorLayer(write_features(features, places, context, feedback), "written")
         assert layer.isValid()
         return layer
 
@@ -96,6 +101,100 @@ def test_the_coordinate_reference_system_is_kept(written):
     layer = written(memory_layer("Polygon", "Polygon((9 47, 9.1 47, 9.1 47.1, 9 47))", crs="EPSG:4326"))
     assert layer.crs().authid() == "EPSG:4326"
     assert layer.extent().xMaximum() == pytest.approx(9.1)
+
+
+def raster_at(left, top, right, bottom, crs=UTM):
+    """Where a raster lies: between these pixels of the usual one, or in a system of its own."""
+    if crs == UTM:
+        left, top, right, bottom = LEFT + left * PIXEL, TOP - top * PIXEL, LEFT + right * PIXEL, TOP - bottom * PIXEL
+        crs = QgsCoordinateReferenceSystem(UTM)
+    return QgsReferencedRectangle(QgsRectangle(left, bottom, right, top), crs)
+
+
+HERE = raster_at(0, 0, 10_000, 10_000)
+
+
+def in_degrees(wkt):
+    """Return a shape of the usual raster in degrees."""
+    geometry = QgsGeometry.fromWkt(wkt)
+    degrees = QgsCoordinateReferenceSystem("EPSG:4326")
+    geometry.transform(QgsCoordinateTransform(QgsCoordinateReferenceSystem(UTM), degrees, QgsProject.instance()))
+    return geometry.asWkt(14)
+
+
+def test_shapes_come_to_the_raster_by_the_transformation_that_the_project_has_chosen(written, context):
+    way = "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad +step +proj=utm +zone=32 +ellps=WGS84"
+    transforms = context.transformContext()
+    degrees, utm = (QgsCoordinateReferenceSystem(name) for name in ("EPSG:4326", UTM))
+    assert transforms.addCoordinateOperation(degrees, utm, f"{way} +step +proj=affine +xoff=25 +yoff=-7")
+    context.setTransformContext(transforms)
+    layer = written(memory_layer("Polygon", in_degrees(TWO), crs="EPSG:4326"), [HERE])
+    assert layer.crs().authid() == UTM
+    expected = QgsGeometry.fromWkt(TWO)
+    expected.translate(25, -7)
+    found = next(layer.getFeatures()).geometry()
+    assert found.hausdorffDistance(expected) < 1e-6
+
+
+def test_what_is_straight_in_the_layer_stays_where_it_was_drawn(written):
+    # The lower edge of half a degree lies in the raster: the chord between its ends would leave it by 30 metres.
+    wkt = "Polygon((8.9 46.93,9.4 46.93,9.4 47.4,8.9 47.4,8.9 46.93))"
+    found = next(written(memory_layer("Polygon", wkt, crs="EPSG:4326"), [HERE]).getFeatures()).geometry()
+    drawn = QgsGeometry.fromWkt(wkt).densifyByDistance(1e-4)
+    degrees, utm = (QgsCoordinateReferenceSystem(name) for name in ("EPSG:4326", UTM))
+    drawn.transform(QgsCoordinateTransform(degrees, utm, QgsProject.instance()))
+    raster = QgsGeometry.fromRect(HERE)
+    assert 0 < drawn.intersection(raster).area() < raster.area()
+    assert found.intersection(raster).symDifference(drawn.intersection(raster)).area() < 1
+
+
+def test_a_shape_that_the_system_of_the_raster_does_not_reach_is_used_near_the_raster(written):
+    world = "Polygon((-180 -90,180 -90,180 90,-180 90,-180 -90))"
+    found = next(written(memory_layer("Polygon", world, crs="EPSG:4326"), [HERE]).getFeatures()).geometry()
+    assert found.contains(QgsGeometry.fromRect(HERE))
+
+
+def test_shapes_far_from_all_rasters_are_left_out_and_counted(written, feedback):
+    far, also = box(100_000, 0, 100_010, 10), box(50_000, 0, 50_010, 10)
+    shapes = memory_layer("Polygon", *map(in_degrees, (ONE, far, also)), crs="EPSG:4326", name="roads")
+    assert written(shapes, [HERE]).featureCount() == 1
+    assert feedback.infos == ["roads: 1 feature(s) (2 far from the raster, left out)."]
+    assert written(shapes, [HERE, raster_at(49_000, 0, 51_000, 2_000)]).featureCount() == 2
+
+
+def test_shapes_that_are_all_far_from_the_raster_are_left_to_the_worker_as_they_are(written, feedback):
+    layer = written(memory_layer("Polygon", in_degrees(ONE), crs="EPSG:4326"), [raster_at(50_000, 0, 51_000, 1_000)])
+    assert (layer.featureCount(), layer.crs().authid()) == (1, "EPSG:4326")
+    assert feedback.infos == ["layer: 1 feature(s)."]
+
+
+def test_shapes_in_the_system_of_the_raster_are_left_as_they_are(written):
+    far = box(1_000_000, 0, 1_000_010, 10)
+    assert written(memory_layer("Polygon", ONE, far), [HERE]).featureCount() == 2
+
+
+def test_a_shape_that_cannot_be_brought_to_the_raster_is_told(written):
+    # The Earth as a disc, and a shape that is half beside it.
+    disc = "PROJ4:+proj=ortho +lat_0=0 +lon_0=0 +datum=WGS84 +units=m"
+    layer = memory_layer("Polygon", "Polygon((4e6 4e6,6e6 4e6,6e6 6e6,4e6 6e6,4e6 4e6))", crs=disc, name="roads")
+    rim = raster_at(45, 70, 85, 20, QgsCoordinateReferenceSystem("EPSG:4326"))
+    with pytest.raises(LayerUnusable, match=r"The layer roads cannot be brought to .* the raster, EPSG:4326.*: check"):
+        written(layer, [rim])
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Roads drawn by Anna 2024", "Roads drawn by Anna 2024"),
+        ('Straßen: Süd/Nord ("neu")', "Straßen_ Süd_Nord (_neu_)"),
+        ("Roads; all! #1 [new]", "Roads_ all_ _1 _new_"),
+        ("", "layer"),
+        ("道" * 300, "道" * 60),
+    ],
+)
+def test_the_file_is_known_by_the_name_of_the_layer(written, title, name):
+    layer = written(memory_layer("Polygon", ONE, name=title))
+    assert Path(layer.source()).name == f"{name}.gpkg"
 
 
 def test_crossed_outlines_are_mended_and_counted(written, feedback):

@@ -162,11 +162,86 @@ def test_a_layer_whose_file_is_gone_is_refused(context):
         take_raster(QgsRasterLayer("/nowhere/gone.tif", "gone"), None, context)
 
 
-def formula_layer(path, formula="%22a@1%22%20*%202.5"):
+ELSEWHERE = "EPSG:32633"
+
+
+def without_reference(tmp_path):
+    """Write a picture with a world file, as cameras and old programs leave them."""
+    path = tmp_path / "Söder & <Nord> 'x'.jpg"
+    gdal.Translate(str(path), str(write_raster(tmp_path / "a.tif")), format="JPEG", creationOptions=["WORLDFILE=YES"])
+    path.with_name(f"{path.name}.aux.xml").unlink()
+    return str(path)
+
+
+def in_a_geopackage(tmp_path):
+    gdal.Translate(str(tmp_path / "a.gpkg"), str(write_raster(tmp_path / "a.tif", epsg=ELSEWHERE)), format="GPKG")
+    return f"GPKG:{tmp_path}/a.gpkg:a"
+
+
+def virtual(tmp_path):
+    gdal.BuildVRT(str(tmp_path / "a.vrt"), [str(write_raster(tmp_path / "a.tif", epsg=ELSEWHERE))])
+    return str(tmp_path / "a.vrt")
+
+
+@pytest.mark.parametrize("given", [without_reference, in_a_geopackage, virtual])
+def test_the_reference_system_that_was_set_in_qgis_counts(copied, tmp_path, given):
+    name = given(tmp_path)
+    layer = QgsRasterLayer(name, "photo")
+    assert layer.crs().authid() != UTM
+    layer.setCrs(QgsCoordinateReferenceSystem(UTM))
+    found, source = copied(layer), gdal.Open(name)
+    assert QgsRasterLayer(found.GetDescription()).crs().authid() == UTM
+    assert found.GetGeoTransform() == source.GetGeoTransform()
+    assert (found.ReadAsArray() == source.ReadAsArray()).all()
+
+
+def test_the_reference_system_of_a_raster_in_the_memory_of_qgis_may_be_set_too(copied, memory):
+    layer = QgsRasterLayer(memory, "memory")
+    layer.setCrs(QgsCoordinateReferenceSystem(ELSEWHERE))
+    assert QgsRasterLayer(copied(layer).GetDescription()).crs().authid() == ELSEWHERE
+
+
+def test_a_reference_system_that_the_user_defined_counts(copied, tmp_path):
+    layer = QgsRasterLayer(str(write_raster(tmp_path / "a.tif")), "a")
+    own = QgsCoordinateReferenceSystem.fromProj("+proj=laea +lat_0=47.5 +lon_0=9.5 +datum=WGS84 +units=m")
+    layer.setCrs(own)
+    assert "+proj=laea +lat_0=47.5 +lon_0=9.5" in QgsRasterLayer(copied(layer).GetDescription()).crs().toProj()
+
+
+def test_a_raster_in_another_reference_system_keeps_all_that_it_tells(copied, tmp_path):
+    path = str(write_raster(tmp_path / "a.tif", bands=4))
+    source = gdal.Open(path, gdal.GA_Update)
+    source.GetRasterBand(1).SetNoDataValue(7)
+    source.GetRasterBand(4).SetColorInterpretation(gdal.GCI_AlphaBand)
+    masked = str(write_raster(tmp_path / "b.tif", bands=1))
+    mask = gdal.Open(masked, gdal.GA_Update)
+    mask.CreateMaskBand(gdal.GMF_PER_DATASET)
+    valid = numpy.tri(64, dtype="uint8") * 255
+    mask.GetRasterBand(1).GetMaskBand().WriteArray(valid)
+    source = mask = None
+    layers = [QgsRasterLayer(each, "layer") for each in (path, masked)]
+    for layer in layers:
+        layer.setCrs(QgsCoordinateReferenceSystem(ELSEWHERE))
+    found = copied(layers[0])
+    assert found.GetRasterBand(1).GetNoDataValue() == 7
+    assert found.GetRasterBand(4).GetColorInterpretation() == gdal.GCI_AlphaBand
+    found = copied(layers[1])
+    assert found.GetRasterBand(1).GetMaskFlags() == gdal.GMF_PER_DATASET
+    assert (found.GetRasterBand(1).GetMaskBand().ReadAsArray() == valid).all()
+
+
+def test_a_raster_whose_reference_system_nobody_told_is_refused(context, tmp_path):
+    layer = QgsRasterLayer(without_reference(tmp_path), "photo")
+    layer.setCrs(QgsCoordinateReferenceSystem())
+    with pytest.raises(LayerUnusable, match="The layer photo has no coordinate reference system: set it first"):
+        take_raster(layer, None, context)
+
+
+def formula_layer(path, formula="%22a@1%22%20*%202.5", side=64):
     extent = f"{LEFT},{TOP - 64 * PIXEL},{LEFT + 64 * PIXEL},{TOP}"
     source = f"a:provider=gdal&a:uri={quote(str(path))}"
     return QgsRasterLayer(
-        f"?crs={UTM}&extent={extent}&width=64&height=64&formula={formula}&{source}", "formula", "virtualraster"
+        f"?crs={UTM}&extent={extent}&width={side}&height={side}&formula={formula}&{source}", "formula", "virtualraster"
     )
 
 
@@ -293,6 +368,13 @@ def test_what_cannot_be_copied_is_refused_with_what_to_choose(server, context, f
     with pytest.raises(LayerUnusable, match=sentence):
         take_raster(server.layer(), frame, context)
     assert not server.asked
+
+
+def test_values_are_copied_whole_where_no_extent_can_be_chosen(context, tmp_path):
+    large = formula_layer(write_raster(tmp_path / "a.tif"), side=256 * 51)
+    with pytest.raises(LayerUnusable, match="2601 tiles, and the most are 2500"):
+        take_raster(large, Frame(), context)
+    assert take_raster(large, None, context).place.width() == 64 * PIXEL
 
 
 def test_a_layer_without_a_coordinate_reference_system_is_refused(context, tmp_path):

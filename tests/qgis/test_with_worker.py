@@ -33,6 +33,7 @@ from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsCoordinateTransformContext,
     QgsGeometry,
     QgsLayerTreeModel,
     QgsLayerTreeRegistryBridge,
@@ -43,6 +44,7 @@ from qgis.core import (
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
     QgsProcessingOutputLayerDefinition,
+    QgsProcessingUtils,
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
@@ -167,6 +169,12 @@ def test_training_gives_exactly_what_it_declares(trained):
     assert "<html" in Path(results["REPORT"]).read_text(encoding="utf-8").lower()
     assert feedback.fractions and feedback.fractions == sorted(feedback.fractions)
     assert feedback.texts and feedback.infos
+
+
+def test_the_report_of_a_training_calls_layers_by_their_names(trained):
+    report = Path(trained[0]["REPORT"]).read_text(encoding="utf-8")
+    assert ">roads.gpkg<" in report and ">layer.gpkg<" in report
+    assert QgsProcessingUtils.tempFolder() not in report
 
 
 def test_the_methods_and_students_that_are_offered_are_there(algorithm):
@@ -366,6 +374,60 @@ def test_drawn_roads_may_be_in_another_reference_system(evaluation):
     evaluation["REFERENCE"] = memory_layer("Polygon", road.asWkt(12), crs="EPSG:4326")
     results = processing.run("sslkd:evaluateroads", evaluation)
     assert {key: results[key] for key in EXPECTED} == pytest.approx(EXPECTED)
+
+
+def test_drawn_roads_lie_where_qgis_shows_them(evaluation):
+    # Of a datum that the worker cannot know, 50 m beside the raster's; the project knows by which way it is reached.
+    degrees, utm = QgsCoordinateReferenceSystem("EPSG:4326"), QgsCoordinateReferenceSystem(UTM)
+    way = "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad +step +proj=utm +zone=32 +ellps=WGS84"
+    road = QgsGeometry.fromWkt(box(10, 40, 150, 56))
+    road.translate(-50, 0)
+    road.transform(QgsCoordinateTransform(utm, degrees, QgsProject.instance()))
+    evaluation["REFERENCE"] = memory_layer("Polygon", road.asWkt(12), crs="EPSG:4326")
+    context, transforms = QgsProcessingContext(), QgsCoordinateTransformContext()
+    assert transforms.addCoordinateOperation(degrees, utm, f"{way} +step +proj=affine +xoff=50")
+    context.setTransformContext(transforms)
+    results = processing.run("sslkd:evaluateroads", evaluation, context=context)
+    assert {key: results[key] for key in EXPECTED} == pytest.approx(EXPECTED)
+
+
+def without_reference(street, tmp_path):
+    """Copy the street to a file that tells no coordinate reference system."""
+    path = tmp_path / "Street <1> & 'Weiß'.tif"
+    gdal.Translate(str(path), street, creationOptions=["PROFILE=BASELINE", "TFW=YES"])
+    path.with_name(f"{path.name}.aux.xml").unlink(missing_ok=True)
+    return str(path)
+
+
+def in_the_next_zone(street, tmp_path):
+    path = tmp_path / "next zone.tif"
+    gdal.Translate(str(path), street, outputSRS="EPSG:32633")
+    return str(path)
+
+
+@pytest.mark.parametrize("given", [without_reference, in_the_next_zone])
+def test_a_raster_lies_where_qgis_shows_it(evaluation, street, tmp_path, given):
+    raster = QgsRasterLayer(given(street, tmp_path), "street")
+    assert raster.crs().authid() != UTM
+    raster.setCrs(QgsCoordinateReferenceSystem(UTM))
+    results = processing.run("sslkd:evaluateroads", {**evaluation, "INPUT": raster})
+    assert {key: results[key] for key in EXPECTED} == pytest.approx(EXPECTED)
+    assert QgsRasterLayer(results["MAP"]).crs().authid() == UTM
+    wanted = {"INPUT": raster, "OUTLINES": str(tmp_path / "o.gpkg"), "CENTRE_LINES": str(tmp_path / "c.gpkg")}
+    processing.run("sslkd:vectoriseroads", wanted)
+    outlines = QgsVectorLayer(wanted["OUTLINES"], "outlines")
+    assert outlines.crs().authid() == UTM and raster.extent().contains(outlines.extent())
+    assert_one_street(wanted["OUTLINES"], wanted["CENTRE_LINES"])
+
+
+def test_reports_and_warnings_call_layers_by_their_names(evaluation, feedback):
+    evaluation["AREA"].setName("Town: north/south")
+    evaluation["REFERENCE"] = memory_layer("Polygon", box(900, 40, 950, 56), name="Roads drawn by Anna 2024")
+    processing.run("sslkd:evaluateroads", evaluation, feedback=feedback)
+    assert "No road of Roads drawn by Anna 2024.gpkg lies where was compared" in "".join(feedback.warnings)
+    report = Path(evaluation["REPORT"]).read_text(encoding="utf-8")
+    assert ">Roads drawn by Anna 2024.gpkg<" in report and ">Town_ north_south.gpkg<" in report
+    assert QgsProcessingUtils.tempFolder() not in report
 
 
 def test_an_evaluation_of_lines_gives_what_is_defined(evaluation, tmp_path):

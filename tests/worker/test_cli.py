@@ -12,6 +12,7 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import rasterio.shutil
 import safetensors.torch
 import shapely
 import torch
@@ -264,6 +265,27 @@ def link_to(path, name):
     return link
 
 
+def virtual(raster, path):
+    rasterio.shutil.copy(raster, path, driver="VRT")
+    return path
+
+
+def outer(mosaic):
+    """A virtual raster of a virtual raster."""
+    text = mosaic.read_text().replace(">photo.tif<", f">{mosaic.name}<")
+    assert text != mosaic.read_text()
+    path = mosaic.with_name("outer.vrt")
+    path.write_text(text)
+    return path
+
+
+def table(raster):
+    """The name of a raster inside of a GeoPackage."""
+    path = raster.with_name("tables.gpkg")
+    rasterio.shutil.copy(raster, path, driver="GPKG", RASTER_TABLE="PHOTO")
+    return f"GPKG:{path}:PHOTO"  # whose name rasterio writes in capitals
+
+
 LOCAL = CRS.from_wkt('LOCAL_CS["Arbitrary (m)",UNIT["metre",1]]')
 EVERYWHERE = f"{LEFT} {TOP - 50} {LEFT + 60} {TOP}".split()
 
@@ -341,6 +363,22 @@ ERRORS = {
     "report is the roads": (lambda b: b.train(report=b.roads), "roads.gpkg is one of the inputs"),
     "scores are the roads": (lambda b: b.evaluate(json=b.roads), "roads.gpkg is one of the inputs"),
     "map is the surface": (lambda b: b.evaluate(map=b.tmp_path / "surface.tif"), "surface.tif is one of the inputs"),
+    "surface is in a mosaic": (
+        lambda b: b.detect(raster=virtual(b.raster, b.tmp_path / "m.vrt"), surface=b.raster),
+        "photo.tif is one of the inputs",
+    ),
+    "surface is in a mosaic of mosaics": (
+        lambda b: b.detect(raster=outer(virtual(b.raster, b.tmp_path / "m.vrt")), surface=b.raster),
+        "photo.tif is one of the inputs",
+    ),
+    "outlines are where the raster is a table": (
+        lambda b: b.detect(raster=table(b.raster), outlines=b.tmp_path / "tables.gpkg"),
+        "tables.gpkg is one of the inputs",
+    ),
+    "outlines are where a table of a mosaic is": (
+        lambda b: b.detect(raster=virtual(table(b.raster), b.tmp_path / "m.vrt"), outlines=b.tmp_path / "tables.gpkg"),
+        "tables.gpkg is one of the inputs",
+    ),
     "two outputs of one name": (lambda b: b.detect(probability=b.results / "s.tif"), "same name"),
     "model and report of one name": (lambda b: b.train(report=b.results / "m.safetensors"), "same name"),
     "unknown vector format": (lambda b: b.detect(outlines=b.results / "o.dxf"), "o.dxf"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...core.annotations import VectorLayer, read_polygons
 from ...core.bands import in_colours
 from ...core.errors import SettingError
-from ...core.rasters import RasterInfo
+from ...core.rasters import RasterInfo, files_of
 from ...core.reporting import Reporter
 
 __all__ = ["check_inputs_stay", "match_colours", "number", "read_area", "text"]
@@ -30,10 +30,13 @@ def match_colours(raster: RasterInfo, colours: Sequence[str], reporter: Reporter
 
 
 def check_inputs_stay(inputs: Sequence[str], *outputs: Path | None) -> None:
-    """Checks before any work that no output replaces an input."""
-    taken = {Path(path.partition("|layername=")[0]).resolve() for path in inputs}
-    for output in outputs:
-        if output is not None and output.resolve() in taken:
+    """Checks before any work that no output replaces an input, or a file that one lies in."""
+    # Most are new, and then no raster of a thousand sources need be opened.
+    replaced = [output for output in outputs if output is not None and output.exists()]
+    files = (file for path in inputs if replaced for file in files_of(path.partition("|layername=")[0]))
+    taken = {Path(file).resolve() for file in files}
+    for output in replaced:
+        if output.resolve() in taken:
             raise SettingError(f"The output {output} is one of the inputs; give it another name.")
 
 

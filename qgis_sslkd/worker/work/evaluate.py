@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 
-from ...core.annotations import read_polygons
+from ...core.annotations import VectorLayer, names_of, read_polygons
 from ...core.evaluation import Comparison, Evaluation, evaluate_surface
 from ...core.files import all_written_whole, check_writable, folder_beside
 from ...core.outputs import check_raster_output
@@ -36,25 +37,29 @@ def do_evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
             map_file = outputs.enter_context(folder_beside(job.report, ".map-")) / "map.tif"
         evaluation = evaluate_surface(surface, roads, area, job.buffer, map_file, reporter)
         if evaluation.whole.confusion.hits + evaluation.whole.confusion.misses == 0:
-            reporter.warning(f"No road of {', '.join(job.roads)} lies where was compared; check the layers' positions.")
+            reporter.warning(f"No road of {names_of(roads)} lies where was compared; check the layers' positions.")
         if report is not None and map_file is not None:
             # matplotlib takes a second to import.
             from ...training.evaluation_report import write_evaluation_report
 
-            write_evaluation_report(report, surface, evaluation, job.buffer, map_file, _facts(job, surface))
+            write_evaluation_report(
+                report, surface, evaluation, job.buffer, map_file, _facts(job, surface, roads, area)
+            )
         if json_file is not None:
             json_file.write_text(json.dumps(_details(evaluation, job.buffer), indent=1) + "\n", encoding="utf-8")
     made = {"report": job.report, "map": job.map}
     return _scores(evaluation.whole) | {name: str(path) for name, path in made.items() if path is not None}
 
 
-def _facts(job: EvaluateJob, surface: RasterInfo) -> dict[str, str]:
+def _facts(
+    job: EvaluateJob, surface: RasterInfo, roads: Sequence[VectorLayer], area: Sequence[VectorLayer]
+) -> dict[str, str]:
     return {
         "Road surface": job.surface,
         "Pixels": f"{surface.width} x {surface.height} of {surface.gsd:.3f} m",
-        "Drawn roads": ", ".join(job.roads),
+        "Drawn roads": names_of(roads),
         "Width of roads drawn as lines": f"{job.road_width:g} m",
-        "Area": ", ".join(job.area) or "all of the raster",
+        "Area": names_of(area) or "all of the raster",
     }
 
 
