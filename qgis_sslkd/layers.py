@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -36,6 +39,7 @@ _MULTI_TYPES = {
     QgsWkbTypes.GeometryType.LineGeometry: QgsWkbTypes.Type.MultiLineString,
 }
 
+_POINTS = 20  # along and across a raster, by which it is found in another system
 _STEPS = 200  # across where the rasters lie: if that is 100 km wide, an edge of one step bends by millimetres
 
 
@@ -159,14 +163,19 @@ def _way(
     if not places or not crs.isValid() or places[0].crs() == crs:
         return None
     near = QgsRectangle()
-    try:
-        for place in places:
-            # Beyond the raster: half the width of a line there may reach into it.
-            around = QgsRectangle(place).buffered(max(place.width(), place.height()) / 2)
-            near.combineExtentWith(QgsCoordinateTransform(place.crs(), crs, transforms).transformBoundingBox(around))
-    except QgsCsException:
-        return None
-    return _Way(QgsCoordinateTransform(crs, places[0].crs(), transforms), near) if near.isFinite() else None
+    for place in places:
+        # Beyond the raster: half the width of a line there may reach into it.
+        around = place.buffered(max(place.width(), place.height()) / 2)
+        back = QgsCoordinateTransform(place.crs(), crs, transforms)
+        # Point by point: of a rectangle, QGIS 3.40 forgets the way that the project has chosen.
+        for across, down in product(range(_POINTS + 1), repeat=2):
+            x = around.xMinimum() + around.width() * across / _POINTS
+            y = around.yMinimum() + around.height() * down / _POINTS
+            with suppress(QgsCsException):
+                point = back.transform(x, y)
+                if math.isfinite(point.x()) and math.isfinite(point.y()):
+                    near.combineExtentWith(point.x(), point.y())
+    return None if near.isNull() else _Way(QgsCoordinateTransform(crs, places[0].crs(), transforms), near)
 
 
 def _led(parts: list[QgsGeometry], way: _Way, layer: str) -> list[QgsGeometry]:
