@@ -89,7 +89,7 @@ class BlockReader:
             RasterError: if the raster cannot be read there.
         """
         valid = wanted.copy()
-        if not self._raster.masked and np.dtype(self._raster.dtype).kind != "f":
+        if not self._raster.may_lack_data:
             return valid
         for key in self._keys(window):
             here, there = _shared(window, self._window(key))

@@ -78,6 +78,11 @@ class RasterInfo:
         """Ground sampling distance in metres: the side of a square as large as the central pixel."""
         return math.sqrt(math.prod(self.pixel))
 
+    @property
+    def may_lack_data(self) -> bool:
+        """Whether a pixel can be invalid: floats may be no number."""
+        return self.masked or np.dtype(self.dtype).kind == "f"
+
 
 def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = None) -> RasterInfo:
     """Opens a raster, checks that it can be read to its end, and tells what it is.
@@ -200,20 +205,35 @@ class RasterReader:
         pixels, valid = self._read_inside(raster, inside, (height, width))
         return mirrored(pixels, valid, ((top, shape[0] - top - height), (left, shape[1] - left - width)))
 
+    def thinned_validity(self, raster: RasterInfo, shape: tuple[int, int]) -> Mask:
+        """Whether the pixels of a thinned copy of a raster, `(H, W)`, hold data.
+
+        Raises:
+            RasterError: if the raster cannot be read.
+        """
+        whole = Window(0, 0, raster.width, raster.height)
+        _, valid = self._read(raster, whole, shape, Resampling.nearest)
+        return valid
+
     def block_shape(self, raster: RasterInfo) -> tuple[int, int]:
         """Rows and columns of the blocks that a raster is stored in."""
         shape: tuple[int, int] = self._handle(raster.path).block_shapes[raster.bands[0] - 1]
         return shape
 
     def _read_inside(self, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> tuple[Pixels, Mask]:
+        shrinks = shape[0] < window.height and shape[1] < window.width
+        return self._read(raster, window, shape, Resampling.average if shrinks else Resampling.bilinear)
+
+    def _read(
+        self, raster: RasterInfo, window: Window, shape: tuple[int, int], resampling: Resampling
+    ) -> tuple[Pixels, Mask]:
         dataset = self._handle(raster.path)
         where = {"indexes": list(raster.bands), "window": window, "out_shape": (len(raster.bands), *shape)}
-        shrinks = shape[0] < window.height and shape[1] < window.width
         try:
-            pixels = dataset.read(**where, resampling=Resampling.average if shrinks else Resampling.bilinear)
+            pixels = dataset.read(**where, resampling=resampling)
             valid = np.ones(shape, dtype=bool)
             if raster.masked:
-                exact = shape == (window.height, window.width)
+                exact = shape == (window.height, window.width) or resampling is Resampling.nearest
                 values = pixels if exact else dataset.read(**where, resampling=Resampling.nearest)
                 valid = _mask(dataset, raster, window, shape) & _has_data(dataset, raster, values)
         except RasterioError as error:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import shapely
-
 from ..core.annotations import VectorLayer, annotate, read_polygons
 from ..core.bands import in_colours
 from ..core.errors import AnnotationError, SettingError
@@ -15,7 +13,7 @@ from ..core.rasters import RasterInfo, RasterReader, inspect_raster
 from ..core.windows import TILE_MULTIPLE
 from .checkpoints import identify
 from .configuration import LabelSet, RastersData, RoadNetData, TilesData
-from .data import LabelledWindow, TrainingData, prepare, source_of, windows_over
+from .data import TrainingData, prepare, windows_of_parts
 from .digests import digest_of
 from .tiles import (
     MaskedTile,
@@ -118,7 +116,11 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
         return prepare(labelled, roads, area, unlabelled, tile, 0, reader)
 
     learned = training(_TEST_TILE, "split")
-    windows = [window for raster in test for window in _test_windows(raster, test_roads, test_area, learned.gsd)]
+    windows = [
+        window
+        for raster in test
+        for window in windows_of_parts(raster, annotate(raster, test_roads, test_area), learned.gsd, _TEST_TILE)
+    ]
     if not windows:
         raise AnnotationError(f"The test area {', '.join(data.test_area)} lies outside of the test rasters.")
     return ComparisonData(
@@ -127,14 +129,6 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
         training=training,
         test=replace(learned, validation=tuple(windows)),
     )
-
-
-def _test_windows(
-    raster: RasterInfo, roads: Sequence[VectorLayer], area: Sequence[VectorLayer], gsd: float
-) -> list[LabelledWindow]:
-    annotation = annotate(raster, roads, area)
-    regions = shapely.bounds(annotation.area.geometries)
-    return windows_over(source_of(raster, annotation, gsd, _TEST_TILE, regions))
 
 
 def _rasters(folder: Path, paths: Sequence[str]) -> list[RasterInfo]:

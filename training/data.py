@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -32,6 +32,7 @@ __all__ = [
     "prepare",
     "read_window",
     "source_of",
+    "windows_of_parts",
     "windows_over",
 ]
 
@@ -41,6 +42,8 @@ _FINEST = 2.0  # times the imagery's resolution: beyond, windows hold nothing bu
 _WIDEST = 2.0  # times the largest raster's side: beyond, windows hold little but its mirror images
 _LEAST_LABELLED = 0.25
 _LEAST_UNLABELLED = 0.5
+_MOST_CELLS = 64  # along and across a raster, by which it is known where it holds data
+_SAMPLES = 4  # along and across a cell
 
 Labels = npt.NDArray[np.uint8]
 Bounds = npt.NDArray[np.float64]
@@ -149,10 +152,8 @@ def prepare(
     training, held_out = hold_out(annotations, round(2 * tile * gsd / usual), np.random.default_rng(seed))
     return TrainingData(
         labelled=tuple(source_of(r, a, gsd, tile, _bounds(a)) for r, a in training.items()),
-        unlabelled=tuple(_unlabelled(unlabelled or labelled, roads, area, bool(unlabelled), gsd, tile)),
-        validation=tuple(
-            window for r, a in held_out.items() for window in windows_over(source_of(r, a, gsd, tile, _bounds(a)))
-        ),
+        unlabelled=tuple(_unlabelled(unlabelled or labelled, roads, area, bool(unlabelled), gsd, tile, reader)),
+        validation=tuple(window for r, a in held_out.items() for window in windows_of_parts(r, a, gsd, tile)),
         normalisation=measure_normalisation([*labelled, *unlabelled], reader),
         gsd=gsd,
         tile=tile,
@@ -264,7 +265,10 @@ class Sampler:
     def _draw(
         self, rng: np.random.Generator, sources: Sequence[Source], wants_labels: bool
     ) -> tuple[Source, Window, Labels]:
-        """A random window, of which at least a quarter is labelled (or half is not), or the best of many tries."""
+        """A random window, of which at least a quarter is labelled (or half is not), or the best of many tries.
+
+        What holds no data does not count: without a loss, it would still be seen by the batch norms.
+        """
         least = _LEAST_LABELLED if wants_labels else _LEAST_UNLABELLED
         weights = np.concatenate([source.weights for source in sources])
         places = [(source, bounds) for source in sources for bounds in source.regions]
@@ -273,7 +277,10 @@ class Sampler:
             source, bounds = places[rng.choice(len(places), p=weights / weights.sum())]
             window = _window_over(rng, bounds, source)
             labels = source.annotation.labels(window, (self._data.tile, self._data.tile))
-            share = float(np.mean((labels != IGNORE) == wants_labels))
+            wanted = (labels != IGNORE) == wants_labels
+            if source.raster.may_lack_data:
+                wanted &= read_window(source, window, self._data, self._reader)[1]
+            share = float(np.mean(wanted))
             drawn.append((share, source, window, labels))
             if share >= least:
                 break
@@ -318,6 +325,13 @@ def windows_over(source: Source) -> list[LabelledWindow]:
     return windows
 
 
+def windows_of_parts(raster: RasterInfo, annotation: Annotation, gsd: float, tile: int) -> list[LabelledWindow]:
+    """Windows over the parts of an annotated area, each with the labels of its own part: no pixel is scored twice."""
+    parts = [np.array([part]) for part in annotation.area.geometries]
+    sources = [source_of(raster, annotation.inside(part), gsd, tile, shapely.bounds(part)) for part in parts]
+    return [window for source in sources for window in windows_over(source)]
+
+
 def _turned(array: npt.NDArray[Scalar], turn: int) -> npt.NDArray[Scalar]:
     """A flip (from 4 on) and `turn` modulo 4 quarter turns of the last two axes."""
     flipped = array[..., ::-1] if turn >= 4 else array
@@ -349,8 +363,9 @@ def _unlabelled(
     elsewhere: bool,
     gsd: float,
     tile: int,
+    reader: RasterReader,
 ) -> list[Source]:
-    """Sources of unlabelled windows: whole rasters, of which the annotated area is left out.
+    """Sources of unlabelled windows: rasters where they hold data, of which the annotated area is left out.
 
     Args:
         rasters: where to look.
@@ -359,6 +374,7 @@ def _unlabelled(
         elsewhere: whether these rasters are others than the labelled ones, so that no area means no annotation.
         gsd: ground sampling distance of the windows, in metres.
         tile: side of the windows, in pixels.
+        reader: reads the rasters.
     """
     sources = []
     for raster in rasters:
@@ -367,12 +383,27 @@ def _unlabelled(
             annotation = annotation.inside(np.zeros(0, dtype=object))
         covered = float(shapely.area(annotation.area.geometries).sum())
         if covered < 0.99 * raster.width * raster.height:
-            sources.append(source_of(raster, annotation, gsd, tile))
-    if not sources:
+            source = source_of(raster, annotation, gsd, tile)
+            sources.append(replace(source, regions=_regions_with_data(source, reader)))
+    if not any(len(source.regions) for source in sources):
         raise AnnotationError(
             "There is no unlabelled imagery to learn from; give the annotated area, or unlabelled rasters."
         )
     return sources
+
+
+def _regions_with_data(source: Source, reader: RasterReader) -> Bounds:
+    """Boxes of what a raster holds data in: itself, or cells of it where some of its pixels may hold none."""
+    raster = source.raster
+    if not raster.may_lack_data:
+        return source.regions
+    sides = [2 * size // side for size, side in zip((raster.height, raster.width), source.shape, strict=True)]
+    rows, columns = (min(max(1, cells), _MOST_CELLS) for cells in sides)
+    valid = reader.thinned_validity(raster, (rows * _SAMPLES, columns * _SAMPLES))
+    row, column = np.nonzero(valid.reshape(rows, _SAMPLES, columns, _SAMPLES).any(axis=(1, 3)))
+    cell = np.array([raster.width / columns, raster.height / rows] * 2)
+    regions: Bounds = np.stack([column, row, column + 1, row + 1], axis=1) * cell
+    return regions
 
 
 def _bounds(annotation: Annotation) -> Bounds:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..core.ahead import map_ahead
@@ -32,6 +32,8 @@ from .presets import TrainingSettings
 from .steps import StepTaker, learning_rate
 
 __all__ = ["READING_THREADS", "History", "Run", "Stage", "count", "seed_torch", "validate"]
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 READING_THREADS = 2
 _LOGGED = 200
@@ -334,7 +336,12 @@ def _averages(networks: Mapping[str, nn.Module], decay: float) -> dict[str, Aver
     """Running averages of the weights and statistics of networks; none where the decay is 0."""
     if decay == 0:
         return {}
-    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    def average(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
+        # At first the mean of all so far: what a network began with would else weigh for thousands of steps.
+        update = get_ema_multi_avg_fn(min(decay, 1 - 1 / (int(count) + 1)))  # type: ignore[no-untyped-call]
+        update(averaged, current, count)
+
     return {name: AveragedModel(network, multi_avg_fn=average, use_buffers=True) for name, network in networks.items()}
 
 

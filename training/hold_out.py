@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import shapely
+from shapely.affinity import affine_transform
 
-from ..core.annotations import Annotation
+from ..core.annotations import Annotation, VectorLayer
 from ..core.errors import AnnotationError
 from ..core.rasters import RasterInfo
 
@@ -34,7 +35,8 @@ def hold_out(
         rng: which blocks are held out.
 
     Returns:
-        The annotations with the areas to learn from, and with those held out, without rasters that have none.
+        The annotations with the areas to learn from, and with those held out, without rasters that have none. Where
+        rasters show the same ground, what is held out of one is learned from in none.
 
     Raises:
         AnnotationError: if the area or the roads are too small to be cut.
@@ -56,10 +58,13 @@ def hold_out(
             for piece in (_cut(block, side) if k in showing else [block])
         ]
     chosen = _choose(units, showing, rng)
-    return (
-        _grouped([unit for k, unit in enumerate(units) if k not in chosen], annotations),
-        _grouped([units[k] for k in sorted(chosen)], annotations),
-    )
+    held_out = _grouped([units[k] for k in sorted(chosen)], annotations)
+    training = _grouped([unit for k, unit in enumerate(units) if k not in chosen], annotations)
+    training = {raster: _elsewhere(raster, annotation, held_out) for raster, annotation in training.items()}
+    training = {raster: annotation for raster, annotation in training.items() if len(annotation.area.geometries)}
+    if not training:
+        raise AnnotationError("The labelled rasters show the same small place, which cannot be cut; draw more.")
+    return training, held_out
 
 
 def _units(annotations: Mapping[RasterInfo, Annotation], side: int) -> list[_Unit]:
@@ -110,6 +115,18 @@ def _with_road(units: Sequence[_Unit], annotations: Mapping[RasterInfo, Annotati
         for k, ((raster, _), inside) in enumerate(zip(units, insides, strict=True))
         if len(annotations[raster].roads.query(inside, predicate="intersects"))
     }
+
+
+def _elsewhere(raster: RasterInfo, annotation: Annotation, held_out: Mapping[RasterInfo, Annotation]) -> Annotation:
+    """A raster's annotation without the ground that is held out of other rasters, which may show the same place."""
+    area = annotation.area.geometries
+    for other, held in held_out.items():
+        if other is not raster:
+            on_ground = [affine_transform(part, other.transform.to_shapely()) for part in held.area.geometries]
+            ground = VectorLayer(other.path, np.array(on_ground), other.crs)
+            area = shapely.difference(area, shapely.union_all(ground.in_pixels(raster)))
+    parts = shapely.get_parts(area)
+    return annotation.inside(parts[shapely.area(parts) > 0])
 
 
 def _grouped(units: Sequence[_Unit], annotations: Mapping[RasterInfo, Annotation]) -> dict[RasterInfo, Annotation]:

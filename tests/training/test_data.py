@@ -7,12 +7,13 @@ import pytest
 import shapely
 from rasterio.transform import from_origin
 from rasterio.windows import Window
+from shapely.affinity import affine_transform
 
 from qgis_sslkd.core.annotations import annotate, read_polygons
 from qgis_sslkd.core.errors import AnnotationError, RasterError
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
-from qgis_sslkd.training.data import Sampler, coarsened_gsd, prepare, read_window
+from qgis_sslkd.training.data import Sampler, coarsened_gsd, prepare, read_window, windows_of_parts
 
 LEFT, TOP, PIXEL = 500_000.0, 5_000_000.0, 0.5
 TILE = 64
@@ -62,6 +63,11 @@ def places(data, images):
     return np.rint(images[:2] * std[:2, None, None] + mean[:2, None, None]).astype(int)
 
 
+def held_out_of(data):
+    """The area of all windows to validate on, in pixels of the only raster."""
+    return shapely.union_all(np.concatenate([each.source.annotation.area.geometries for each in data.validation]))
+
+
 def test_labels_lie_on_the_pixels_they_belong_to(scene, reader):
     raster, roads, area = scene
     data = prepare([raster], [roads], [area], [], TILE, 0, reader)
@@ -88,7 +94,7 @@ def test_a_tenth_is_held_out_and_never_learned_from(scene, reader):
     raster, roads, area = scene
     data = prepare([raster], [roads], [area], [], TILE, 0, reader)
     learned = shapely.union_all(data.labelled[0].annotation.area.geometries)
-    held_out = shapely.union_all(data.validation[0].source.annotation.area.geometries)
+    held_out = held_out_of(data)
     assert learned.intersection(held_out).area == 0
     assert shapely.union(learned, held_out).area == pytest.approx(200 * 300)
     assert 0.03 < held_out.area / (200 * 300) <= 0.2
@@ -100,14 +106,72 @@ def test_of_a_single_short_road_in_a_large_area_both_sides_see_a_part(write_rast
     raster = write_raster("large.tif", np.zeros((1, 2000, 2000), np.uint8))
     road, area = in_pixels(703, 805, 715, 809), write_layer("area.gpkg", [in_pixels(0, 0, 1900, 2000)])
     data = prepare([raster], [write_layer("road.gpkg", [road])], [area], [], TILE, 0, reader)
-    learned, held_out = (
-        shapely.union_all(source.annotation.area.geometries) for source in (data.labelled[0], data.validation[0].source)
-    )
+    learned, held_out = shapely.union_all(data.labelled[0].annotation.area.geometries), held_out_of(data)
     assert learned.intersection(held_out).area == 0
     assert shapely.union(learned, held_out).area == pytest.approx(1900 * 2000)
     in_raster = shapely.box(703, 805, 715, 809)
     assert learned.intersection(in_raster).area > 0 and held_out.intersection(in_raster).area > 0
     assert 0.03 < held_out.area / (1900 * 2000) <= 0.1
+
+
+def test_of_rasters_of_one_place_none_learns_from_what_another_holds_out(write_raster, write_layer, reader):
+    noise = np.random.default_rng(0).integers(0, 255, (3, 300, 400)).astype(np.uint8)
+    dates = [write_raster("spring.tif", noise), write_raster("next.tif", noise, left=LEFT + 100 * PIXEL)]
+    roads, area = (
+        write_layer("roads.gpkg", [in_pixels(0, 100, 500, 120)]),
+        write_layer("a.gpkg", [in_pixels(0, 0, 450, 300)]),
+    )
+    for seed in range(3):
+        data = prepare(dates, [roads], [area], [], TILE, seed, reader)
+        learned, held_out = (
+            shapely.union_all([on_ground(source, part) for source in sources for part in parts_of(source)])
+            for sources in (data.labelled, [window.source for window in data.validation])
+        )
+        assert learned.intersection(held_out).area < 1e-6 < learned.area
+
+
+def parts_of(source):
+    return source.annotation.area.geometries
+
+
+def on_ground(source, part):
+    return affine_transform(part, source.raster.transform.to_shapely())
+
+
+def test_no_pixel_is_scored_twice(write_raster, write_layer, reader):
+    raster = write_raster("plots.tif", np.zeros((1, 500, 500), np.uint8))
+    plots = [in_pixels(60 * i, 60 * j, 60 * i + 50, 60 * j + 50) for i in range(8) for j in range(8)]
+    roads = write_layer("roads.gpkg", [in_pixels(k, 0, k + 12, 500) for k in range(40, 500, 90)])
+    annotation = annotate(raster, [roads], [write_layer("area.gpkg", plots)])
+    scored = np.zeros((1000, 1000), int)
+    for labelled in windows_of_parts(raster, annotation, PIXEL, 128):
+        rows, columns = np.nonzero(labelled.source.annotation.labels(labelled.window, (128, 128)) != IGNORE)
+        scored[rows + labelled.window.row_off, columns + labelled.window.col_off] += 1
+    assert scored.max() == 1 and scored.sum() == 64 * 50 * 50
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_windows_are_drawn_where_there_is_data(scene, write_raster, reader, kind):
+    pixels = np.zeros((3, 1600, 1600), kind) if kind == "uint8" else np.full((3, 1600, 1600), np.nan, kind)
+    pixels[:, 1200:1400, 300:500] = 7
+    _, roads, area = scene
+    labelled = write_raster("labelled.tif", np.full((3, 300, 400), 9, kind))
+    sparse = write_raster("sparse.tif", pixels, nodata=0 if kind == "uint8" else None, left=LEFT + 1000)
+    data = prepare([labelled], [roads], [area], [sparse], TILE, 0, reader)
+    batches = [Sampler(data, 8, (0,), True, reader).batch(step) for step in range(4)]
+    assert min(valid.float().mean() for batch in batches for valid in batch.unlabelled_valid) >= 0.5
+    nothing = write_raster("nothing.tif", np.full_like(pixels, 0 if kind == "uint8" else np.nan), nodata=0)
+    with pytest.raises(AnnotationError, match="no unlabelled imagery"):
+        prepare([labelled], [roads], [area], [nothing], TILE, 0, reader)
+
+
+def test_labelled_windows_are_drawn_where_there_is_data(scene, write_raster, reader):
+    pixels = np.zeros((3, 300, 400), np.uint8)
+    pixels[:, :, 80:130] = 7
+    _, roads, area = scene
+    data = prepare([write_raster("strip.tif", pixels, nodata=0)], [roads], [area], [], TILE, 0, reader)
+    batch = Sampler(data, 16, (0,), True, reader).batch(0)
+    assert min((labels != IGNORE).float().mean() for labels in batch.labels) >= 0.25
 
 
 def test_validation_windows_cover_all_that_is_held_out(scene, reader):
@@ -117,7 +181,7 @@ def test_validation_windows_cover_all_that_is_held_out(scene, reader):
         (held_out.source.annotation.labels(held_out.window, (TILE, TILE)) != IGNORE).sum()
         for held_out in data.validation
     )
-    held_out = shapely.union_all(data.validation[0].source.annotation.area.geometries)
+    held_out = held_out_of(data)
     assert labelled == pytest.approx(held_out.area, rel=0.05)
 
 

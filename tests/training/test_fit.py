@@ -23,7 +23,7 @@ from qgis_sslkd.core.trainers import (
     SupervisedTrainer,
 )
 from qgis_sslkd.training.data import LabelledWindow, prepare
-from qgis_sslkd.training.fit import History, Run, Stage, seed_torch, validate
+from qgis_sslkd.training.fit import History, Run, Stage, _averages, seed_torch, validate
 from qgis_sslkd.training.presets import PRESETS
 from qgis_sslkd.training.steps import StepTaker, learning_rate
 from qgis_sslkd.worker.jobs import TrainJob
@@ -63,6 +63,20 @@ def test_steps_noted_in_one_precision_go_on_in_another(monkeypatch, precisions):
 def take_in(precision, trainer, monkeypatch):
     monkeypatch.setattr("qgis_sslkd.training.steps.training_precision", lambda device: precision)
     return StepTaker(trainer, TINY, CPU)
+
+
+def test_an_average_of_weights_forgets_what_the_network_began_with():
+    network = torch.nn.Linear(1, 1)
+    (average,) = _averages({"network": network}, decay=0.999).values()
+    for weight in range(10):
+        torch.nn.init.constant_(network.weight, weight)
+        average.update_parameters(network)
+    assert average.module.weight.item() == pytest.approx(4.5)
+    (average,) = _averages({"network": network}, decay=0.5).values()
+    for weight in (0.0, 0.0, 8.0):
+        torch.nn.init.constant_(network.weight, weight)
+        average.update_parameters(network)
+    assert average.module.weight.item() == pytest.approx(4.0)
 
 
 def test_cosine_schedule_is_its_formula():
