@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import shapely
+from rasterio.crs import CRS
+from rasterio.transform import array_bounds
 
 from ..core.annotations import VectorLayer, annotate, read_polygons
 from ..core.bands import in_colours
 from ..core.errors import AnnotationError, SettingError
+from ..core.ground import project_bounds
 from ..core.rasters import RasterInfo, RasterReader, inspect_raster
 from ..core.windows import TILE_MULTIPLE
 from .checkpoints import identify
 from .configuration import LabelSet, RastersData, RoadNetData, TilesData
-from .data import LabelledWindow, TrainingData, prepare, source_of, windows_over
+from .data import LabelledWindow, TrainingData, check_alike, prepare, source_of, windows_over
 from .digests import digest_of
 from .tiles import (
     MaskedTile,
@@ -32,6 +37,8 @@ from .tiles import (
 __all__ = ["ComparisonData", "open_comparison_data"]
 
 _TEST_TILE = 512
+_SEAM = 1.0  # pixels that neighbouring areas may overlap by, as they are drawn and brought to another CRS
+_WGS84 = CRS.from_epsg(4326)
 
 
 @dataclass(frozen=True)
@@ -107,10 +114,14 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
     labelled, unlabelled, test = (
         [in_colours(raster, colours) for raster in rasters] for rasters in (labelled, unlabelled, test)
     )
+    check_alike([*labelled, *unlabelled, *test])
     roads = _layers(folder, data.roads, data.road_width)
     area = _layers(folder, data.area, None)
     test_roads = _layers(folder, data.test_roads, data.road_width)
     test_area = _layers(folder, data.test_area, None)
+    for one, other in product(test, labelled):
+        if _are_near(one, other):
+            _check_apart(one, test_roads, test_area, other, roads, area)
 
     def training(tile: int, labels: LabelSet) -> TrainingData:
         if labels == "all":
@@ -135,6 +146,40 @@ def _test_windows(
     annotation = annotate(raster, roads, area)
     regions = shapely.bounds(annotation.area.geometries)
     return windows_over(source_of(raster, annotation, gsd, _TEST_TILE, regions))
+
+
+def _are_near(one: RasterInfo, other: RasterInfo) -> bool:
+    """Whether the bounds of two rasters meet; of what is far away, coordinates may be none in the other's CRS."""
+    boxes = [
+        shapely.box(*project_bounds(raster.crs, _WGS84, array_bounds(raster.height, raster.width, raster.transform)))
+        for raster in (one, other)
+    ]
+    return bool(shapely.intersects(*boxes))
+
+
+def _check_apart(
+    scored: RasterInfo,
+    test_roads: Sequence[VectorLayer],
+    test_area: Sequence[VectorLayer],
+    learned: RasterInfo,
+    roads: Sequence[VectorLayer],
+    area: Sequence[VectorLayer],
+) -> None:
+    """Checks that a raster is not tested where the labels of another are learned from."""
+    test = annotate(scored, test_roads, test_area).area
+    annotated = _annotated(learned, roads, area).in_pixels(scored)
+    if test.query(shapely.buffer(annotated, -_SEAM), predicate="intersects").size:
+        raise AnnotationError(
+            f"The test area on {scored.name} overlaps the annotated area of {learned.name}: what is learned from there "
+            "would be tested on; draw them apart, or test on another raster."
+        )
+
+
+def _annotated(raster: RasterInfo, roads: Sequence[VectorLayer], area: Sequence[VectorLayer]) -> VectorLayer:
+    """The annotated part of a raster, in its CRS."""
+    in_pixels = annotate(raster, roads, area).area.geometries
+    on_ground = shapely.transform(in_pixels, lambda points: np.column_stack(raster.transform @ tuple(points.T)))
+    return VectorLayer(raster.path, on_ground, raster.crs)
 
 
 def _rasters(folder: Path, paths: Sequence[str]) -> list[RasterInfo]:
