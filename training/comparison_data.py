@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -93,10 +94,11 @@ def _of_tiles(split: TileSplit, mask: MaskKind, image_gsd: float, gsd: float) ->
 
     side = _whole_tile(test, gsd)
     any_data = training(side, "split")
-    names = [[str(tile.image) for tile in part] for part in (split.labelled, split.unlabelled, split.test)]
+    rasters = [[tile.raster for tile in part] for part in (labelled, unlabelled, test)]
+    masks = [hashlib.sha256(tile.labels.mask.tobytes()).hexdigest() for tile in (*labelled, *unlabelled, *test)]
     return ComparisonData(
         description=f"{len(labelled)} labelled, {len(unlabelled)} unlabelled, {len(test)} test tiles at {gsd:g} m",
-        identity=digest_of([names, image_gsd, gsd, mask]),
+        identity=digest_of([identify(rasters, [], gsd), masks]),
         training=training,
         test=replace(any_data, validation=tile_windows(test, side, gsd)),
     )
@@ -134,7 +136,7 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
         raise AnnotationError(f"The test area {', '.join(data.test_area)} lies outside of the test rasters.")
     return ComparisonData(
         description=f"{len(labelled)} labelled, {len(unlabelled)} unlabelled, {len(test)} test raster(s)",
-        identity=digest_of([identify([*labelled, *unlabelled, *test], [*roads, *area, *test_roads, *test_area])]),
+        identity=identify([labelled, unlabelled, test], [roads, area, test_roads, test_area]),
         training=training,
         test=replace(learned, validation=tuple(windows)),
     )

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import shutil
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -73,6 +75,11 @@ def run(configuration, folder, reporter):
     with RasterReader() as reader:
         data = open_comparison_data(configuration.data, folder, reader)
         return compare(configuration, data, folder, CPU, reporter)
+
+
+def opened(data, folder):
+    with RasterReader() as reader:
+        return open_comparison_data(data, folder, reader)
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +158,32 @@ def part_of(raster, left, right):
 
 
 @pytest.fixture
+def own_tiles(tiles, tmp_path):
+    """The tiles in a folder of the test's own."""
+    return shutil.copytree(tiles, tmp_path / "tiles")
+
+
+def test_data_is_known_again_until_a_tile_moves_or_changes(configuration, own_tiles, tmp_path):
+    def identity():
+        return opened(configuration.data.model_copy(update={"folder": own_tiles}), tmp_path).identity
+
+    identities = [identity()]
+    assert identity() == identities[0]
+    split = json.loads((own_tiles / "split.json").read_text())
+    split["test"].insert(0, split["unlabelled"].pop())
+    (own_tiles / "split.json").write_text(json.dumps(split))
+    identities.append(identity())
+    with rasterio.open(own_tiles / "masks" / "0.png", "r") as dataset:
+        profile, mask = dataset.profile, dataset.read()
+    with rasterio.open(own_tiles / "masks" / "0.png", "w", **profile) as dataset:
+        dataset.write(1 - mask)
+    identities.append(identity())
+    os.utime(own_tiles / "images" / "0.png", (0, 0))
+    identities.append(identity())
+    assert len(set(identities)) == 4
+
+
+@pytest.fixture
 def rasters(small_scene, make_vector):
     """The scene to learn from in its left half, and to test on in its right half."""
     raster, roads, area = small_scene
@@ -175,21 +208,16 @@ def elsewhere(make_raster, make_vector):
     return {"test": [str(raster)], "test_roads": [str(roads)], "test_area": []}
 
 
-def opened(rasters, folder, **changes):
-    with RasterReader() as reader:
-        return open_comparison_data(RastersData(**{**rasters, **changes}), folder, reader)
-
-
 def pixels_tested(data):
     windows, tile = data.test.validation, data.test.tile
     return sum((each.source.annotation.labels(each.window, (tile, tile)) != IGNORE).sum() for each in windows)
 
 
 def test_rasters_are_tested_on_every_pixel_of_the_test_area(rasters, elsewhere, tmp_path):
-    data = opened(rasters, tmp_path)
+    data = opened(RastersData(**rasters), tmp_path)
     assert pixels_tested(data) == 256 * 128
     assert data.training(64, "split").tile == 64
-    assert pixels_tested(opened(rasters, tmp_path, **elsewhere)) == 80 * 90
+    assert pixels_tested(opened(RastersData(**rasters | elsewhere), tmp_path)) == 80 * 90
 
 
 def test_no_raster_is_tested_where_labels_are_learned_from(rasters, small_scene, make_raster, make_vector, tmp_path):
@@ -207,14 +235,14 @@ def test_no_raster_is_tested_where_labels_are_learned_from(rasters, small_scene,
         {"test_area": [], "test": [str(make_raster(np.zeros((3, 256, 256), np.uint8), transform=shifted))]},
     ):
         with pytest.raises(AnnotationError, match=r"overlaps the annotated area of scene\.tif"):
-            opened(rasters, tmp_path, **changes)
+            opened(RastersData(**rasters | changes), tmp_path)
 
 
 def test_rasters_to_test_on_are_like_those_to_learn_from(rasters, make_raster, tmp_path):
     for pixels, words in ((np.zeros((3, 64, 64), np.uint16), "uint16"), (np.zeros((1, 64, 64), np.uint8), "has 1")):
         raster = make_raster(pixels, transform=from_origin(400_000, 5_000_000, 0.5, 0.5))
         with pytest.raises(RasterError, match=words):
-            opened(rasters, tmp_path, test=[str(raster)], test_area=[])
+            opened(RastersData(**rasters | {"test": [str(raster)], "test_area": []}), tmp_path)
 
 
 def test_rasters_have_no_labels_beyond_the_drawn_ones(rasters, configuration, tmp_path):
