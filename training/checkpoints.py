@@ -98,8 +98,7 @@ def identify(
 
 def _raster(raster: RasterInfo, copies: Path | None) -> list[object]:
     # Not the statistics that QGIS writes beside a raster when it shows it.
-    paths = [Path(file) for file in files_of(raster.path) if not file.endswith(".aux.xml")]
-    files = [_file(path, copies) for path in paths if path.is_file()]
+    files = [_file(Path(file), copies) for file in files_of(raster.path) if not file.endswith(".aux.xml")]
     return [
         raster.path,
         raster.width,
@@ -114,10 +113,13 @@ def _raster(raster: RasterInfo, copies: Path | None) -> list[object]:
 
 
 def _file(path: Path, copies: Path | None) -> list[object]:
-    if copies and path.is_relative_to(copies):
-        with path.open("rb") as file:
-            return [str(path), hashlib.file_digest(file, "sha256").hexdigest()]
-    about = path.stat()
+    try:
+        if copies and path.is_relative_to(copies):
+            with path.open("rb") as file:
+                return [str(path), hashlib.file_digest(file, "sha256").hexdigest()]
+        about = path.stat()
+    except OSError:  # a name that GDAL alone understands
+        return [str(path)]
     return [str(path), about.st_size, about.st_mtime_ns]
 
 

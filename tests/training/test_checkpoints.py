@@ -68,3 +68,8 @@ def test_statistics_beside_a_raster_do_not_count(inspected, tmp_path):
     before = identify([[raster]], [])
     (tmp_path / "raster.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
     assert identify([[raster]], []) == before
+
+
+def test_a_name_that_gdal_alone_understands_counts(inspected):
+    names = ["GPKG:a.gpkg:scene", "GPKG:a.gpkg:town", "<GDAL_WMS>" + 300 * "." + "</GDAL_WMS>"]
+    assert len({identify([[replace(inspected(), path=name)]], []) for name in names}) == len(names)
