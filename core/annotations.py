@@ -15,6 +15,7 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning
 from rasterio.features import rasterize
+from rasterio.transform import array_bounds
 from rasterio.windows import Window
 from shapely import STRtree
 from shapely.affinity import affine_transform
@@ -25,11 +26,12 @@ from .labels import IGNORE
 from .plain_ways import plain_way
 from .rasters import RasterInfo
 
-__all__ = ["Annotation", "VectorLayer", "annotate", "burn", "names_of", "read_polygons"]
+__all__ = ["Annotation", "VectorLayer", "annotate", "are_near", "burn", "names_of", "on_ground", "read_polygons"]
 
 # A window at the raster's corner has the identity as its transform, which is right in pixel coordinates.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
+_WGS84 = CRS.from_epsg(4326)
 _MARGIN = 2  # pixels; nearer to a window, cutting polygons would show in it
 
 Geometries = npt.NDArray[np.object_]
@@ -160,6 +162,21 @@ def annotate(raster: RasterInfo, roads: Sequence[VectorLayer], area: Sequence[Ve
         parts = [p for p in shapely.get_parts(drawn.intersection(extent)) if p.area > 0]
     polygons = np.concatenate([layer.in_pixels(raster) for layer in roads])
     return Annotation(STRtree(polygons[shapely.intersects(polygons, extent)]), STRtree(parts))
+
+
+def on_ground(polygons: Geometries, raster: RasterInfo) -> VectorLayer:
+    """Polygons in the pixel coordinates of a raster as a layer in its CRS."""
+    to_crs = raster.transform.to_shapely()
+    return VectorLayer(raster.path, np.array([affine_transform(each, to_crs) for each in polygons]), raster.crs)
+
+
+def are_near(one: RasterInfo, other: RasterInfo) -> bool:
+    """Whether the bounds of two rasters meet; of what is far away, coordinates may be none in the other's CRS."""
+    boxes = [
+        shapely.box(*project_bounds(raster.crs, _WGS84, array_bounds(raster.height, raster.width, raster.transform)))
+        for raster in (one, other)
+    ]
+    return bool(shapely.intersects(*boxes))
 
 
 def burn(polygons: Geometries, window: Window, shape: tuple[int, int]) -> Labels:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 from urllib.error import URLError
 
 import segmentation_models_pytorch as smp
+import timm
 import torch
 from torch import Tensor, nn
 
@@ -131,13 +133,15 @@ def check_network(spec: NetworkSpec) -> None:
     """Checks that there is such a network.
 
     Raises:
-        SettingError: if the architecture or the encoder is unknown.
+        SettingError: if the architecture or the encoder is unknown, or the width is out of its range.
     """
     if spec.architecture not in ARCHITECTURES:
         raise SettingError(f"There is no architecture '{spec.architecture}'; choose one of {', '.join(ARCHITECTURES)}.")
     known = VGG_STAGES if spec.architecture == "segnet" else smp.encoders.get_encoder_names()
-    if spec.encoder not in known and not spec.encoder.startswith("tu-"):
+    if spec.encoder not in known and not (spec.architecture != "segnet" and _is_of_timm(spec.encoder)):
         raise SettingError(f"{spec.architecture} has no encoder '{spec.encoder}'; choose one of {', '.join(known)}.")
+    if not 0 < spec.width < math.inf:
+        raise SettingError(f"The width of a network must be a finite number above 0, got {spec.width}.")
 
 
 def parse_network(text: str) -> NetworkSpec:
@@ -155,6 +159,10 @@ def parse_network(text: str) -> NetworkSpec:
 def count_parameters(network: nn.Module) -> int:
     """Number of trained numbers in the network."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _is_of_timm(encoder: str) -> bool:
+    return encoder.startswith("tu-") and timm.is_model(encoder.removeprefix("tu-"))
 
 
 def _deeplabv3plus(spec: NetworkSpec, weights: Weights) -> nn.Module:

@@ -15,7 +15,7 @@ from ..core.annotations import VectorLayer
 from ..core.distributed import broadcast, is_first
 from ..core.errors import SettingError
 from ..core.files import written_whole
-from ..core.rasters import RasterInfo
+from ..core.rasters import RasterInfo, files_of
 from .digests import digest_of
 from .presets import TrainingSettings
 
@@ -73,13 +73,55 @@ def _read(path: Path) -> State:
         raise SettingError(f"The checkpoint {path} is damaged; remove it to start anew.") from error
 
 
-def identify(rasters: Sequence[RasterInfo], layers: Sequence[VectorLayer], gsd: float | None = None) -> str:
-    """A digest of what a run learns from, and at which ground sampling distance; of polygons by their shapes."""
-    digest = hashlib.sha256(str(gsd).encode())
-    for raster in rasters:
-        digest.update(f"{raster.path} {raster.width} {raster.height} {tuple(raster.transform)}".encode())
-    for layer in layers:
-        digest.update(layer.crs.to_wkt().encode())
-        for encoded in shapely.to_wkb(layer.polygons):
-            digest.update(encoded)
-    return digest.hexdigest()
+def identify(
+    rasters: Sequence[Sequence[RasterInfo]],
+    layers: Sequence[Sequence[VectorLayer]],
+    gsd: float | None = None,
+    copies: Path | None = None,
+) -> str:
+    """A digest of what a run learns from.
+
+    Args:
+        rasters: for each use that is made of rasters, which; by what their files are and how they are read.
+        layers: likewise; by their polygons' shapes.
+        gsd: ground sampling distance to learn at, in metres.
+        copies: where files may be made anew for every run: they are known by their content, others by size and age.
+    """
+    return digest_of(
+        [
+            gsd,
+            [[_raster(raster, copies) for raster in of_one_use] for of_one_use in rasters],
+            [[_layer(layer) for layer in of_one_use] for of_one_use in layers],
+        ]
+    )
+
+
+def _raster(raster: RasterInfo, copies: Path | None) -> list[object]:
+    # Not the statistics that QGIS writes beside a raster when it shows it.
+    files = [_file(Path(file), copies) for file in files_of(raster.path) if not file.endswith(".aux.xml")]
+    return [
+        raster.path,
+        raster.width,
+        raster.height,
+        raster.crs.to_wkt(),
+        tuple(raster.transform),
+        raster.bands,
+        raster.dtype,
+        raster.nodata,
+        files,
+    ]
+
+
+def _file(path: Path, copies: Path | None) -> list[object]:
+    try:
+        if copies and path.is_relative_to(copies):
+            with path.open("rb") as file:
+                return [str(path), hashlib.file_digest(file, "sha256").hexdigest()]
+        about = path.stat()
+    except OSError:  # a name that GDAL alone understands
+        return [str(path)]
+    return [str(path), about.st_size, about.st_mtime_ns]
+
+
+def _layer(layer: VectorLayer) -> list[object]:
+    return [layer.crs.to_wkt(), shapely.to_wkb(layer.polygons, hex=True).tolist()]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
-from ..core.annotations import VectorLayer, annotate, read_polygons
+import shapely
+
+from ..core.annotations import VectorLayer, annotate, are_near, on_ground, read_polygons
 from ..core.bands import in_colours
 from ..core.errors import AnnotationError, SettingError
 from ..core.rasters import RasterInfo, RasterReader, inspect_raster
 from ..core.windows import TILE_MULTIPLE
 from .checkpoints import identify
 from .configuration import LabelSet, RastersData, RoadNetData, TilesData
-from .data import TrainingData, prepare, windows_of_parts
+from .data import TrainingData, check_alike, prepare, windows_of_parts
 from .digests import digest_of
 from .tiles import (
     MaskedTile,
@@ -30,6 +34,7 @@ from .tiles import (
 __all__ = ["ComparisonData", "open_comparison_data"]
 
 _TEST_TILE = 512
+_SEAM = 1.0  # pixels that neighbouring areas may overlap by, as they are drawn and brought to another CRS
 
 
 @dataclass(frozen=True)
@@ -84,10 +89,11 @@ def _of_tiles(split: TileSplit, mask: MaskKind, image_gsd: float, gsd: float) ->
 
     side = _whole_tile(test, gsd)
     any_data = training(side, "split")
-    names = [[str(tile.image) for tile in part] for part in (split.labelled, split.unlabelled, split.test)]
+    rasters = [[tile.raster for tile in part] for part in (labelled, unlabelled, test)]
+    masks = [hashlib.sha256(tile.labels.mask.tobytes()).hexdigest() for tile in (*labelled, *unlabelled, *test)]
     return ComparisonData(
         description=f"{len(labelled)} labelled, {len(unlabelled)} unlabelled, {len(test)} test tiles at {gsd:g} m",
-        identity=digest_of([names, image_gsd, gsd, mask]),
+        identity=digest_of([identify(rasters, [], gsd), masks]),
         training=training,
         test=replace(any_data, validation=tile_windows(test, side, gsd)),
     )
@@ -105,10 +111,14 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
     labelled, unlabelled, test = (
         [in_colours(raster, colours) for raster in rasters] for rasters in (labelled, unlabelled, test)
     )
+    check_alike([*labelled, *unlabelled, *test])
     roads = _layers(folder, data.roads, data.road_width)
     area = _layers(folder, data.area, None)
     test_roads = _layers(folder, data.test_roads, data.road_width)
     test_area = _layers(folder, data.test_area, None)
+    for one, other in product(test, labelled):
+        if are_near(one, other):
+            _check_apart(one, test_roads, test_area, other, roads, area)
 
     def training(tile: int, labels: LabelSet) -> TrainingData:
         if labels == "all":
@@ -125,10 +135,28 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
         raise AnnotationError(f"The test area {', '.join(data.test_area)} lies outside of the test rasters.")
     return ComparisonData(
         description=f"{len(labelled)} labelled, {len(unlabelled)} unlabelled, {len(test)} test raster(s)",
-        identity=digest_of([identify([*labelled, *unlabelled, *test], [*roads, *area, *test_roads, *test_area])]),
+        identity=identify([labelled, unlabelled, test], [roads, area, test_roads, test_area]),
         training=training,
         test=replace(learned, validation=tuple(windows)),
     )
+
+
+def _check_apart(
+    scored: RasterInfo,
+    test_roads: Sequence[VectorLayer],
+    test_area: Sequence[VectorLayer],
+    learned: RasterInfo,
+    roads: Sequence[VectorLayer],
+    area: Sequence[VectorLayer],
+) -> None:
+    """Checks that a raster is not tested where the labels of another are learned from."""
+    test = annotate(scored, test_roads, test_area).area
+    annotated = on_ground(annotate(learned, roads, area).area.geometries, learned).in_pixels(scored)
+    if test.query(shapely.buffer(annotated, -_SEAM), predicate="intersects").size:
+        raise AnnotationError(
+            f"The test area on {scored.name} overlaps the annotated area of {learned.name}: what is learned from there "
+            "would be tested on; draw them apart, or test on another raster."
+        )
 
 
 def _rasters(folder: Path, paths: Sequence[str]) -> list[RasterInfo]:

@@ -183,6 +183,8 @@ def _check(configuration: Configuration) -> None:
     twice = next((row.name for k, row in enumerate(configuration.rows) if row.slug in slugs[:k]), None)
     if twice:
         raise SettingError(f"Two rows are called '{twice}'; give each a name of its own.")
+    if len(set(configuration.seeds)) < len(configuration.seeds):
+        raise SettingError(f"A seed is named twice in {', '.join(map(str, configuration.seeds))}; name each once.")
     for row in configuration.rows:
         find_method(row.method)
         row_settings(configuration, row, 0)

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import shapely
-from shapely.affinity import affine_transform
 
-from ..core.annotations import Annotation, VectorLayer
+from ..core.annotations import Annotation, are_near, on_ground
 from ..core.errors import AnnotationError
 from ..core.rasters import RasterInfo
 
@@ -121,10 +120,9 @@ def _elsewhere(raster: RasterInfo, annotation: Annotation, held_out: Mapping[Ras
     """A raster's annotation without the ground that is held out of other rasters, which may show the same place."""
     area = annotation.area.geometries
     for other, held in held_out.items():
-        if other is not raster:
-            on_ground = [affine_transform(part, other.transform.to_shapely()) for part in held.area.geometries]
-            ground = VectorLayer(other.path, np.array(on_ground), other.crs)
-            area = shapely.difference(area, shapely.union_all(ground.in_pixels(raster)))
+        if other is not raster and are_near(raster, other):
+            ground = on_ground(held.area.geometries, other).in_pixels(raster)
+            area = shapely.difference(area, shapely.union_all(ground))
     parts = shapely.get_parts(area)
     return annotation.inside(parts[shapely.area(parts) > 0])
 

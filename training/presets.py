@@ -78,6 +78,12 @@ class TrainingSettings:
             )
         if not 0 <= self.average < 1:
             raise SettingError(f"The decay of the average must be at least 0 and below 1, got {self.average}.")
+        if not 0 < self.batch_norm_momentum <= 1:
+            raise SettingError(
+                f"The momentum of batch norms must be above 0 and at most 1, got {self.batch_norm_momentum}."
+            )
+        if self.validations < 1:
+            raise SettingError(f"The validations must be at least 1, got {self.validations}.")
         if len(self.teachers) < 2:
             raise SettingError(f"Cross-model supervision takes at least 2 teachers, got {len(self.teachers)}.")
         if not 0 <= self.seed < 2**32:

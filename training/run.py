@@ -128,9 +128,8 @@ def _checkpoints(folder: Path | None, inputs: TrainingInputs) -> Checkpoints | N
     if folder is None:
         return None
     folder.mkdir(parents=True, exist_ok=True)
-    return Checkpoints(
-        folder, identify([*inputs.labelled, *inputs.unlabelled], [*inputs.roads, *inputs.area], inputs.gsd)
-    )
+    identity = identify([inputs.labelled, inputs.unlabelled], [inputs.roads, inputs.area], inputs.gsd, folder)
+    return Checkpoints(folder, identity)
 
 
 def _summary(data: TrainingData, method: Method, settings: TrainingSettings, device: torch.device) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from ..core.errors import SettingError
+from ..core.network_spec import NetworkSpec
 from ..core.networks import check_network
 from ..core.validation import explain
 from .presets import PRESETS, TrainingSettings
@@ -41,6 +42,7 @@ def changed_settings(preset: str, *changes: Changes) -> TrainingSettings:
         raise SettingError(f"The settings are not understood: {explain(error)}.") from error
     for spec in (settings.student, *settings.teachers):
         check_network(spec)
+        _check_channels(spec)
     return settings
 
 
@@ -56,6 +58,16 @@ def load_changes(path: Path) -> Changes:
         raise SettingError(f"The settings file {path} cannot be read; give a TOML file.") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"The settings file {path} is no TOML: {error}.") from error
+
+
+def _check_channels(spec: NetworkSpec) -> None:
+    for name in ("in_channels", "classes"):
+        value, only = getattr(spec, name), getattr(NetworkSpec, name)
+        if value != only:
+            raise SettingError(
+                f"A network's '{name}' cannot be set, got {value}; leave it out: the bands are the imagery's, the "
+                "classes are background and road."
+            )
 
 
 def _merged(settings: Changes, changes: Changes) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def read_split(folder: Path, images: str, masks: str, split: str) -> TileSplit:
 
     Raises:
         SettingError: if the file cannot be read or a tile is missing.
-        AnnotationError: if a set is empty, or a test tile is also trained on.
+        AnnotationError: if a set is empty, or a tile stands in two of them or twice in one.
     """
     names = _read_names(folder / split)
     tiles = {
@@ -222,16 +222,17 @@ def _read_names(path: Path) -> Mapping[str, Sequence[str]]:
 
 
 def _check_split(split: TileSplit, where: Path) -> None:
+    parts: dict[Path, str] = {}
     for part, tiles in (("labelled", split.labelled), ("unlabelled", split.unlabelled), ("test", split.test)):
         if not tiles:
             raise AnnotationError(f"The split {where} has no {part} tiles; name at least one.")
-    test = {tile.image for tile in split.test}
-    for part, tiles in (("labelled", split.labelled), ("unlabelled", split.unlabelled)):
-        both = sorted(tile.image.name for tile in tiles if tile.image in test)
-        if both:
-            raise AnnotationError(
-                f"The {part} tiles of {where} hold the test tile {both[0]}; no test tile may be trained on."
-            )
+        for image in (tile.image for tile in tiles):
+            if image in parts:
+                raise AnnotationError(
+                    f"The split {where} names the tile {image.name} twice, as {parts[image]} and as {part}; "
+                    "no tile may be learned from and scored on."
+                )
+            parts[image] = part
 
 
 def _roadnet_tiles(folder: Path, part: str) -> list[Tile]:

@@ -158,6 +158,7 @@ def test_batch_norm_momentum_is_that_of_the_encoder_alone():
         (NetworkSpec("unet", "resnet18"), "deeplabv3plus"),
         (NetworkSpec("deeplabv3plus", "resnet19"), "resnet18"),
         (NetworkSpec("segnet", "vgg12"), "vgg11"),
+        (NetworkSpec("deeplabv3plus", "tu-nonsense"), "resnet18"),
     ],
 )
 def test_unknown_networks_are_told_the_known_ones(spec, known):

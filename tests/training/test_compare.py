@@ -2,15 +2,22 @@
 
 import csv
 import json
+import os
+import shutil
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import rasterio
+import shapely
 import torch
+from affine import Affine
 from listening import Listener
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
 
-from qgis_sslkd.core.errors import CancelledError, SettingError
+from qgis_sslkd.core.errors import AnnotationError, CancelledError, RasterError, SettingError
+from qgis_sslkd.core.ground import project
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.model_card import load_card
 from qgis_sslkd.core.rasters import RasterReader
@@ -68,6 +75,11 @@ def run(configuration, folder, reporter):
     with RasterReader() as reader:
         data = open_comparison_data(configuration.data, folder, reader)
         return compare(configuration, data, folder, CPU, reporter)
+
+
+def opened(data, folder):
+    with RasterReader() as reader:
+        return open_comparison_data(data, folder, reader)
 
 
 @pytest.fixture(scope="module")
@@ -139,28 +151,98 @@ def test_a_comparison_that_was_stopped_goes_on_to_the_same_scores(finished, conf
     assert not list(tmp_path.glob("seed-0/*student*"))
 
 
+def part_of(raster, left, right):
+    """The columns from `left` to `right` of a raster, on the ground."""
+    xs, ys = raster.transform @ (np.array([left, right]), np.array([raster.height, 0]))
+    return shapely.box(xs[0], ys[0], xs[1], ys[1])
+
+
 @pytest.fixture
-def rasters(small_scene):
-    """The scene to learn from and to test on."""
+def own_tiles(tiles, tmp_path):
+    """The tiles in a folder of the test's own."""
+    return shutil.copytree(tiles, tmp_path / "tiles")
+
+
+def test_data_is_known_again_until_a_tile_moves_or_changes(configuration, own_tiles, tmp_path):
+    def identity():
+        return opened(configuration.data.model_copy(update={"folder": own_tiles}), tmp_path).identity
+
+    identities = [identity()]
+    assert identity() == identities[0]
+    split = json.loads((own_tiles / "split.json").read_text())
+    split["test"].insert(0, split["unlabelled"].pop())
+    (own_tiles / "split.json").write_text(json.dumps(split))
+    identities.append(identity())
+    with rasterio.open(own_tiles / "masks" / "0.png", "r") as dataset:
+        profile, mask = dataset.profile, dataset.read()
+    with rasterio.open(own_tiles / "masks" / "0.png", "w", **profile) as dataset:
+        dataset.write(1 - mask)
+    identities.append(identity())
+    os.utime(own_tiles / "images" / "0.png", (0, 0))
+    identities.append(identity())
+    assert len(set(identities)) == 4
+
+
+@pytest.fixture
+def rasters(small_scene, make_vector):
+    """The scene to learn from in its left half, and to test on in its right half."""
     raster, roads, area = small_scene
-    return {"kind": "rasters", "labelled": [raster.path], "roads": [roads.path], "area": [area.path]} | {
+    right = make_vector([part_of(raster, raster.width // 2, raster.width)], "right.gpkg")
+    return {
+        "kind": "rasters",
+        "labelled": [raster.path],
+        "roads": [roads.path],
+        "area": [area.path],
         "test": [raster.path],
         "test_roads": [roads.path],
+        "test_area": [str(right)],
     }
 
 
-def test_rasters_are_tested_on_every_pixel_of_the_test_area(rasters, small_scene, tmp_path):
+@pytest.fixture
+def elsewhere(make_raster, make_vector):
+    """A raster on another continent, all of it to test on, with a road."""
+    transform = from_origin(300_000, 6_200_000, 0.5, 0.5)
+    raster = make_raster(np.full((3, 80, 90), 7, np.uint8), "elsewhere.tif", crs="EPSG:32756", transform=transform)
+    roads = make_vector([shapely.box(300_000, 6_199_990, 300_030, 6_199_995)], "elsewhere.gpkg", crs="EPSG:32756")
+    return {"test": [str(raster)], "test_roads": [str(roads)], "test_area": []}
+
+
+def pixels_tested(data):
+    windows, tile = data.test.validation, data.test.tile
+    return sum((each.source.annotation.labels(each.window, (tile, tile)) != IGNORE).sum() for each in windows)
+
+
+def test_rasters_are_tested_on_every_pixel_of_the_test_area(rasters, elsewhere, tmp_path):
+    data = opened(RastersData(**rasters), tmp_path)
+    assert pixels_tested(data) == 256 * 128
+    assert data.training(64, "split").tile == 64
+    assert pixels_tested(opened(RastersData(**rasters | elsewhere), tmp_path)) == 80 * 90
+
+
+def test_no_raster_is_tested_where_labels_are_learned_from(rasters, small_scene, make_raster, make_vector, tmp_path):
     raster, _, area = small_scene
-    for test_area, pixels in (([], raster.width * raster.height), ([area.path], raster.width * raster.height / 2)):
-        with RasterReader() as reader:
-            data = open_comparison_data(RastersData(**rasters, test_area=test_area), tmp_path, reader)
-            tile = data.test.tile
-            seen = sum(
-                (window.source.annotation.labels(window.window, (tile, tile)) != IGNORE).sum()
-                for window in data.test.validation
-            )
-            assert seen == pixels
-            assert data.training(64, "split").tile == 64
+    overlapping = part_of(raster, 120, 200)
+    in_degrees = shapely.transform(
+        overlapping, lambda points: np.column_stack(project(raster.crs, CRS.from_epsg(4326), *points.T))
+    )
+    shifted = raster.transform @ Affine.translation(-150, 0)
+    for changes in (
+        {"test_area": []},
+        {"test_area": [area.path]},
+        {"test_area": [str(make_vector([overlapping], "overlapping.gpkg"))]},
+        {"test_area": [str(make_vector([in_degrees], "in_degrees.gpkg", crs="EPSG:4326"))]},
+        {"test_area": [], "test": [str(make_raster(np.zeros((3, 256, 256), np.uint8), transform=shifted))]},
+    ):
+        with pytest.raises(AnnotationError, match=r"overlaps the annotated area of scene\.tif"):
+            opened(RastersData(**rasters | changes), tmp_path)
+
+
+def test_rasters_to_test_on_are_like_those_to_learn_from(rasters, make_raster, tmp_path):
+    for pixels, words in ((np.zeros((3, 64, 64), np.uint16), "uint16"), (np.zeros((1, 64, 64), np.uint8), "has 1")):
+        raster = make_raster(pixels, transform=from_origin(400_000, 5_000_000, 0.5, 0.5))
+        with pytest.raises(RasterError, match=words):
+            opened(RastersData(**rasters | {"test": [str(raster)], "test_area": []}), tmp_path)
 
 
 def test_rasters_have_no_labels_beyond_the_drawn_ones(rasters, configuration, tmp_path):
@@ -168,4 +250,4 @@ def test_rasters_have_no_labels_beyond_the_drawn_ones(rasters, configuration, tm
     changed = configuration.model_copy(update={"data": RastersData(**rasters)})
     with pytest.raises(SettingError, match="no labels beyond"):
         run(changed, tmp_path, Listener())
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("seed-*"))

@@ -87,6 +87,7 @@ def test_settings_are_those_of_the_preset_then_of_all_rows_then_of_the_row(load)
         ('kind = "roadnet"', 'kind = "cityscapes"', "roadnet"),
         ('name = "S SSLKD, light"', 'name = "S Supervised"', "S Supervised"),
         ("seeds = [3, 4]", "seeds = []", "seeds"),
+        ("seeds = [3, 4]", "seeds = [3, 4, 3]", "twice in 3, 4, 3"),
         ("[data]", "[data", "TOML"),
     ],
 )

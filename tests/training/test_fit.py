@@ -106,7 +106,19 @@ def test_jobs_offer_the_presets_that_there_are():
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("steps", 0), ("batch", 1), ("tile", 100), ("tile", 32), ("learning_rate", 0), ("seed", -1), ("average", 1)],
+    [
+        ("steps", 0),
+        ("batch", 1),
+        ("tile", 100),
+        ("tile", 32),
+        ("learning_rate", 0),
+        ("seed", -1),
+        ("average", 1),
+        ("validations", 0),
+        ("validations", -3),
+        ("batch_norm_momentum", 0),
+        ("batch_norm_momentum", 5),
+    ],
 )
 def test_settings_out_of_range(setting, value):
     with pytest.raises(SettingError, match=str(value)):

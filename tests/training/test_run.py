@@ -1,6 +1,8 @@
 """A whole run: its files, and going on after a stop."""
 
 import html
+import os
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -11,6 +13,7 @@ from qgis_sslkd.core.errors import CancelledError, SettingError
 from qgis_sslkd.core.model_card import load_card
 from qgis_sslkd.core.model_file import load_network
 from qgis_sslkd.core.network_spec import NetworkSpec
+from qgis_sslkd.core.rasters import inspect_raster
 from qgis_sslkd.training.checkpoints import Checkpoints
 from qgis_sslkd.training.methods import METHODS
 from qgis_sslkd.training.presets import PRESETS
@@ -30,7 +33,7 @@ TINY = replace(
 def train_scene(small_scene):
     raster, roads, area = small_scene
 
-    def run(folder, reporter, settings=TINY, checkpoints=None, method="sslkd", gsd=None):
+    def run(folder, reporter, settings=TINY, checkpoints=None, method="sslkd", gsd=None, raster=raster):
         inputs = TrainingInputs([raster], [roads], [area], [], gsd)
         files = folder / "m.safetensors", folder / "r.html"
         return train(inputs, METHODS[method], settings, torch.device("cpu"), *files, reporter, checkpoints)
@@ -91,6 +94,20 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(train_scene, tmp_pat
     with pytest.raises(CancelledError):
         train_scene(tmp_path, reporter, settings=replace(TINY, seed=1), checkpoints=tmp_path)
     assert not any("Going on" in said for said in reporter.said)
+
+
+@pytest.mark.parametrize(("place", "goes_on"), [("checkpoints", True), ("mine", False)])
+def test_a_run_goes_on_with_copies_of_its_own_that_were_made_anew(train_scene, small_scene, tmp_path, place, goes_on):
+    """As QGIS makes them of layers from servers; the user's own files are other files then."""
+    copy = tmp_path / place / "rasters" / "scene.tif"
+    copy.parent.mkdir(parents=True)
+    for second in (1, 2):
+        shutil.copyfile(small_scene[0].path, copy)
+        os.utime(copy, (second, second))
+        reporter = Listener(3)
+        with pytest.raises(CancelledError):
+            train_scene(tmp_path, reporter, checkpoints=tmp_path / "checkpoints", raster=inspect_raster(str(copy)))
+    assert any("Going on" in said for said in reporter.said) == goes_on
 
 
 @pytest.mark.parametrize("damage", [lambda content: content[:100], lambda content: b"rubbish", lambda content: b""])

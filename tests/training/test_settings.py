@@ -58,6 +58,12 @@ def test_teachers_are_replaced_as_a_whole():
         ({"distillation": {"feature": math.nan}}, "'feature' must be a finite number"),
         ({"student": {"encoder": "resnet19"}}, "no encoder 'resnet19'"),
         ({"teachers": [{"architecture": "unet", "encoder": "resnet18"}] * 2}, "unet.*deeplabv3plus"),
+        ({"student": {"encoder": "tu-nonsense"}}, "no encoder 'tu-nonsense'"),
+        ({"student": {"architecture": "segnet", "encoder": "tu-resnet18"}}, "no encoder 'tu-resnet18'"),
+        ({"teachers": [{"architecture": "segnet", "encoder": "vgg11", "width": math.nan}] * 2}, "above 0, got nan"),
+        ({"teachers": [{"architecture": "segnet", "encoder": "vgg11", "width": -1}] * 2}, "above 0, got -1"),
+        ({"student": {"classes": 1}}, "'classes' cannot be set, got 1"),
+        ({"student": {"in_channels": 4}}, "'in_channels' cannot be set, got 4"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence_with_what_is_known(changes, words):

@@ -131,10 +131,23 @@ def test_the_layout_of_roadnet(tmp_path):
     assert all(tile.mask.parent.name == "train_segment" for tile in split.labelled)
 
 
-def test_what_a_split_must_hold(tiles, tmp_path):
-    for numbers, words in ((([], [1], [2]), "labelled"), (([0], [1, 2], [2]), r"unlabelled .* 2\.png")):
-        with pytest.raises(AnnotationError, match=words):
-            split_file(tmp_path, *numbers)
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        (([], [1], [2]), "no labelled tiles"),
+        (([0], [1, 2], [2]), r"2\.png twice, as unlabelled and as test"),
+        (([0, 2], [1], [2]), r"2\.png twice, as labelled and as test"),
+        (([0, 1], [1], [2]), r"1\.png twice, as labelled and as unlabelled"),  # one may be held out, and learned from
+        (([0, 1, 1], [2], [3]), r"1\.png twice, as labelled and as labelled"),  # likewise
+        (([0], [1], [2, 2]), r"2\.png twice, as test and as test"),
+    ],
+)
+def test_no_tile_stands_in_a_split_twice(tmp_path, numbers, words):
+    with pytest.raises(AnnotationError, match=words):
+        split_file(tmp_path, *numbers)
+
+
+def test_what_a_split_must_hold(tmp_path):
     (tmp_path / "split.json").write_text("{}")
     with pytest.raises(SettingError, match=r"split\.json"):
         read_split(tmp_path, "images", "masks", "split.json")

@@ -35,4 +35,5 @@ def _chosen(configuration: Configuration, job: CompareJob) -> Configuration:
         if name not in known:
             raise SettingError(f"The configuration has no row '{name}'; choose from {', '.join(known)}.")
     rows = [row for row in configuration.rows if not job.rows or row.name in job.rows]
-    return configuration.model_copy(update={"rows": rows, "seeds": job.seeds or configuration.seeds})
+    seeds = list(dict.fromkeys(job.seeds))
+    return configuration.model_copy(update={"rows": rows, "seeds": seeds or configuration.seeds})
