@@ -119,7 +119,8 @@ def read_polygons(path: str, line_width: float | None) -> VectorLayer:
         line_width: full width in metres that lines get; None where lines make no sense.
 
     Raises:
-        AnnotationError: if the file cannot be read, has no CRS, or holds no polygon (or line).
+        AnnotationError: if the file cannot be read, has no CRS, holds no polygon (or line), or lines to be widened
+            that lie at no place on the Earth.
         SettingError: if it has a name that pyogrio cannot be given.
     """
     # It brings a GDAL of its own, which need not lie in memory beside a network.
@@ -141,7 +142,13 @@ def read_polygons(path: str, line_width: float | None) -> VectorLayer:
     polygons = geometries[(dimensions == 2) & ~shapely.is_empty(geometries)]
     if line_width is not None:
         lines = geometries[(dimensions == 1) & ~shapely.is_empty(geometries)]
-        polygons = np.concatenate([polygons, _widen(lines, crs, line_width)])
+        try:
+            polygons = np.concatenate([polygons, _widen(lines, crs, line_width)])
+        except CRSError as error:
+            raise AnnotationError(
+                f"The vector layer {path} holds lines at no place on the Earth in its coordinate reference system; "
+                "assign the right one (in QGIS: right-click the layer > Layer CRS > Set Layer CRS), or delete them."
+            ) from error
     if polygons.size == 0:
         wanted = "polygons" if line_width is None else "polygons or lines"
         raise AnnotationError(f"The vector layer {path} holds no {wanted}.")
@@ -209,15 +216,22 @@ def _crs(path: str, text: str | None) -> CRS:
 
 
 def _widen(lines: Geometries, crs: CRS, width: float) -> Geometries:
-    """Buffers lines on the ground, whatever the units of their CRS."""
-    if lines.size == 0:
-        return lines
-    left, bottom, right, top = shapely.total_bounds(lines)
-    scale = np.array(metres_per_unit(crs, (left + right) / 2, (bottom + top) / 2))
-    metric = shapely.transform(lines, lambda points: points * scale)
-    buffered = shapely.buffer(metric, width / 2, cap_style="flat", join_style="round")
-    polygons: Geometries = shapely.transform(buffered, lambda points: points / scale)
-    return polygons
+    """Buffers lines on the ground, whatever the units of their CRS, each by the scale at its own place.
+
+    Raises:
+        CRSError: if one of them lies at no place on the Earth.
+    """
+    left, bottom, right, top = shapely.bounds(lines).T
+    scales = np.column_stack(metres_per_unit(crs, (left + right) / 2, (bottom + top) / 2))
+    buffered = shapely.buffer(_scaled(lines, scales), width / 2, cap_style="flat", join_style="round")
+    return _scaled(buffered, 1 / scales)
+
+
+def _scaled(geometries: Geometries, scales: npt.NDArray[np.float64]) -> Geometries:
+    """Geometries with their coordinates multiplied, each by its own factors along x and y, `(N, 2)`."""
+    points, owners = shapely.get_coordinates(geometries, return_index=True)
+    scaled: Geometries = shapely.set_coordinates(geometries.copy(), points * scales[owners])
+    return scaled
 
 
 def _met(tree: STRtree, window: Window) -> Geometries:

@@ -18,6 +18,7 @@ __all__ = ["is_on_ground", "metres_per_unit", "pixel_size", "project", "project_
 
 _EQUATORIAL_RADIUS = 6378137.0
 _ECCENTRICITY_SQUARED = 0.00669437999014
+_FARTHEST = 1e12  # in units of a CRS; there are none below a millimetre
 _WGS84 = CRS.from_epsg(4326)
 
 Bounds = tuple[float, float, float, float]
@@ -29,21 +30,25 @@ def is_on_ground(crs: CRS) -> bool:
     return bool(crs.is_projected or crs.is_geographic)
 
 
-def metres_per_unit(crs: CRS, x: float, y: float) -> tuple[float, float]:
-    """Metres on the ground that one unit of the CRS spans along its x and its y axis at a place.
+def metres_per_unit(
+    crs: CRS, xs: Sequence[float] | Coordinates, ys: Sequence[float] | Coordinates
+) -> tuple[Coordinates, Coordinates]:
+    """Metres on the ground that one unit of the CRS spans along its x and its y axis, at each of some places.
 
     Args:
         crs: any CRS with a horizontal datum.
-        x: first coordinate of the place, in units of the CRS (easting or longitude).
-        y: second coordinate of the place.
+        xs: first coordinates of the places, in units of the CRS (easting or longitude).
+        ys: second coordinates.
 
     Raises:
-        CRSError: if that is no place on the Earth.
+        CRSError: if one of them is no place on the Earth.
     """
     step = 1e-4 if crs.is_geographic else 10.0
-    longitudes, latitudes = project(crs, _WGS84, [x, x + step, x], [y, y, y + step])
-    if not is_on_ground(crs) or np.abs(latitudes).max() > 90:
-        raise CRSError(f"{x}, {y} is no place on the Earth in {crs}.")
+    steps = np.array([[0, step, 0], [0, 0, step]])[..., None]
+    along = np.stack([xs, ys])[:, None] + steps
+    longitudes, latitudes = (each.reshape(3, -1) for each in project(crs, _WGS84, *along.reshape(2, -1)))
+    if not is_on_ground(crs) or (np.abs(latitudes) > 90).any():
+        raise CRSError(f"{xs}, {ys} is no place on the Earth in {crs}.")
     return (
         _distance(longitudes[0], latitudes[0], longitudes[1], latitudes[1]) / step,
         _distance(longitudes[0], latitudes[0], longitudes[2], latitudes[2]) / step,
@@ -58,6 +63,9 @@ def project(
     Raises:
         CRSError: if no way leads from one CRS to the other, or a point lies where it leads nowhere.
     """
+    # PROJ counts the turns round the Earth one by one.
+    if not (np.abs(np.stack([xs, ys])) < _FARTHEST).all():
+        raise CRSError(f"Points cannot be brought from {source} to {target}: they lie beyond every place on the Earth.")
     try:
         projected_xs, projected_ys = transform_points(source, target, xs, ys)
     except CPLE_BaseError as error:
@@ -93,18 +101,22 @@ def pixel_size(crs: CRS, transform: Affine, width: int, height: int) -> tuple[fl
     Raises:
         CRSError: if that is no place on the Earth.
     """
-    along_x, along_y = metres_per_unit(crs, *(transform @ (width / 2, height / 2)))
+    x, y = transform @ (width / 2, height / 2)
+    (along_x,), (along_y,) = metres_per_unit(crs, [x], [y])
     return (
         math.hypot(transform.a * along_x, transform.d * along_y),
         math.hypot(transform.b * along_x, transform.e * along_y),
     )
 
 
-def _distance(longitude_a: float, latitude_a: float, longitude_b: float, latitude_b: float) -> float:
-    """Metres between two near places given in degrees, by the radii of the WGS 84 ellipsoid there."""
-    latitude = math.radians((latitude_a + latitude_b) / 2)
-    curvature = 1 - _ECCENTRICITY_SQUARED * math.sin(latitude) ** 2
-    east = math.radians(longitude_b - longitude_a) * math.cos(latitude) * _EQUATORIAL_RADIUS / math.sqrt(curvature)
-    meridian_radius = _EQUATORIAL_RADIUS * (1 - _ECCENTRICITY_SQUARED) / curvature**1.5
-    north = math.radians(latitude_b - latitude_a) * meridian_radius
-    return math.hypot(east, north)
+def _distance(
+    longitudes_a: Coordinates, latitudes_a: Coordinates, longitudes_b: Coordinates, latitudes_b: Coordinates
+) -> Coordinates:
+    """Metres between near places given in degrees, by the radii of the WGS 84 ellipsoid there."""
+    latitudes = np.radians((latitudes_a + latitudes_b) / 2)
+    curvature = 1 - _ECCENTRICITY_SQUARED * np.sin(latitudes) ** 2
+    east = np.radians(longitudes_b - longitudes_a) * np.cos(latitudes) * _EQUATORIAL_RADIUS / np.sqrt(curvature)
+    meridian_radii = _EQUATORIAL_RADIUS * (1 - _ECCENTRICITY_SQUARED) / curvature**1.5
+    north = np.radians(latitudes_b - latitudes_a) * meridian_radii
+    distances: Coordinates = np.hypot(east, north)
+    return distances

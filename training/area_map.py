@@ -162,8 +162,8 @@ def _tallness(group: Sequence[Place]) -> float:
 def _measures(group: Sequence[Place]) -> tuple[float, ...]:
     """Least x, least y, largest x, largest y of the rasters, and the metres of a unit along x and y."""
     left, bottom, right, top = shapely.total_bounds([_on_map(_extent(each.raster), each.raster) for each in group])
-    scales = metres_per_unit(group[0].raster.crs, (left + right) / 2, (bottom + top) / 2)
-    return left, bottom, right, top, *scales
+    (along_x,), (along_y,) = metres_per_unit(group[0].raster.crs, [(left + right) / 2], [(bottom + top) / 2])
+    return left, bottom, right, top, along_x, along_y
 
 
 def _draw(axes: Axes, group: Sequence[Place], shown: Sequence[Place]) -> None:

@@ -194,6 +194,34 @@ def test_lines_get_their_width_on_the_ground(make_vector, line, crs):
     assert area_in_pixels(layer, info) == pytest.approx(shape.length * 3.0 / PIXEL, rel=0.01)
 
 
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857"])
+@pytest.mark.parametrize("other", [(9.0, 60.0), (20.0, 40.0), (0.0, 0.0)])
+def test_a_line_is_as_wide_wherever_others_lie(make_vector, crs, other):
+    """Degrees and the metres of Web Mercator shrink towards the poles."""
+    info = raster(transform=Affine(PIXEL, 0, 5e5, 0, -PIXEL, 6.65e6))  # at 60 degrees north
+    shape = shapely.from_wkt("LINESTRING (10 2, 10 28)")
+    (x,), (y,) = transform_points(DEGREES, CRS.from_user_input(crs), other[:1], other[1:])
+    stray = shapely.LineString([(x, y), (x, y + 1e-4)])
+    path = make_vector([on_ground(shape, info, CRS.from_user_input(crs)), stray], crs=crs)
+    # Cut to the raster, to which the other one does not belong.
+    near = shapely.intersection(read_polygons(str(path), line_width=6.0).in_pixels(info), shapely.box(-20, 0, 40, 30))
+    assert shapely.area(near).sum() == pytest.approx(26 * 6.0 / PIXEL, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("line", "crs"),
+    [
+        ("LINESTRING (0 0, 9 9)", LOCAL),
+        ("LINESTRING (0 0, 0 1e300)", "EPSG:3857"),
+        ("LINESTRING (0 146, 1 147)", "EPSG:4326"),
+    ],
+)
+def test_lines_that_lie_nowhere_are_told(make_vector, line, crs):
+    path = make_vector([line], "drawn.gpkg", crs=crs)
+    with pytest.raises(AnnotationError, match=r"drawn\.gpkg holds lines at no place on the Earth"):
+        read_polygons(str(path), line_width=6.0)
+
+
 def test_widened_lines_end_where_they_were_drawn(make_vector):
     info = raster()
     path = make_vector([on_ground(shapely.from_wkt("LINESTRING (10 15, 30 15)"), info, UTM)])

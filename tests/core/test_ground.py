@@ -35,7 +35,8 @@ def test_a_pixel_in_utm_is_as_large_as_it_says():
 
 @pytest.mark.parametrize("latitude", [-80, -45, -10, 0, 36.24, 60, 85])
 def test_degrees_against_the_textbook(latitude):
-    assert metres_per_unit(DEGREES, 10, latitude) == pytest.approx(metres_per_degree(latitude), rel=2e-5)
+    (east,), (north,) = metres_per_unit(DEGREES, [10], [latitude])
+    assert (east, north) == pytest.approx(metres_per_degree(latitude), rel=2e-5)
 
 
 def test_a_pixel_in_degrees_near_las_vegas():
@@ -78,15 +79,24 @@ def test_turning_and_flipping_change_nothing(angle, flip):
 
 def test_a_local_crs_is_nowhere():
     with pytest.raises(CRSError):
-        metres_per_unit(LOCAL, 0, 0)
+        metres_per_unit(LOCAL, [0], [0])
     with pytest.raises(CRSError):
         project_bounds(LOCAL, DEGREES, (0, 0, 1, 1))
 
 
 @pytest.mark.parametrize("place", [(CRS.from_epsg(4978), 468_000, 5_250_000), (DEGREES, 7, 146)])
 def test_what_is_no_place_on_the_ground_has_no_lengths(place):
+    crs, x, y = place
     with pytest.raises(CRSError, match="no place on the Earth"):
-        metres_per_unit(*place)
+        metres_per_unit(crs, [x], [y])
+
+
+@pytest.mark.parametrize("crs", [WEB_MERCATOR, DEGREES, UTM])
+@pytest.mark.parametrize("far", [1e300, -1e18, math.inf, math.nan])
+def test_what_lies_beyond_the_earth_is_an_error_at_once(crs, far):
+    """PROJ goes round the Earth until it is there."""
+    with pytest.raises(CRSError):
+        project(crs, UTM, [0.0, far], [0.0, 0.0])
 
 
 def test_a_place_beyond_a_projection_is_an_error():
