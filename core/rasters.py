@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,9 @@ BLOCK_CACHE = 64 * 2**20
 """Bytes for `GDAL_CACHEMAX` where a raster is gone through once: GDAL would else keep all the blocks that were read."""
 
 _OPEN_FILES = 64
+_BRIGHTEST = 65535  # of what sensors deliver
+_THINNED = 512  # pixels along a side of a copy that tells where a raster holds data
+_SAMPLED_SIDE, _SAMPLED_WINDOWS = 64, 256  # pixels, and windows of all rasters together: a million values a band
 
 
 @dataclass(frozen=True)
@@ -296,15 +300,24 @@ def _mask(dataset: rasterio.DatasetReader, raster: RasterInfo, window: Window, s
 
 
 def _has_data(dataset: rasterio.DatasetReader, raster: RasterInfo, values: Pixels) -> Mask:
-    """Where any band `(C, H, W)` holds another value than its nodata, the declared one and the given one."""
+    """Where the bands `(C, H, W)` hold other values than their nodata, the declared one and the given one."""
     valid = np.ones(values.shape[1:], dtype=bool)
     if raster.nodata is not None:
-        valid &= (values != raster.nodata).any(axis=0)
+        valid &= _differ(values, [raster.nodata] * len(values))
     flags = [dataset.mask_flag_enums[band - 1] for band in raster.bands]
     if all(each == [MaskFlags.nodata] for each in flags) and not _alpha_band(dataset, raster):
-        declared = [dataset.nodatavals[band - 1] for band in raster.bands]
-        valid &= np.any([layer != value for layer, value in zip(values, declared, strict=True)], axis=0)
+        valid &= _differ(values, [dataset.nodatavals[band - 1] for band in raster.bands])
     return valid
+
+
+def _differ(values: Pixels, nodata: Sequence[float]) -> Mask:
+    """Where any band `(C, H, W)` differs from its nodata, and all do whose nodata no sensor could measure.
+
+    A dark pixel is 0 in one band, a bright one 255; -9999 in one band has no colour.
+    """
+    differing: Mask = np.array([layer != value for layer, value in zip(values, nodata, strict=True)])
+    impossible = [not 0 <= value <= _BRIGHTEST for value in nodata]
+    return np.logical_and(differing.any(axis=0), differing[impossible].all(axis=0))
 
 
 def _alpha_band(dataset: rasterio.DatasetReader, raster: RasterInfo) -> int | None:
@@ -327,16 +340,43 @@ def measure_normalisation(rasters: Sequence[RasterInfo], reader: RasterReader) -
     bands = len(rasters[0].bands)
     if rasters[0].dtype == "uint8":
         return Normalisation.of_bytes(bands)
-    samples = np.concatenate([_sample(raster, reader) for raster in rasters], axis=1)
+    windows = math.ceil(_SAMPLED_WINDOWS / len(rasters))
+    samples = np.concatenate([_sample(raster, reader, windows) for raster in rasters], axis=1)
     if samples.shape[1] == 0:
         raise RasterError("The rasters hold no valid pixel: all is nodata.")
-    low, high = np.percentile(samples, (1, 99), axis=1)
-    half_range = np.maximum((high - low) / 2, np.finfo(np.float32).eps)
-    return Normalisation(tuple(map(float, (low + high) / 2)), tuple(map(float, half_range)))
+    mean, std = zip(*map(_centre_and_half_range, samples), strict=True)
+    return Normalisation(mean, std)
 
 
-def _sample(raster: RasterInfo, reader: RasterReader, most: int = 512) -> npt.NDArray[np.float64]:
-    """Valid pixels `(C, N)` from a thinned copy of the raster."""
-    shape = (min(most, raster.height), min(most, raster.width))
-    pixels, valid = reader.read(raster, Window(0, 0, raster.width, raster.height), shape)
-    return pixels[:, valid].astype(np.float64)
+def _centre_and_half_range(values: npt.NDArray[Any]) -> tuple[float, float]:
+    """Of the middle 98 % of a band's values `(N,)`; of all of them, or of their type, where those are one value."""
+    for least in (1, 0):
+        low, high = map(float, np.percentile(values, (least, 100 - least)))
+        centre, half_range = (low + high) / 2, (high - low) / 2
+        if half_range > np.finfo(np.float32).eps * abs(centre):
+            return centre, half_range
+    return centre, float(np.iinfo(values.dtype).max) / 2 if values.dtype.kind in "iu" else 1.0
+
+
+def _sample(raster: RasterInfo, reader: RasterReader, most: int) -> Pixels:
+    """Valid pixels `(C, N)` of some windows of a raster, as they are: the means of a thinned copy vary less."""
+    corners = _corners_with_data(raster, reader)
+    chosen = np.random.default_rng(0).choice(len(corners), min(most, len(corners)), replace=False)
+    samples = [np.empty((len(raster.bands), 0), raster.dtype)]
+    for top, left in corners[np.sort(chosen)].tolist():
+        height, width = min(_SAMPLED_SIDE, raster.height - top), min(_SAMPLED_SIDE, raster.width - left)
+        pixels, valid = reader.read(raster, Window(left, top, width, height), (height, width))
+        samples.append(pixels[:, valid])
+    return np.concatenate(samples, axis=1)
+
+
+def _corners_with_data(raster: RasterInfo, reader: RasterReader) -> npt.NDArray[np.int64]:
+    """First rows and columns `(N, 2)` of the windows of a grid that hold data in a thinned copy of a raster."""
+    shape = (min(_THINNED, raster.height), min(_THINNED, raster.width))
+    valid = reader.thinned_validity(raster, shape) if raster.may_lack_data else np.ones(shape, dtype=bool)
+    rows, columns = np.nonzero(valid)
+    across = math.ceil(raster.width / _SAMPLED_SIDE)
+    down = (rows + 0.5) * raster.height / shape[0] // _SAMPLED_SIDE
+    right = (columns + 0.5) * raster.width / shape[1] // _SAMPLED_SIDE
+    numbers = np.unique((down * across + right).astype(np.int64))
+    return np.column_stack(np.divmod(numbers, across)) * _SAMPLED_SIDE

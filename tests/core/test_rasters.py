@@ -189,6 +189,17 @@ def test_a_pixel_is_nodata_where_all_bands_are(make_raster):
     assert valid.tolist() == [[False, True, True, True]]
 
 
+@pytest.mark.parametrize(("nodata", "one_band"), [(0, True), (255, True), (65535, True), (-9999, False), (1e20, False)])
+@pytest.mark.parametrize("given", [True, False])
+def test_what_no_sensor_measures_is_nodata_in_a_single_band_too(make_raster, nodata, one_band, given):
+    pixels = np.array([[[nodata, 5, nodata]], [[nodata, 5, 5]]], dtype=np.float32)
+    raster = inspect_raster(
+        str(make_raster(pixels, nodata=None if given else nodata)), nodata=nodata if given else None
+    )
+    with RasterReader() as reader:
+        assert reader.read(raster, whole(raster), (1, 3))[1].tolist() == [[False, True, one_band]]
+
+
 def test_zero_is_a_value_like_any_other_where_no_nodata_is_declared(make_raster):
     _, valid = read(make_raster(np.zeros((3, 4, 4), np.uint8)))
     assert valid.all()
@@ -340,12 +351,45 @@ def test_other_types_are_normalised_by_the_middle_of_their_values(make_raster, d
     assert normalisation.std == pytest.approx((high - low) / 2)
 
 
-def test_a_constant_raster_is_normalised_to_zero(make_raster):
-    pixels = np.full((1, 5, 5), 300, np.uint16)
+@pytest.mark.parametrize("side", [300, 3000])
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_the_size_of_a_raster_does_not_change_its_normalisation(make_raster, side, dtype):
+    """Noise that is averaged to a thinned copy would all but vanish."""
+    pixels = np.random.default_rng(0).normal(3000, 300, (1, side, side)).astype(dtype)
+    raster = inspect_raster(str(make_raster(pixels)))
+    with RasterReader() as reader:
+        normalisation = measure_normalisation([raster], reader)
+    assert normalisation.mean == pytest.approx([3000], rel=0.01)
+    assert normalisation.std == pytest.approx([300 * 2.326], rel=0.02)
+
+
+def test_values_are_sampled_where_there_are_any(make_raster):
+    pixels = np.zeros((1, 2000, 2000), np.uint16)
+    pixels[0, 1500:1510, 700:710] = 1000 + np.arange(100).reshape(10, 10)
+    raster = inspect_raster(str(make_raster(pixels, nodata=0)))
+    with RasterReader() as reader:
+        assert measure_normalisation([raster], reader).mean == pytest.approx([1049.5], abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "std"), [("uint16", 65535 / 2), ("int16", 32767 / 2), ("float32", 1), ("float64", 1)]
+)
+def test_a_constant_raster_is_normalised_to_zero(make_raster, dtype, std):
+    pixels = np.full((1, 5, 5), 300, dtype)
     raster = inspect_raster(str(make_raster(pixels)))
     with RasterReader() as reader:
         normalisation = measure_normalisation([raster], reader)
     assert (normalisation.apply(pixels, np.ones((5, 5), bool)) == 0).all()
+    assert normalisation.std == (std,)
+
+
+def test_a_band_that_is_all_but_constant_is_normalised_by_all_its_values(make_raster):
+    """A few other values may not become millions."""
+    pixels = np.full((1, 50, 50), 300, np.uint16)
+    pixels[0, 10, :10] = 500
+    raster = inspect_raster(str(make_raster(pixels)))
+    with RasterReader() as reader:
+        assert measure_normalisation([raster], reader) == Normalisation((400.0,), (100.0,))
 
 
 def test_nothing_but_nodata_cannot_be_normalised(make_raster):
