@@ -1,6 +1,8 @@
 """What is shipped: the plugin's zip, the wheel, the metadata and the lock files."""
 
+import ast
 import configparser
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -209,6 +211,18 @@ def test_lock_names_every_requirement_with_hashes_and_no_place(name):
     pinned = {pin.split("==")[0] for pin in pins}
     asked = set(re.findall(r"(?m)^[a-z][a-z0-9-]*", (ROOT / "requirements" / f"{name}.in").read_text()))
     assert asked and asked <= pinned
+
+
+def test_every_package_that_the_worker_imports_is_asked_for_by_name():
+    """What only comes along with another package goes when that one no longer needs it."""
+    files = [f for folder in ("core", "training", "qgis_sslkd/worker") for f in (ROOT / folder).rglob("*.py")]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    imported = {alias.name.partition(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {n.module.partition(".")[0] for n in nodes if isinstance(n, ast.ImportFrom) and not n.level}
+    named = set((ROOT / "requirements/worker.in").read_text().splitlines())
+    distributions = importlib.metadata.packages_distributions()
+    for name in imported - sys.stdlib_module_names:
+        assert named & {each.lower().replace("_", "-") for each in distributions[name]}, name
 
 
 def test_no_file_names_a_place_on_somebody_s_machine():
