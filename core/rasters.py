@@ -98,7 +98,8 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
         nodata: a value that counts as nodata besides what the file declares.
 
     Raises:
-        RasterError: if it cannot be opened or read to its end, has no CRS or not those bands, or holds no imagery.
+        RasterError: if it cannot be opened or read to its end, has no CRS or not those bands, or holds no imagery, or
+            such of several types.
     """
     try:
         with rasterio.open(path) as dataset:
@@ -106,7 +107,7 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
                 raise RasterError(_without_crs(dataset))
             chosen = _imagery_bands(dataset, bands)
             # A file that was cut short fails at its last block.
-            dataset.read(window=Window(dataset.width - 1, dataset.height - 1, 1, 1))
+            dataset.read(list(chosen), window=Window(dataset.width - 1, dataset.height - 1, 1, 1))
             return RasterInfo(
                 path=path,
                 width=dataset.width,
@@ -166,6 +167,12 @@ def _imagery_bands(dataset: rasterio.DatasetReader, wanted: Sequence[int]) -> tu
     bands = tuple(wanted) or tuple(index for index, colour in colours if colour != ColorInterp.alpha)
     if not bands or any(np.iscomplexobj(np.zeros(0, dataset.dtypes[band - 1])) for band in bands):
         raise RasterError(f"The raster {dataset.name} holds no imagery bands.")
+    types = list(dict.fromkeys(dataset.dtypes[band - 1] for band in bands))
+    if len(types) > 1:
+        raise RasterError(
+            f"The bands of the raster {dataset.name} hold values of several types ({', '.join(types)}); choose bands "
+            "of one, or bring all to one (in QGIS: Raster > Conversion > Translate)."
+        )
     return bands
 
 

@@ -263,6 +263,30 @@ def test_bands_that_there_are_not_are_named(make_raster, noise, bands, named):
         inspect_raster(str(make_raster(noise)), bands=bands)
 
 
+def test_bands_of_several_types_are_read_a_type_at_a_time(make_raster):
+    """Virtual rasters put imagery and heights into one."""
+    files = [make_raster(np.full((1, 4, 4), 7, t), f"{t}.tif") for t in ("uint8", "uint8", "float32")]
+    layers = [
+        f'<VRTRasterBand dataType="{kind}" band="{k}"><SimpleSource><SourceFilename>{file}</SourceFilename>'
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
+        for k, (kind, file) in enumerate(zip(("Byte", "Byte", "Float32"), files, strict=True), start=1)
+    ]
+    stack = files[0].with_name("stack.vrt")
+    stack.write_text(
+        '<VRTDataset rasterXSize="4" rasterYSize="4"><SRS>EPSG:32632</SRS><GeoTransform>5e5,1,0,5e6,0,-1</GeoTransform>'
+        f"{''.join(layers)}</VRTDataset>"
+    )
+    with pytest.raises(RasterError, match=r"several types \(uint8, float32\); choose bands of one"):
+        inspect_raster(str(stack))
+    with RasterReader() as reader:
+        for bands in ([2, 1], [3]):
+            raster = inspect_raster(str(stack), bands)
+            pixels, valid = reader.read(raster, whole(raster), (4, 4))
+            assert pixels.dtype == raster.dtype
+            assert (pixels == 7).all()
+            assert valid.all()
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
 @pytest.mark.parametrize("declared", [None, 7])
 def test_a_given_nodata_counts_besides_the_declared_one(make_raster, dtype, declared):
