@@ -32,11 +32,13 @@ __all__ = [
     "StripWriter",
     "check_raster_output",
     "check_vector_output",
+    "crs_told_in",
     "optimise_for_cloud",
 ]
 
 SURFACE_NODATA = 255
 PROBABILITY_NODATA = -1.0
+_WGS84 = CRS.from_epsg(4326)
 _FORMATS = (".gpkg", ".shp", ".geojson", ".fgb")
 _BLOCK = 512
 _BLOCKS_AT_ONCE = 8  # side by side, for GDAL's threads
@@ -178,6 +180,14 @@ def check_vector_output(path: Path) -> None:
             f"Features cannot be written to {path.name}; give it the extension .gpkg, .shp, .geojson or .fgb."
         )
     check_plain(path)
+
+
+def crs_told_in(path: Path, crs: CRS) -> CRS:
+    """The CRS in which features come to a vector file: that given, but WGS 84 where the file could not tell of it.
+
+    GeoJSON names a CRS by its code of EPSG alone; without one, all take coordinates for WGS 84 (RFC 7946).
+    """
+    return crs if crs.is_epsg_code or path.suffix.lower() != ".geojson" else _WGS84
 
 
 class FeatureWriter:
