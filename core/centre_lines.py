@@ -30,7 +30,7 @@ _SMOOTHING = 10  # passes over points a metre apart
 
 
 def write_centre_lines(
-    surface: Path, path: Path, settings: VectorSettings, reporter: Reporter, crs: CRS | None = None
+    surface: Path | str, path: Path, settings: VectorSettings, reporter: Reporter, crs: CRS | None = None
 ) -> int:
     """Writes the centre lines of the roads in a surface raster, with widths and lengths in metres on the ground.
 

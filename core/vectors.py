@@ -72,12 +72,12 @@ class VectorSettings:
 
 
 def write_outlines(
-    surface: Path,
+    surface: Path | str,
     path: Path,
     settings: VectorSettings,
     reporter: Reporter,
     crs: CRS | None = None,
-    probability: Path | None = None,
+    probability: Path | str | None = None,
 ) -> int:
     """Writes the outlines of the roads in a surface raster, with their areas in square metres on the ground.
 
