@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 from .ground_plane import ground_plane
 from .labels import ROAD
 from .lines import Floats, Line, sizes_of
-from .outputs import FeatureWriter
+from .outputs import FeatureWriter, crs_told_in
 from .rasters import BLOCK_CACHE
 from .reporting import PartOfJob, Reporter
 from .ring_shapes import cut_corners, groups
@@ -30,7 +30,7 @@ _SMOOTHING = 10  # passes over points a metre apart
 
 
 def write_centre_lines(
-    surface: Path, path: Path, settings: VectorSettings, reporter: Reporter, crs: CRS | None = None
+    surface: Path | str, path: Path, settings: VectorSettings, reporter: Reporter, crs: CRS | None = None
 ) -> int:
     """Writes the centre lines of the roads in a surface raster, with widths and lengths in metres on the ground.
 
@@ -41,7 +41,7 @@ def write_centre_lines(
         path: vector file to write, its format by its extension.
         settings: of the centre lines.
         reporter: hears of the blocks and of what is done to the network.
-        crs: of the lines; None for the raster's.
+        crs: of the lines; None for the raster's. GeoJSON holds WGS 84 in place of one without a code of EPSG.
 
     Returns:
         How many lines were written.
@@ -55,7 +55,7 @@ def write_centre_lines(
         network = _network(dataset, plane.pixel, settings.fill_holes, blocks)
     _mend(network, settings, PartOfJob(reporter, _BLOCKS_SHARE, 1))
     lines = network.lines
-    target, count = crs or plane.crs, 0
+    target, count = crs_told_in(path, crs or plane.crs), 0
     with FeatureWriter(path, _LAYER, "LineString", ["width", "length"], target) as writer:
         for some in groups(sizes_of(lines)):
             points, sizes = _shaped(lines[some], settings)

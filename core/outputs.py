@@ -32,11 +32,14 @@ __all__ = [
     "StripWriter",
     "check_raster_output",
     "check_vector_output",
+    "crs_told_in",
     "optimise_for_cloud",
 ]
 
 SURFACE_NODATA = 255
 PROBABILITY_NODATA = -1.0
+_WGS84 = CRS.from_epsg(4326)
+_SURE = 90  # percent, that a CRS is that of a code of EPSG
 _FORMATS = (".gpkg", ".shp", ".geojson", ".fgb")
 _BLOCK = 512
 _BLOCKS_AT_ONCE = 8  # side by side, for GDAL's threads
@@ -178,6 +181,17 @@ def check_vector_output(path: Path) -> None:
             f"Features cannot be written to {path.name}; give it the extension .gpkg, .shp, .geojson or .fgb."
         )
     check_plain(path)
+
+
+def crs_told_in(path: Path, crs: CRS) -> CRS:
+    """The CRS in which features come to a vector file: that given, as far as the file can tell of it.
+
+    GeoJSON names a CRS by its code of EPSG alone; without one, all take coordinates for WGS 84 (RFC 7946).
+    """
+    if path.suffix.lower() != ".geojson":
+        return crs
+    code = crs.to_epsg(confidence_threshold=_SURE)
+    return CRS.from_epsg(code) if code else _WGS84
 
 
 class FeatureWriter:

@@ -252,8 +252,8 @@ def is_road(probability: npt.NDArray[np.float32], threshold: float) -> npt.NDArr
 
 
 def write_vectors(
-    surface: Path,
-    probability: Path | None,
+    surface: Path | str,
+    probability: Path | str | None,
     files: VectorFiles,
     settings: VectorSettings,
     reporter: Reporter,

@@ -106,13 +106,13 @@ def vectorise(
     if road_class is not None:
         roads, probability = _of_class(road_class), None
     elif _is_probability(raster):
-        roads, probability = _of_probability(raster, settings.threshold), Path(raster.path)
+        roads, probability = _of_probability(raster, settings.threshold), raster.path
     else:
         roads, probability = None, None
     with ExitStack() as opened:
         partial = files.among(opened.enter_context(all_written_whole(files.paths)))
         if roads is None:
-            write_vectors(Path(raster.path), None, partial, settings.vectors, reporter, crs)
+            write_vectors(raster.path, None, partial, settings.vectors, reporter, crs)
             return
         begin, rest = PartOfJob(reporter, 0, _SURFACE_SHARE), PartOfJob(reporter, _SURFACE_SHARE, 1)
         surface = opened.enter_context(folder_beside(files.paths[0], ".surface-")) / "surface.tif"

@@ -19,7 +19,7 @@ from .corners import Rows
 from .errors import SettingError
 from .ground_plane import GroundPlane, ground_plane
 from .labels import ROAD
-from .outputs import FeatureWriter
+from .outputs import FeatureWriter, crs_told_in
 from .rasters import BLOCK_CACHE
 from .reporting import Reporter
 from .ring_shapes import Placing, groups, polygons_of, rounded, simplified
@@ -72,12 +72,12 @@ class VectorSettings:
 
 
 def write_outlines(
-    surface: Path,
+    surface: Path | str,
     path: Path,
     settings: VectorSettings,
     reporter: Reporter,
     crs: CRS | None = None,
-    probability: Path | None = None,
+    probability: Path | str | None = None,
 ) -> int:
     """Writes the outlines of the roads in a surface raster, with their areas in square metres on the ground.
 
@@ -88,7 +88,7 @@ def write_outlines(
         path: vector file to write, its format by its extension.
         settings: of the outlines.
         reporter: hears of the rows.
-        crs: of the outlines; None for the raster's.
+        crs: of the outlines; None for the raster's. GeoJSON holds WGS 84 in place of one without a code of EPSG.
         probability: raster of the probability of road on the same grid, for its mean in each outline; or None.
 
     Returns:
@@ -105,7 +105,7 @@ def write_outlines(
         values = probability and opened.enter_context(rasterio.open(probability))
         opened.enter_context(rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE + (_row_of_blocks(values) if values else 0)))
         plane = ground_plane(dataset)
-        target = crs or plane.crs
+        target = crs_told_in(path, crs or plane.crs)
         writer = opened.enter_context(FeatureWriter(path, _LAYER, "Polygon", fields, target))
         for rings in trace_rings(_rows(dataset, values, reporter), _doubtful(plane, dataset.shape, settings)):
             count += _write(rings, plane, settings, target, writer)

@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from places import PLACES
 from rasterio.crs import CRS
 from rasterio.features import rasterize, shapes
+from rasterio.warp import transform as transform_points
 
 from qgis_sslkd.core import ring_shapes, rings, vectors
 from qgis_sslkd.core.corners import Rows
@@ -142,6 +143,21 @@ def test_outlines_carry_the_crs_of_the_raster(surface_of, read_vector, tmp_path,
     _, _, meta = read_vector(tmp_path / "outlines.gpkg")
     found = CRS.from_user_input(meta["crs"])
     assert found == crs or found.to_dict() == crs.to_dict()
+
+
+UNSAID = CRS.from_epsg(2193).to_wkt().replace(',AUTHORITY["EPSG","2193"]', "")
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+@pytest.mark.parametrize("code", ["EPSG:2193", UNSAID, "ESRI:54009", "+proj=laea +lat_0=-41 +lon_0=173 +datum=WGS84"])
+def test_every_format_has_the_outlines_where_they_lie(surface_of, read_vector, tmp_path, extension, code):
+    crs, path = CRS.from_user_input(code), tmp_path / f"outlines.{extension}"
+    x, y = np.ravel(transform_points("EPSG:4326", crs, [173], [-41]))
+    write_outlines(surface_of(np.ones((2, 2)), crs, Affine(1, 0, x - 1, 0, -1, y + 1)), path, EXACT, Silent())
+    (outline,), _, meta = read_vector(path)
+    centre = outline.centroid
+    place = np.ravel(transform_points(meta["crs"], "EPSG:4326", [centre.x], [centre.y]))
+    assert place == pytest.approx([173, -41], abs=1e-5)
 
 
 SQUARES = np.zeros((40, 60), np.uint8)

@@ -1,6 +1,7 @@
 """`sslkd vectorise` end to end, and `sslkd detect` with centre lines."""
 
 import inspect
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -155,3 +156,12 @@ def test_detection_writes_centre_lines_too(sslkd, model, photo, results, read_ve
     assert len(lines) == len(fields["width"])
     with rasterio.open(results / "s.tif") as dataset:
         assert CRS.from_user_input(meta["crs"]) == dataset.crs
+
+
+@pytest.mark.parametrize("kind", ["surface", "probability"])
+def test_a_raster_in_an_archive_is_found(request, read_vector, reporter, tmp_path, kind):
+    raster, archive, outlines = request.getfixturevalue(kind), tmp_path / "rasters.zip", tmp_path / "outlines.gpkg"
+    with ZipFile(archive, "w") as packed:
+        packed.write(raster, "raster.tif")
+    do(VectoriseJob(raster=f"/vsizip/{archive}/raster.tif", outlines=outlines), reporter)
+    assert len(read_vector(outlines)[0]) == 1
