@@ -334,10 +334,13 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
 
     def _check_destinations(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         # The dialog asks this; scripts, models and qgis_process do not.
+        # In a context apart: QGIS 3.22 has it load a temporary output, under a name that no file will have.
+        apart = QgsProcessingContext()
+        apart.setExpressionContext(context.expressionContext())
         for destination in self.destinationParameterDefinitions():
             value = parameters.get(destination.name())
             if value is not None:
-                supported, sentence = destination.isSupportedOutputValue(value, context)
+                supported, sentence = destination.isSupportedOutputValue(value, apart)
                 if not supported:
                     raise UnusableParameters(sentence)
 

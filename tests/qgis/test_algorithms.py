@@ -15,6 +15,7 @@ from qgis.core import (
     QgsGeometry,
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
+    QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterDefinition,
     QgsProject,
     QgsRasterLayer,
@@ -416,6 +417,12 @@ def test_temporary_outputs_are_files_that_the_worker_can_write(job, detect):
     made = job("detectroads", {**detect, "SURFACE": "TEMPORARY_OUTPUT", "OUTLINES": "TEMPORARY_OUTPUT"})
     assert made["surface"].endswith(".tif")
     assert made["outlines"].endswith(".gpkg")
+
+
+def test_checking_temporary_outputs_asks_qgis_to_load_none(algorithm, detect, context):
+    surface = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance())
+    assert algorithm("detectroads").checkParameterValues({**detect, "SURFACE": surface}, context) == (True, "")
+    assert context.layersToLoadOnCompletion() == {}
 
 
 def test_an_extent_comes_in_the_coordinates_of_the_raster(job, detect, context):
