@@ -511,6 +511,15 @@ def test_a_tile_must_be_a_multiple_of_32(refusal, request, name, usual, value):
     assert refusal(name, parameters) == f"The tile must be a multiple of 32 pixels, and {value} is not."
 
 
+@pytest.mark.parametrize(("usual", "key"), [("train", "ANNOTATIONS"), ("train", "AREA"), ("detect", "AREA")])
+def test_a_layer_whose_file_is_gone_is_refused(refusal, request, tmp_path, usual, key):
+    gone = QgsVectorLayer(str(tmp_path / "gone.gpkg"), "gone")
+    QgsProject.instance().addMapLayer(gone)
+    name = {"train": "trainsslkd", "detect": "detectroads"}[usual]
+    sentence = refusal(name, {**request.getfixturevalue(usual), key: gone})
+    assert sentence == "The layer gone cannot be read: mend or remove it first."
+
+
 def test_an_annotation_layer_without_roads_is_refused(refusal, train):
     train["ANNOTATIONS"] = memory_layer("Polygon", name="empty roads")
     assert refusal("trainsslkd", train).startswith("The layer empty roads holds no road")
