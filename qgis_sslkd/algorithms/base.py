@@ -101,6 +101,7 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         with shown_by_qgis():
             # Models do not check the values of their steps.
             self._check_inputs_stay(parameters, context)
+            self._check_readable(parameters, context)
             self.take_layers(parameters, context)
         for sentence in self._unsaved_edits(parameters, context):
             feedback.pushInfo(sentence)
@@ -127,6 +128,7 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         """Raise UnusableParameters if the parameters make no sense together."""
         self._check_destinations(parameters, context)
         self._check_inputs_stay(parameters, context)
+        self._check_readable(parameters, context)
         self._check_numbers(parameters, context)
         self.optional_crs(parameters, context)
         tile = self.optional_integer(parameters, self.TILE, context)
@@ -332,12 +334,23 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
             if output and Path(output).resolve() in taken:
                 raise UnusableParameters(tr("The output {} is one of the inputs; give it another name.").format(output))
 
+    def _check_readable(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        """Raise UnusableParameters if an input layer cannot be read, as one whose file is gone."""
+        for layer in self._input_layers(parameters, context):
+            if not layer.isValid():
+                raise UnusableParameters(
+                    tr("The layer {} cannot be read: mend or remove it first.").format(layer.name())
+                )
+
     def _check_destinations(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         # The dialog asks this; scripts, models and qgis_process do not.
+        # In a context apart: QGIS 3.22 has it load a temporary output, under a name that no file will have.
+        apart = QgsProcessingContext()
+        apart.setExpressionContext(context.expressionContext())
         for destination in self.destinationParameterDefinitions():
             value = parameters.get(destination.name())
             if value is not None:
-                supported, sentence = destination.isSupportedOutputValue(value, context)
+                supported, sentence = destination.isSupportedOutputValue(value, apart)
                 if not supported:
                     raise UnusableParameters(sentence)
 

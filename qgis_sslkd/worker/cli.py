@@ -234,7 +234,11 @@ def evaluate(
 @app.command()
 def compare(
     configuration: Annotated[
-        str, typer.Argument(help="A TOML file, or paper, epfl or epfl-quick, which come with SSLKD.")
+        str,
+        typer.Argument(
+            help="A TOML file, or one that comes with SSLKD: "
+            "paper, epfl, epfl-quick, epfl-quick-long or epfl-quick-switches."
+        ),
     ],
     output: Annotated[
         Path, typer.Option(help="Folder for tables, pictures and models; the same one again goes on after a stop.")

@@ -15,6 +15,7 @@ from qgis.core import (
     QgsGeometry,
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
+    QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterDefinition,
     QgsProject,
     QgsRasterLayer,
@@ -418,6 +419,12 @@ def test_temporary_outputs_are_files_that_the_worker_can_write(job, detect):
     assert made["outlines"].endswith(".gpkg")
 
 
+def test_checking_temporary_outputs_asks_qgis_to_load_none(algorithm, detect, context):
+    surface = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance())
+    assert algorithm("detectroads").checkParameterValues({**detect, "SURFACE": surface}, context) == (True, "")
+    assert context.layersToLoadOnCompletion() == {}
+
+
 def test_an_extent_comes_in_the_coordinates_of_the_raster(job, detect, context):
     wanted = QgsRectangle(LEFT + 4, TOP - 12, LEFT + 20, TOP - 4)
     made = job("detectroads", {**detect, "EXTENT": wanted})
@@ -502,6 +509,15 @@ def test_no_output_replaces_what_an_input_lies_in(
 def test_a_tile_must_be_a_multiple_of_32(refusal, request, name, usual, value):
     parameters = {**request.getfixturevalue(usual), "TILE": value}
     assert refusal(name, parameters) == f"The tile must be a multiple of 32 pixels, and {value} is not."
+
+
+@pytest.mark.parametrize(("usual", "key"), [("train", "ANNOTATIONS"), ("train", "AREA"), ("detect", "AREA")])
+def test_a_layer_whose_file_is_gone_is_refused(refusal, request, tmp_path, usual, key):
+    gone = QgsVectorLayer(str(tmp_path / "gone.gpkg"), "gone")
+    QgsProject.instance().addMapLayer(gone)
+    name = {"train": "trainsslkd", "detect": "detectroads"}[usual]
+    sentence = refusal(name, {**request.getfixturevalue(usual), key: gone})
+    assert sentence == "The layer gone cannot be read: mend or remove it first."
 
 
 def test_an_annotation_layer_without_roads_is_refused(refusal, train):

@@ -52,6 +52,12 @@ def test_a_mistake_in_the_file_is_told_before_any_work(tmp_path, reporter):
     assert reporter.texts == []
 
 
+def test_a_model_that_qgis_would_not_take_is_told_before_any_work(tmp_path, reporter):
+    with pytest.raises(SettingError, match=r"written to m\.pt; .* ends in \.safetensors"):
+        do_train(job(model=tmp_path / "m.pt", report=tmp_path / "r.html"), reporter)
+    assert reporter.texts == []
+
+
 def test_no_output_replaces_the_settings_file(file, reporter):
     with pytest.raises(SettingError, match=r"my\.toml is one of the inputs"):
         do_train(job(settings=file, report=file, model=file.with_name("m.safetensors")), reporter)
@@ -72,7 +78,12 @@ def test_quick_learns_at_coarser_pixels_unless_told_otherwise(
         return Confusion().scores()
 
     monkeypatch.setattr("qgis_sslkd.worker.work.train.train", train)
-    files = {"labelled": [str(raster)], "roads": [str(roads)], "model": tmp_path / "m", "report": tmp_path / "r"}
+    files = {
+        "labelled": [str(raster)],
+        "roads": [str(roads)],
+        "model": tmp_path / "m.safetensors",
+        "report": tmp_path / "r",
+    }
     do_train(job(**files, gsd=asked, device="cpu"), reporter)
     assert learned == [expected]
 
@@ -94,7 +105,7 @@ def test_all_rasters_show_the_colours_of_the_first(
     monkeypatch.setattr("qgis_sslkd.worker.work.train.train", train)
     roads = make_vector(["POLYGON((0 0, 9 0, 9 -9, 0 0))"])
     files = {"labelled": [str(first), str(other)], "unlabelled": [str(other)], "roads": [str(roads)]}
-    do_train(job(**files, model=tmp_path / "m", report=tmp_path / "r", bands=asked, device="cpu"), reporter)
+    do_train(job(**files, model=tmp_path / "m.safetensors", report=tmp_path / "r", bands=asked, device="cpu"), reporter)
     assert [raster.bands for raster in learned] == [(1, 2, 3), bands, bands]
 
 
@@ -103,7 +114,7 @@ def test_numbers_of_a_palette_are_told(make_raster, make_vector, tmp_path, repor
     indexed = make_raster(np.zeros((1, 8, 800), np.uint8), "indexed.tif", colours=[ColorInterp.palette])
     roads = make_vector(["POLYGON((0 0, 9 0, 9 -9, 0 0))"])
     files = {"labelled": [str(indexed)], "unlabelled": [str(indexed)], "roads": [str(roads)]}
-    do_train(job(**files, model=tmp_path / "m", report=tmp_path / "r", device="cpu"), reporter)
+    do_train(job(**files, model=tmp_path / "m.safetensors", report=tmp_path / "r", device="cpu"), reporter)
     (warning,) = reporter.warnings
     assert "indexed.tif holds numbers of a palette's colours" in warning
 

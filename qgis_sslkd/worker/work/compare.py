@@ -33,7 +33,7 @@ def _chosen(configuration: Configuration, job: CompareJob) -> Configuration:
     known = [row.name for row in configuration.rows]
     for name in job.rows:
         if name not in known:
-            raise SettingError(f"The configuration has no row '{name}'; choose from {', '.join(known)}.")
+            raise SettingError(f"The configuration has no row '{name}'; choose from {', '.join(map(repr, known))}.")
     rows = [row for row in configuration.rows if not job.rows or row.name in job.rows]
     seeds = list(dict.fromkeys(job.seeds))
     return configuration.model_copy(update={"rows": rows, "seeds": seeds or configuration.seeds})

@@ -9,6 +9,7 @@ from ...core.annotations import read_polygons
 from ...core.bands import has_palette
 from ...core.devices import choose_device
 from ...core.distributed import of_first, process_group
+from ...core.errors import SettingError
 from ...core.files import check_writable
 from ...core.networks import parse_network
 from ...core.rasters import RasterInfo, inspect_raster
@@ -27,6 +28,7 @@ __all__ = ["do_train", "training_settings"]
 def do_train(job: TrainJob, reporter: Reporter) -> Outputs:
     """Trains a student."""
     check_writable(job.model, job.report)
+    _check_model_output(job.model)
     files = [str(job.settings)] if isinstance(job.settings, Path) else []
     check_inputs_stay([*job.labelled, *job.roads, *job.area, *job.unlabelled, *files], job.model, job.report)
     device = choose_device(job.device, reporter.warning)
@@ -46,6 +48,12 @@ def do_train(job: TrainJob, reporter: Reporter) -> Outputs:
             inputs, method, settings, device, job.model, job.report, of_first(reporter), job.checkpoints, facts
         )
     return {"model": str(job.model), "report": str(job.report), "iou": number(scores.iou), "f1": number(scores.f1)}
+
+
+def _check_model_output(path: Path) -> None:
+    # QGIS offers and takes model files of this extension alone.
+    if path.suffix.lower() != ".safetensors":
+        raise SettingError(f"A model cannot be written to {path.name}; give it a name that ends in .safetensors.")
 
 
 def _rasters(job: TrainJob, reporter: Reporter) -> tuple[list[RasterInfo], list[RasterInfo]]:
