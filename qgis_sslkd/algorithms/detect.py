@@ -204,7 +204,7 @@ class DetectRoads(SslkdAlgorithm):
         self.add_advanced(QgsProcessingParameterBoolean(self.FLIPS, flips, defaultValue=False))
 
     def _add_outputs(self) -> None:
-        self.addParameter(QgsProcessingParameterRasterDestination(self.SURFACE, tr("Road surface")))
+        self.addParameter(QgsProcessingParameterRasterDestination(self.SURFACE, tr("Road surface"), optional=True))
         self.addParameter(
             QgsProcessingParameterRasterDestination(
                 self.PROBABILITY, tr("Road probability"), optional=True, createByDefault=False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
+    QgsProcessingParameterString,
     QgsProcessingUtils,
 )
 
 from ..client import run_job
+from ..errors import UnusableParameters
 from ..rasters import Raster
 from ..resources import picture, tr
 from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, number, optional_number
@@ -59,6 +62,7 @@ class TrainSslkd(SslkdAlgorithm):
     PRESET = "PRESET"
     METHOD = "METHOD"
     STUDENT = "STUDENT"
+    BANDS = "BANDS"
     GSD = "GSD"
     STEPS = "STEPS"
     LEARNING_RATE = "LEARNING_RATE"
@@ -112,6 +116,7 @@ class TrainSslkd(SslkdAlgorithm):
             "Advanced parameters that stay empty follow the preset. "
             "<b>Method</b>: sslkd; the others are what it is compared with in research. "
             "<b>Student's network</b>: the later in the list, the lighter and the faster in detection. "
+            "<b>Bands</b>: their numbers, such as 4, 1, 2; by itself all but transparency. "
             "<b>Pixel size to learn at</b>: coarser windows see more of the ground in the same time; "
             "by itself that of the labelled rasters, with quick 0.6 m where theirs is finer. "
             "<b>Steps of each stage</b>: more take longer and learn more. "
@@ -143,6 +148,7 @@ class TrainSslkd(SslkdAlgorithm):
         super().check(parameters, context)
         self._take_rasters(parameters, self.LABELLED, context)
         self._take_rasters(parameters, self.UNLABELLED, context)
+        self._bands(parameters, context)
         self.check_holds(parameters, self.ANNOTATIONS, tr("road"), context)
         self.check_holds(parameters, self.AREA, tr("polygon"), context)
 
@@ -193,6 +199,9 @@ class TrainSslkd(SslkdAlgorithm):
     def _add_advanced_inputs(self) -> None:
         self.add_advanced(named_choice(self.METHOD, tr("Method"), METHODS))
         self.add_advanced(named_choice(self.STUDENT, tr("Student's network"), STUDENTS))
+        # QGIS offers bands to choose from of a single layer alone.
+        bands = QgsProcessingParameterString(self.BANDS, tr("Bands (numbers, such as 4, 1, 2)"), optional=True)
+        self.add_advanced(bands)
         double = QgsProcessingParameterNumber.Type.Double
         pixel = tr("Pixel size to learn at (metres)")
         self.add_advanced(optional_number(self.GSD, pixel, minimum=0.001, kind=double))
@@ -243,6 +252,14 @@ class TrainSslkd(SslkdAlgorithm):
         layers = self.parameterAsLayerList(parameters, key, context)
         return [self.take_raster(layer, parameters, context) for layer in layers]
 
+    def _bands(self, parameters: Parameters, context: QgsProcessingContext) -> list[int]:
+        """Return the numbers of the bands to learn from; none for all but transparency."""
+        words = re.findall(r"[^\s,;]+", self.parameterAsString(parameters, self.BANDS, context))
+        for word in words:
+            if not word.isdecimal():
+                raise UnusableParameters(tr("{} is no number of a band: name bands such as 4, 1, 2.").format(word))
+        return [int(word) for word in words]
+
     def _job(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
@@ -265,6 +282,7 @@ class TrainSslkd(SslkdAlgorithm):
             "unlabelled": rasters[len(self._labelled) :],
             "method": self.parameterAsEnumString(parameters, self.METHOD, context),
             "preset": self.parameterAsEnumString(parameters, self.PRESET, context),
+            "bands": self._bands(parameters, context),
             "student": None if student == PRESETS_OWN else student,
             "gsd": self.optional_double(parameters, self.GSD, context),
             "steps": self.optional_integer(parameters, self.STEPS, context),

@@ -128,9 +128,9 @@ def test_train_asks_for_what_it_says(algorithm):
     train = algorithm("trainsslkd")
     assert described(train, ADVANCED) == {
         "STEPS", "BATCH", "TILE", "LEARNING_RATE", "SEED", "DEVICE", "WEIGHTS", "CHECKPOINTS", "METHOD",
-        "STUDENT", "GSD", "EXTENT", "PIXEL_SIZE", "MOST_TILES", "SETTINGS",
+        "STUDENT", "BANDS", "GSD", "EXTENT", "PIXEL_SIZE", "MOST_TILES", "SETTINGS",
     }  # fmt: skip
-    assert {"AREA", "UNLABELLED", "EXTENT", "PIXEL_SIZE"} <= described(train, OPTIONAL)
+    assert {"AREA", "UNLABELLED", "BANDS", "EXTENT", "PIXEL_SIZE"} <= described(train, OPTIONAL)
     assert not {"LABELLED", "ANNOTATIONS", "MODEL", "REPORT"} & described(train, OPTIONAL)
     assert {each.name() for each in train.outputDefinitions()} == {"MODEL", "REPORT", "IOU", "F1"}
     assert train.parameterDefinition("PRESET").options() == ["quick", "balanced", "paper"]
@@ -146,9 +146,17 @@ def test_detect_asks_for_what_it_says(algorithm):
     }  # fmt: skip
     bands = detect.parameterDefinition("BANDS")
     assert bands.allowMultiple() and bands.parentLayerParameterName() == "INPUT"
-    assert {"EXTENT", "AREA", "BANDS", "NODATA", "CRS", "PROBABILITY", "OUTLINES", "CENTRE_LINES"} <= described(
-        detect, OPTIONAL
-    )
+    assert {
+        "EXTENT",
+        "AREA",
+        "BANDS",
+        "NODATA",
+        "CRS",
+        "SURFACE",
+        "PROBABILITY",
+        "OUTLINES",
+        "CENTRE_LINES",
+    } <= described(detect, OPTIONAL)
     assert made_by_default(detect) == {"SURFACE": True, "PROBABILITY": False, "OUTLINES": True, "CENTRE_LINES": False}
 
 
@@ -220,6 +228,7 @@ def test_what_is_left_empty_is_left_to_the_worker(job, train, ortho, tmp_path):
         "gsd": None,
         "method": "sslkd",
         "preset": "balanced",
+        "bands": [],
         "student": None,
         "steps": None,
         "batch": None,
@@ -260,6 +269,23 @@ def test_what_is_chosen_for_training_reaches_the_worker(job, train, tmp_path):
     assert made["unlabelled"] == more
     for key in chosen.keys() - {"AREA", "UNLABELLED"}:
         assert made[key.lower()] == chosen[key], key
+
+
+@pytest.mark.parametrize("bands", ["4, 1, 2", "4;1;2", " 4 1 2 "])
+def test_bands_to_learn_from_are_numbers(job, train, bands):
+    assert job("trainsslkd", {**train, "BANDS": bands})["bands"] == [4, 1, 2]
+
+
+@pytest.mark.parametrize(("bands", "word"), [("1, -2", "-2"), ("red", "red"), ("1.5", "1.5")])
+def test_what_is_no_number_of_a_band_is_named(refusal, train, bands, word):
+    sentence = refusal("trainsslkd", {**train, "BANDS": bands})
+    assert sentence == f"{word} is no number of a band: name bands such as 4, 1, 2."
+
+
+def test_outlines_alone_are_detected_where_no_surface_is_asked_for(job, detect, tmp_path):
+    wanted = {"INPUT": detect["INPUT"], "MODEL": detect["MODEL"], "OUTLINES": str(tmp_path / "o.gpkg")}
+    made = job("detectroads", wanted)
+    assert (made["surface"], made["outlines"]) == (None, wanted["OUTLINES"])
 
 
 def test_the_plainest_detection(job, detect):
