@@ -316,7 +316,7 @@ def _run(kind: type[AnyJob], options: dict[str, Any]) -> None:
 
     def say_cancelled() -> None:
         reporter.stop()
-        console.print("sslkd: cancelled; nothing was written.", markup=False)
+        console.print("sslkd: cancelled; what was not whole was removed.", markup=False)
 
     end_at_signals(say_cancelled)
     try:

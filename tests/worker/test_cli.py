@@ -178,7 +178,9 @@ def test_the_whole_way(sslkd, scene, results):
     evaluated = sslkd("evaluate", "--surface", surface, *truth, "--json", results / "m.json")
     assert evaluated.code == 0, evaluated.stderr
     scores = json.loads((results / "m.json").read_text())
-    for line in evaluated.stdout.splitlines():
+    *lines, last = evaluated.stdout.splitlines()
+    assert last == f"json: {results / 'm.json'}"
+    for line in lines:
         name, _, value = line.partition(": ")
         assert value == ("None" if scores[name] is None else f"{scores[name]:.4f}")
 
@@ -475,7 +477,7 @@ def test_a_training_that_is_ended_leaves_nothing(start, scene, results, number):
     command.signal(number)
     ended = command.wait(seconds=10)
     assert ended.code == 130
-    assert ended.stderr.splitlines()[-1] == "sslkd: cancelled; nothing was written."
+    assert ended.stderr.splitlines()[-1] == "sslkd: cancelled; what was not whole was removed."
     assert "Traceback" not in ended.stderr
     assert list(results.iterdir()) == []
 

@@ -45,7 +45,7 @@ def job(make_raster, make_vector, results):
 def test_scores_and_files(job, results, reporter):
     files = {"json": results / "m.json", "report": results / "r.html", "map": results / "e.tif"}
     outputs = do(job(buffer=1, **files), reporter)
-    assert list(outputs) == [*SCORES, *RELAXED, "report", "map"]
+    assert list(outputs) == [*SCORES, *RELAXED, "json", "report", "map"]
     assert (outputs["precision"], outputs["iou"]) == (0.8, pytest.approx(8 / 12))
     assert [outputs[name] for name in RELAXED] == [1, 1, 1]
     assert {path.name for path in results.iterdir()} == {"m.json", "r.html", "e.tif"}
@@ -126,7 +126,7 @@ def test_the_command_line_does_the_same(job, sslkd, results):
     ended = sslkd("evaluate", *inputs, "--buffer", 1, *files)
     assert ended.code == 0, ended.stderr
     lines = ended.stdout.splitlines()
-    assert [line.partition(":")[0] for line in lines] == [*SCORES, *RELAXED, "report", "map"]
+    assert [line.partition(":")[0] for line in lines] == [*SCORES, *RELAXED, "json", "report", "map"]
     assert "relaxed_recall: 1.0000" in lines and f"map: {results / 'e.tif'}" in lines
 
 

@@ -47,7 +47,7 @@ def do_evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
             )
         if json_file is not None:
             json_file.write_text(json.dumps(_details(evaluation, job.buffer), indent=1) + "\n", encoding="utf-8")
-    made = {"report": job.report, "map": job.map}
+    made = {"json": job.json_file, "report": job.report, "map": job.map}
     return _scores(evaluation.whole) | {name: str(path) for name, path in made.items() if path is not None}
 
 
