@@ -19,7 +19,7 @@ from .ahead import map_ahead
 from .bands import has_palette
 from .detection import Team, slide
 from .errors import RasterError, SettingError
-from .files import all_written_whole, check_writable
+from .files import all_written_whole, check_writable, folder_beside
 from .grids import Grid, Scene, Strip
 from .images import Predictor
 from .model_card import ModelCard
@@ -88,32 +88,35 @@ class RoadMapFiles:
     """Where the results go.
 
     Attributes:
-        surface: raster of 1 road, 0 background, 255 nodata.
+        surface: raster of 1 road, 0 background, 255 nodata; or None.
         probability: raster of the probability of road, -1 nodata; or None.
         vectors: of the roads.
         cog: whether the rasters are Cloud Optimised GeoTIFFs.
 
     Raises:
-        SettingError: if a file cannot be written.
+        SettingError: if there is none, or a file cannot be written.
     """
 
-    surface: Path
+    surface: Path | None = None
     probability: Path | None = None
     vectors: VectorFiles = VectorFiles()
     cog: bool = False
 
     def __post_init__(self) -> None:
+        if not self.paths:
+            raise SettingError("No output is asked for; name a file to write, or a folder.")
         check_writable(*self.paths)
-        for path in self._rasters:
+        for path in self.rasters:
             check_raster_output(path)
 
     @property
     def paths(self) -> list[Path]:
         """Those that are asked for."""
-        return [*self._rasters, *self.vectors.paths]
+        return [*self.rasters, *self.vectors.paths]
 
     @property
-    def _rasters(self) -> list[Path]:
+    def rasters(self) -> list[Path]:
+        """Those of them that are rasters."""
         return [path for path in (self.surface, self.probability) if path is not None]
 
 
@@ -231,8 +234,15 @@ def make_road_map(
         SettingError: if a file that was there cannot be replaced any more.
         CancelledError: where the user asked to stop.
     """
-    with all_written_whole(files.paths) as partials:
-        surface_file, probability_file = partials[files.surface], files.probability and partials[files.probability]
+    with ExitStack() as opened:
+        partials = opened.enter_context(all_written_whole(files.paths))
+        # Vectors are made of the surface, whether it is kept or not.
+        surface_file = (
+            partials[files.surface]
+            if files.surface
+            else opened.enter_context(folder_beside(files.paths[0], ".surface-")) / "surface.tif"
+        )
+        probability_file = files.probability and partials[files.probability]
         share = PartOfJob(reporter, 0, _DETECTION_SHARE if files.vectors.paths else 1)
         strips = slide(grid, card.normalisation, predict, tiling, share, team)
         _write_strips(strips, grid.scene, settings.threshold, surface_file, probability_file)
@@ -240,9 +250,8 @@ def make_road_map(
             release()
         rest = PartOfJob(reporter, _DETECTION_SHARE, 1)
         write_vectors(surface_file, probability_file, files.vectors.among(partials), settings.vectors, rest, crs)
-        for raster in (surface_file, probability_file) if files.cog else ():
-            if raster:
-                optimise_for_cloud(raster)
+        for raster in files.rasters if files.cog else ():
+            optimise_for_cloud(partials[raster])
 
 
 def is_road(probability: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.bool_]:

@@ -126,7 +126,7 @@ class DetectJob(_Job):
         batch: tiles in one forward pass; None for 1 on the CPU and 8 on a GPU.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         precision: of the computation; `auto` is bfloat16 where the device multiplies it, else float32.
-        surface: raster of roads to write, of one raster.
+        surface: raster of roads to write, if any, of one raster.
         probability: raster of probabilities to write, if any, of one raster.
         outlines: vector file of outlines to write, if any, of one raster.
         centre_lines: vector file of centre lines to write, if any, of one raster.

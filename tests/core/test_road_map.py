@@ -260,15 +260,33 @@ def test_a_part_is_that_part_of_the_whole(make_raster, outputs, reporter, noise)
         assert dataset.transform @ (0, 0) == pytest.approx(raster.transform @ (17, 23), rel=1e-15)
 
 
-def test_the_surface_alone_is_enough(make_raster, tmp_path, reporter, noise):
+def test_each_of_the_results_alone_is_enough_and_the_same(make_raster, tmp_path, reporter, read_vector, noise):
     raster = inspect_raster(str(make_raster(noise[None])))
-    files = RoadMapFiles(tmp_path / "s.tif")
     settings = RoadMapSettings(0.5, VectorSettings())
     grid = OwnGrid(Scene(raster, Window(0, 0, 130, 100)))
-    make_road_map(grid, CARD, first_band, TILING, settings, files, reporter)
-    assert files.surface.exists()
+
+    def make(files):
+        make_road_map(grid, CARD, first_band, TILING, settings, files, reporter)
+
+    s, p, o = "s.tif", "p.tif", "o.gpkg"
+    folders = together, *alone = [tmp_path / name for name in ("all", s, p, o)]
+    for folder in folders:
+        folder.mkdir()
+    make(RoadMapFiles(together / s, None, VectorFiles(together / o)))
+    make(RoadMapFiles(surface=alone[0] / s))
     assert reporter.fractions[-1] == 1
-    assert {path.name for path in tmp_path.iterdir()} == {"raster.tif", "s.tif"}
+    make(RoadMapFiles(probability=alone[1] / p, cog=True))
+    make(RoadMapFiles(vectors=VectorFiles(alone[2] / o)))
+    assert [[path.name for path in folder.iterdir()] for folder in alone] == [[s], [p], [o]]
+    assert (together / s).read_bytes() == (alone[0] / s).read_bytes()
+    (outlines, fields, _), (others, other_fields, _) = read_vector(together / o), read_vector(alone[2] / o)
+    assert (outlines == others).all()
+    np.testing.assert_array_equal(fields["area"], other_fields["area"])
+
+
+def test_no_results_are_no_job():
+    with pytest.raises(SettingError, match="No output is asked for"):
+        RoadMapFiles()
 
 
 def test_at_another_size_results_lie_on_the_grid_of_the_raster_bit_for_bit(make_raster, outputs, reporter, noise):

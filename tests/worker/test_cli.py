@@ -153,7 +153,7 @@ def test_what_may_spoil_the_result_is_a_line_on_standard_error(sslkd, model, pho
     assert len(warnings) == 2
     assert "uint16" in warnings[0] and "2.00 m" in warnings[1]
     assert [path.name for path in results.iterdir()] == ["s.tif"]
-    assert ended.stdout.splitlines() == [f"surface: {surface}", "probability: None", "outlines: None"]
+    assert ended.stdout.splitlines() == [f"surface: {surface}"]
 
 
 def test_the_whole_way(sslkd, scene, results):
@@ -566,7 +566,7 @@ def test_a_job_as_qgis_starts_it(detect_job, results, tmp_path):
         events = [json.loads(line) for line in worker.stdout]
         assert worker.wait(60) == 0
     assert events[-1]["event"] == "result"
-    assert events[-1]["outputs"]["probability"] is None
+    assert set(events[-1]["outputs"]) == {"surface", "outlines"}
     assert {path.name for path in results.iterdir()} == {"s.tif", "o.gpkg"}
 
 

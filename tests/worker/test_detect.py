@@ -167,7 +167,7 @@ def test_the_progress_of_several_rasters_is_that_of_all(model, photo, results, r
 
 # What is wrong: further options, and what the one sentence names.
 ERRORS = {
-    "no output": ((), "name a file for the surface"),
+    "no output": ((), "name a file to write"),
     "a file and a folder": (("--surface", "{results}/s.tif", "--folder", "{results}"), "not both"),
     "several rasters and one file": (("--raster", "{other}", "--surface", "{results}/s.tif"), "need a folder"),
     "two of one name": (("--raster", "{other}", "--folder", "{results}"), "photo.tif have the same name"),

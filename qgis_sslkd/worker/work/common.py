@@ -11,8 +11,9 @@ from ...core.bands import in_colours
 from ...core.errors import SettingError
 from ...core.rasters import RasterInfo, files_of
 from ...core.reporting import Reporter
+from ..jobs import Outputs
 
-__all__ = ["check_inputs_stay", "match_colours", "number", "read_area", "text"]
+__all__ = ["check_inputs_stay", "files_made", "match_colours", "number", "read_area"]
 
 
 def read_area(paths: Sequence[str]) -> list[VectorLayer]:
@@ -40,9 +41,9 @@ def check_inputs_stay(inputs: Sequence[str], *outputs: Path | None) -> None:
             raise SettingError(f"The output {output} is one of the inputs; give it another name.")
 
 
-def text(path: Path | None) -> str | None:
-    """A path as JSON has it."""
-    return None if path is None else str(path)
+def files_made(**files: Path | None) -> Outputs:
+    """Those of the files that were asked for, by name, as JSON has them."""
+    return {name: str(path) for name, path in files.items() if path is not None}
 
 
 def number(score: float) -> float | None:

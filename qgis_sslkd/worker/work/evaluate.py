@@ -14,7 +14,7 @@ from ...core.outputs import check_raster_output
 from ...core.rasters import RasterInfo, inspect_raster
 from ...core.reporting import Reporter
 from ..jobs import EvaluateJob, Outputs
-from .common import check_inputs_stay, number, read_area
+from .common import check_inputs_stay, files_made, number, read_area
 
 __all__ = ["do_evaluate"]
 
@@ -47,8 +47,7 @@ def do_evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
             )
         if json_file is not None:
             json_file.write_text(json.dumps(_details(evaluation, job.buffer), indent=1) + "\n", encoding="utf-8")
-    made = {"json": job.json_file, "report": job.report, "map": job.map}
-    return _scores(evaluation.whole) | {name: str(path) for name, path in made.items() if path is not None}
+    return _scores(evaluation.whole) | files_made(json=job.json_file, report=job.report, map=job.map)
 
 
 def _facts(

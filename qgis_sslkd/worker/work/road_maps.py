@@ -34,7 +34,7 @@ from ...core.vectorise import find_crs
 from ...core.vectors import VectorSettings
 from ...core.windows import Tiling
 from ..jobs import DetectJob, Outputs
-from .common import check_inputs_stay, match_colours, read_area, text
+from .common import check_inputs_stay, files_made, match_colours, read_area
 
 __all__ = ["make_road_maps"]
 
@@ -119,8 +119,6 @@ def _files(job: DetectJob) -> list[RoadMapFiles]:
         files = [_files_in(job.folder, name, job) for name in _names(job.raster)]
     elif len(job.raster) > 1:
         raise SettingError("Of several rasters the results need a folder; name one, and no files.")
-    elif job.surface is None:
-        raise SettingError("No output is asked for; name a file for the surface, or a folder.")
     else:
         vectors = VectorFiles(job.outlines, job.centre_lines)
         files = [RoadMapFiles(job.surface, job.probability, vectors, job.cog)]
@@ -174,13 +172,15 @@ def _described(scene: Scene) -> str:
 
 
 def _outputs(files: RoadMapFiles) -> Outputs:
-    outputs = {"surface": str(files.surface), "probability": text(files.probability)}
-    outputs["outlines"] = text(files.vectors.outlines)
-    centre_lines = files.vectors.centre_lines
-    return outputs if centre_lines is None else {**outputs, "centre_lines": str(centre_lines)}
+    return files_made(
+        surface=files.surface,
+        probability=files.probability,
+        outlines=files.vectors.outlines,
+        centre_lines=files.vectors.centre_lines,
+    )
 
 
 def _outputs_of_several(files: Sequence[RoadMapFiles]) -> Outputs:
     """Lists of the files by what they are, in the order of the rasters."""
     outputs = [_outputs(each) for each in files]
-    return {name: [each[name] for each in outputs] for name, path in outputs[0].items() if path is not None}
+    return {name: [each[name] for each in outputs] for name in outputs[0]}

@@ -8,7 +8,7 @@ from ...core.road_map import RoadMapSettings, VectorFiles
 from ...core.vectorise import check_vectorisable, find_crs, vectorise
 from ...core.vectors import VectorSettings
 from ..jobs import Outputs, VectoriseJob
-from .common import check_inputs_stay, text
+from .common import check_inputs_stay, files_made
 from .heap import share_heap
 
 __all__ = ["do_vectorise"]
@@ -25,4 +25,4 @@ def do_vectorise(job: VectoriseJob, reporter: Reporter) -> Outputs:
     check_vectorisable(raster, job.road_class)
     crs = None if job.crs is None else find_crs(job.crs, raster)
     vectorise(raster, settings, files, reporter, crs, job.road_class)
-    return {"outlines": text(job.outlines), "centre_lines": text(job.centre_lines)}
+    return files_made(outlines=job.outlines, centre_lines=job.centre_lines)
