@@ -221,6 +221,14 @@ def test_alpha_decides_whatever_the_colours_are(make_raster, nodata):
     assert valid.tolist() == [[True, False], [True, False]]
 
 
+@pytest.mark.parametrize(("bands", "kind"), [(1, "float32"), (3, "int16"), (3, "float32"), (4, "uint8"), (4, "uint16")])
+def test_alpha_decides_whatever_the_values_and_however_many_the_bands(make_raster, bands, kind):
+    pixels = np.stack([np.full((1, 2), 7, kind)] * bands + [np.array([[0, 1]], kind)])
+    colours = (*(*RGB, ColorInterp.undefined)[:bands], ColorInterp.alpha)
+    path = make_raster(pixels, colours=colours)
+    assert read(path)[1].tolist() == [[False, True]]
+
+
 @pytest.fixture
 def near_infrared(make_raster):
     """Bytes of red, green, blue and near infrared, of which the file says that the fourth is alpha."""
