@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.crs import CRS
+from rasterio.enums import MaskFlags
 from rasterio.errors import CRSError
 from rasterio.windows import Window
 
@@ -107,6 +108,8 @@ def vectorise(
         roads, probability = _of_class(road_class), None
     elif _is_probability(raster):
         roads, probability = _of_probability(raster, settings.threshold), raster.path
+    elif _has_mask(raster):
+        roads, probability = _of_class(ROAD), None
     else:
         roads, probability = None, None
     with ExitStack() as opened:
@@ -124,6 +127,13 @@ def vectorise(
 
 def _is_probability(raster: RasterInfo) -> bool:
     return np.dtype(raster.dtype).kind == "f"
+
+
+def _has_mask(raster: RasterInfo) -> bool:
+    """Whether alpha or a mask tells which values count: vectors are made of the values alone."""
+    with rasterio.open(raster.path) as dataset:
+        flags = dataset.mask_flag_enums[raster.bands[0] - 1]
+        return dataset.count > 1 or flags not in ([MaskFlags.all_valid], [MaskFlags.nodata])
 
 
 def _check_probability(values: npt.NDArray[np.generic], raster: RasterInfo) -> None:

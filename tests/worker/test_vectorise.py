@@ -8,6 +8,7 @@ import pytest
 import rasterio
 import shapely
 from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
 
 from qgis_sslkd.core.errors import RasterError, SettingError
 from qgis_sslkd.worker import cli
@@ -127,6 +128,23 @@ def test_a_class_that_no_pixel_is_of_is_told(surface, results, reporter, read_ve
     do(job(surface, results, road_class=255), reporter)  # which the raster declares as nodata
     assert reporter.warnings == ["No pixel of the raster surface.tif is of the class 255."]
     assert len(read_vector(results / "o.gpkg")[0]) == len(read_vector(results / "c.gpkg")[0]) == 0
+
+
+@pytest.mark.parametrize("hides", ["mask", "alpha"])
+@pytest.mark.parametrize("highest", [1, 0.75])
+def test_what_a_mask_or_alpha_hides_is_no_road(make_raster, results, reporter, read_vector, hides, highest):
+    pixels = (STREET > 0) * np.array(highest, np.uint8 if highest == 1 else np.float32)
+    shown = np.full(STREET.shape, 255, pixels.dtype)
+    shown[:, 80:] = 0
+    if hides == "mask":
+        raster = make_raster(pixels[None], mask=shown > 0)
+    else:
+        raster = make_raster(np.stack([pixels, shown]), colours=[ColorInterp.gray, ColorInterp.alpha])
+    do(job(raster, results, smooth=0), reporter)
+    (polygon,), _, _ = read_vector(results / "o.gpkg")
+    assert polygon.bounds == (500005, 5199971, 500040, 5199979)
+    (line,), _, _ = read_vector(results / "c.gpkg")
+    assert line.bounds == pytest.approx((500005, 5199975, 500040, 5199975), abs=0.5)
 
 
 def test_a_value_outside_of_0_to_1_that_the_sample_misses_is_found(make_raster, results, reporter):
