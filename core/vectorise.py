@@ -30,6 +30,7 @@ __all__ = ["check_vectorisable", "find_crs", "vectorise"]
 
 _ROWS_AT_ONCE = 512
 _SURFACE_SHARE = 0.3
+_OVERSHOOT = 0.25  # the most, at corners, of what was 0 and 1 before it was resampled by a kernel such as Lanczos'
 
 _Roads = Callable[[npt.NDArray[Any]], Mask]
 """Tells which of some values `(N,)` are road."""
@@ -137,8 +138,9 @@ def _has_mask(raster: RasterInfo) -> bool:
 
 
 def _check_probability(values: npt.NDArray[np.generic], raster: RasterInfo) -> None:
-    if values.size and not (values.min() >= 0 and values.max() <= 1):
-        outside = values.min() if values.min() < 0 else values.max()
+    lowest, highest = values.min(initial=0), values.max(initial=1)
+    if not (lowest >= -_OVERSHOOT and highest <= 1 + _OVERSHOOT):
+        outside = lowest if lowest < -_OVERSHOOT else highest
         raise RasterError(
             f"The raster {raster.name} holds the value {outside:g}; a probability lies from 0 to 1 "
             "(declare as nodata what stands for none)."

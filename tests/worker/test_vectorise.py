@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from affine import Affine
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, Resampling
 
 from qgis_sslkd.core.errors import RasterError, SettingError
 from qgis_sslkd.worker import cli
@@ -153,6 +154,18 @@ def test_a_value_outside_of_0_to_1_that_the_sample_misses_is_found(make_raster, 
     with pytest.raises(RasterError, match=r"holds the value 1\.5"):
         do(job(make_raster(pixels), results), reporter)
     assert list(results.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", [Resampling.cubic, Resampling.lanczos])
+def test_a_probability_that_was_resampled_is_taken(make_raster, results, reporter, read_vector, method):
+    """These overshoot where a probability rises from 0 to 1."""
+    with rasterio.open(make_raster((STREET > 0)[None].astype(np.float32))) as source:
+        pixels = source.read(out_shape=(1, 144, 230), resampling=method)
+        finer = source.transform @ Affine.scale(160 / 230, 100 / 144)
+    assert pixels.min() < 0 and pixels.max() > 1
+    do(job(make_raster(pixels, "finer.tif", transform=finer), results), reporter)
+    (outline,), _, _ = read_vector(results / "o.gpkg")
+    assert outline.area == pytest.approx(70 * 8, rel=0.1)
 
 
 def test_the_command_line_asks_for_the_same_with_the_same_defaults():
