@@ -253,7 +253,7 @@ class RasterReader:
         except RasterioError as error:
             raise RasterError(
                 f"The raster {raster.path} cannot be read at column {window.col_off:.0f}, "
-                f"row {window.row_off:.0f}: the file is damaged or cut short."
+                f"row {window.row_off:.0f}: a file is missing, damaged or cut short ({error.__cause__ or error})."
             ) from error
         if pixels.dtype.kind == "f":
             valid &= np.isfinite(pixels).all(axis=0)

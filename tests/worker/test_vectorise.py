@@ -6,6 +6,7 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import shapely
 from affine import Affine
 from rasterio.crs import CRS
@@ -123,6 +124,18 @@ def test_of_classes_the_one_that_is_named_is_road(sslkd, make_raster, surface, r
         (shape,), fields, _ = read_vector(results / f"classes{ending}")
         (same,), same_fields, _ = read_vector(results / f"surface{ending}")
         assert shape.equals(same) and list(fields) == list(same_fields)
+
+
+@pytest.mark.parametrize("options", [(), ("--road-class", 1)])
+def test_a_file_that_a_mosaic_lacks_is_named(sslkd, make_raster, results, options):
+    tile = make_raster(np.zeros((1, 9, 9), np.uint8), "tile.tif")
+    mosaic = tile.with_name("mosaic.vrt")
+    rasterio.shutil.copy(tile, mosaic, driver="VRT")
+    # What is right of the tile comes from no file, and can be read.
+    mosaic.write_text(mosaic.read_text().replace('rasterXSize="9"', 'rasterXSize="18"', 1))
+    tile.unlink()
+    ended = sslkd("vectorise", "--raster", mosaic, "--outlines", results / "o.gpkg", *options)
+    assert ended.code == 1 and "tile.tif: No such file" in ended.stderr
 
 
 def test_a_class_that_no_pixel_is_of_is_told(surface, results, reporter, read_vector):
