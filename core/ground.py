@@ -85,8 +85,8 @@ def project_bounds(source: CRS, target: CRS, bounds: Bounds) -> Bounds:
         raise CRSError(f"Bounds cannot be brought from {source} to {target}.") from error
     if not all(map(math.isfinite, (left, bottom, right, top))):
         raise CRSError(f"Bounds cannot be brought from {source} to {target}.")
-    # Across the antimeridian they would run the other way round the Earth.
-    return (left, bottom, right, top) if left <= right else (-180.0, bottom, 180.0, top)
+    # Across the antimeridian they would run the other way round the Earth; what is drawn there goes on beyond it.
+    return (left, bottom, right, top) if left <= right else (-360.0, bottom, 360.0, top)
 
 
 def pixel_size(crs: CRS, transform: Affine, width: int, height: int) -> tuple[float, float]:
