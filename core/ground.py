@@ -115,7 +115,9 @@ def _distance(
     """Metres between near places given in degrees, by the radii of the WGS 84 ellipsoid there."""
     latitudes = np.radians((latitudes_a + latitudes_b) / 2)
     curvature = 1 - _ECCENTRICITY_SQUARED * np.sin(latitudes) ** 2
-    east = np.radians(longitudes_b - longitudes_a) * np.cos(latitudes) * _EQUATORIAL_RADIUS / np.sqrt(curvature)
+    # From one side of the antimeridian to the other it is no turn round the Earth.
+    turned = (longitudes_b - longitudes_a + 180) % 360 - 180
+    east = np.radians(turned) * np.cos(latitudes) * _EQUATORIAL_RADIUS / np.sqrt(curvature)
     meridian_radii = _EQUATORIAL_RADIUS * (1 - _ECCENTRICITY_SQUARED) / curvature**1.5
     north = np.radians(latitudes_b - latitudes_a) * meridian_radii
     distances: Coordinates = np.hypot(east, north)
