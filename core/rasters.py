@@ -314,9 +314,11 @@ def _has_data(dataset: rasterio.DatasetReader, raster: RasterInfo, values: Pixel
     valid = np.ones(values.shape[1:], dtype=bool)
     if raster.nodata is not None:
         valid &= _differ(values, [raster.nodata] * len(values))
-    flags = [dataset.mask_flag_enums[band - 1] for band in raster.bands]
-    if all(each == [MaskFlags.nodata] for each in flags) and not _alpha_band(dataset, raster.bands):
-        valid &= _differ(values, [dataset.nodatavals[band - 1] for band in raster.bands])
+    hidden = any(_is_masked(dataset.mask_flag_enums[band - 1]) for band in raster.bands)
+    if not hidden and not _alpha_band(dataset, raster.bands):
+        declared = (dataset.nodatavals[band - 1] for band in raster.bands)
+        # All values differ from NaN.
+        valid &= _differ(values, [math.nan if value is None else value for value in declared])
     return valid
 
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -263,6 +264,16 @@ def test_bands_come_in_the_order_in_which_they_are_named(make_raster, noise):
     assert raster.bands == (3, 1)
     with RasterReader() as reader:
         np.testing.assert_array_equal(reader.read(raster, whole(raster), (HEIGHT, WIDTH))[0], noise[[2, 0]])
+
+
+def test_the_nodata_of_a_band_counts_where_another_declares_none(make_raster):
+    """As in virtual rasters that put imagery and heights into one."""
+    file = make_raster(np.array([[[-9999, 5, 0]], [[0, -9999, 0]]], dtype=np.float32))
+    stack = file.with_name("stack.vrt")
+    rasterio.shutil.copy(file, stack, driver="VRT")
+    first, second = stack.read_text().split('band="2">')
+    stack.write_text(f'{first}band="2"><NoDataValue>-9999</NoDataValue>{second}')
+    assert read(stack)[1].tolist() == [[True, False, True]]
 
 
 @pytest.mark.parametrize(("bands", "named"), [([4], "no band 4"), ([0, 1], "no band 0"), ([1, 1], "twice in 1, 1")])
