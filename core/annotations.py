@@ -119,19 +119,20 @@ def read_polygons(path: str, line_width: float | None) -> VectorLayer:
         line_width: full width in metres that lines get; None where lines make no sense.
 
     Raises:
-        AnnotationError: if the file cannot be read, has no CRS, holds no polygon (or line), or lines to be widened
-            that lie at no place on the Earth.
+        AnnotationError: if the file cannot be read, has no CRS, holds no polygon (or line), lines to be widened
+            that lie at no place on the Earth, or several layers of which none is named.
         SettingError: if it has a name that pyogrio cannot be given.
     """
     # It brings a GDAL of its own, which need not lie in memory beside a network.
     import pyogrio
     from pyogrio.errors import DataLayerError, DataSourceError
 
-    file, _, layer = path.partition("|layername=")
+    file, _, named = path.partition("|layername=")
     try:
         # Where there is no such file, it may be one in an archive, or on a server.
         with plain_way(Path(file)) if Path(file).exists() else nullcontext(file) as way:
-            meta, _, encoded, _ = pyogrio.raw.read(str(way), layer=layer or None, columns=[], force_2d=True)
+            layer = named or _only_layer(pyogrio.list_layers(str(way)), path)
+            meta, _, encoded, _ = pyogrio.raw.read(str(way), layer=layer, columns=[], force_2d=True)
     except (DataSourceError, DataLayerError) as error:
         raise AnnotationError(f"The vector layer {path} cannot be read: it is missing, damaged or none.") from error
     crs = _crs(path, meta["crs"])
@@ -201,6 +202,17 @@ def burn(polygons: Geometries, window: Window, shape: tuple[int, int]) -> Labels
     )
     burnt: Labels = rasterize(near, out_shape=shape, transform=to_window, dtype="uint8")
     return burnt
+
+
+def _only_layer(layers: npt.NDArray[np.object_], path: str) -> str | None:
+    """The name of the only one of some layers, names and types `(N, 2)`, that has geometries; None without one."""
+    names = [name for name, kind in layers if kind is not None]
+    if len(names) > 1:
+        raise AnnotationError(
+            f"The vector file {path} holds several layers ({', '.join(names)}); "
+            f"name one, as in '{path}|layername={names[0]}'."
+        )
+    return names[0] if names else None
 
 
 def _crs(path: str, text: str | None) -> CRS:

@@ -11,7 +11,7 @@ import rasterio
 import shapely
 from rasterio.crs import CRS
 
-from .ground_plane import ground_plane
+from .ground_plane import GroundPlane, ground_plane
 from .labels import ROAD
 from .lines import Floats, Line, sizes_of
 from .outputs import FeatureWriter, crs_told_in
@@ -61,11 +61,11 @@ def write_centre_lines(
             points, sizes = _shaped(lines[some], settings)
             indices = np.repeat(np.arange(len(sizes)), sizes)
             shapes = shapely.linestrings(plane.to_map(points, target), indices=indices)
-            widths = np.array([line.width for line in lines[some]])
             lengths = shapely.length(shapely.linestrings(plane.on_ground(points), indices=indices))
+            areas = _areas(lines[some], shapely.linestrings(points, indices=indices), plane)
             # Between junctions that settled in one place nothing is left of a line.
             left = lengths > 0
-            writer.append(shapes[left], widths[left], lengths[left])
+            writer.append(shapes[left], areas[left] / lengths[left], lengths[left])
             count += int(left.sum())
     return count
 
@@ -133,3 +133,11 @@ def _shaped(lines: list[Line], settings: VectorSettings) -> tuple[Floats, npt.ND
         inner[ends - sizes] = inner[ends - 1] = False
         points, sizes = cut_corners(points, sizes, part, inner), sizes + np.maximum(sizes - 2, 0)
     return points, sizes
+
+
+def _areas(lines: list[Line], shapes: npt.NDArray[np.object_], plane: GroundPlane) -> Floats:
+    """Square metres on the ground `(N,)` of the roads along lines, by their shapes in the plane."""
+    middles = shapely.get_coordinates(shapely.line_interpolate_point(shapes, 0.5, normalized=True))
+    widths = np.array([line.width for line in lines])
+    areas: Floats = widths * shapely.length(shapes) * plane.area_scale(middles)
+    return areas

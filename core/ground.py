@@ -85,8 +85,8 @@ def project_bounds(source: CRS, target: CRS, bounds: Bounds) -> Bounds:
         raise CRSError(f"Bounds cannot be brought from {source} to {target}.") from error
     if not all(map(math.isfinite, (left, bottom, right, top))):
         raise CRSError(f"Bounds cannot be brought from {source} to {target}.")
-    # Across the antimeridian they would run the other way round the Earth.
-    return (left, bottom, right, top) if left <= right else (-180.0, bottom, 180.0, top)
+    # Across the antimeridian they would run the other way round the Earth; what is drawn there goes on beyond it.
+    return (left, bottom, right, top) if left <= right else (-360.0, bottom, 360.0, top)
 
 
 def pixel_size(crs: CRS, transform: Affine, width: int, height: int) -> tuple[float, float]:
@@ -115,7 +115,9 @@ def _distance(
     """Metres between near places given in degrees, by the radii of the WGS 84 ellipsoid there."""
     latitudes = np.radians((latitudes_a + latitudes_b) / 2)
     curvature = 1 - _ECCENTRICITY_SQUARED * np.sin(latitudes) ** 2
-    east = np.radians(longitudes_b - longitudes_a) * np.cos(latitudes) * _EQUATORIAL_RADIUS / np.sqrt(curvature)
+    # From one side of the antimeridian to the other it is no turn round the Earth.
+    turned = (longitudes_b - longitudes_a + 180) % 360 - 180
+    east = np.radians(turned) * np.cos(latitudes) * _EQUATORIAL_RADIUS / np.sqrt(curvature)
     meridian_radii = _EQUATORIAL_RADIUS * (1 - _ECCENTRICITY_SQUARED) / curvature**1.5
     north = np.radians(latitudes_b - latitudes_a) * meridian_radii
     distances: Coordinates = np.hypot(east, north)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from .ground import pixel_size, project
 __all__ = ["GroundPlane", "ground_plane"]
 
 _WGS84 = CRS.from_epsg(4326)
+_WEB_MERCATOR = CRS.from_epsg(3857)
+_EQUATORIAL_RADIUS = 6378137.0
 
 Points = npt.NDArray[np.float64]
 
@@ -36,14 +39,20 @@ class GroundPlane:
     equal_area: CRS
 
     def to_map(self, points: Points, crs: CRS) -> Points:
-        """Points in the coordinates of a CRS.
+        """Points in the coordinates of a CRS; across the antimeridian they go on, such as to 180.01 degrees.
 
         Raises:
             CRSError: if a point has no place there.
         """
         x, y = (points / self.pixel).T
         in_crs = np.stack(self.transform @ (x, y), axis=1)
-        return in_crs if crs == self.crs else np.stack(project(self.crs, crs, *in_crs.T), axis=1)
+        if crs == self.crs:
+            return in_crs
+        projected = np.stack(project(self.crs, crs, *in_crs.T), axis=1)
+        if turn := _turn(crs):
+            (centre,), _ = project(self.equal_area, crs, [0], [0])
+            projected[:, 0] -= turn * np.round((projected[:, 0] - centre) / turn)
+        return projected
 
     def on_ground(self, points: Points) -> Points:
         """Points in metres on the ground: what is measured there holds at any place of the raster."""
@@ -68,3 +77,10 @@ def ground_plane(dataset: rasterio.DatasetReader) -> GroundPlane:
     equal_area = CRS.from_dict(proj="laea", lat_0=latitude, lon_0=longitude, datum="WGS84", units="m")
     pixel = pixel_size(dataset.crs, dataset.transform, dataset.width, dataset.height)
     return GroundPlane(pixel, dataset.transform, dataset.crs, equal_area)
+
+
+def _turn(crs: CRS) -> float | None:
+    """How far a turn round the Earth is along x, of CRSs that begin anew at the antimeridian; None for others."""
+    if crs.is_geographic:
+        return 360.0
+    return 2 * math.pi * _EQUATORIAL_RADIUS if crs == _WEB_MERCATOR else None

@@ -116,7 +116,10 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
                 transform=dataset.transform,
                 bands=chosen,
                 dtype=dataset.dtypes[chosen[0] - 1],
-                masked=nodata is not None or any(MaskFlags.all_valid not in flags for flags in dataset.mask_flag_enums),
+                masked=nodata is not None
+                # GDAL's flags tell of alpha beside one or three bands of unsigned integers alone.
+                or _alpha_band(dataset, chosen) is not None
+                or any(MaskFlags.all_valid not in flags for flags in dataset.mask_flag_enums),
                 pixel=pixel_size(dataset.crs, dataset.transform, dataset.width, dataset.height),
                 nodata=nodata,
                 colours=tuple(dataset.colorinterp[band - 1].name for band in chosen),
@@ -250,7 +253,7 @@ class RasterReader:
         except RasterioError as error:
             raise RasterError(
                 f"The raster {raster.path} cannot be read at column {window.col_off:.0f}, "
-                f"row {window.row_off:.0f}: the file is damaged or cut short."
+                f"row {window.row_off:.0f}: a file is missing, damaged or cut short ({error.__cause__ or error})."
             ) from error
         if pixels.dtype.kind == "f":
             valid &= np.isfinite(pixels).all(axis=0)
@@ -294,7 +297,7 @@ def _mask(dataset: rasterio.DatasetReader, raster: RasterInfo, window: Window, s
     """Where alpha or a mask says so; everywhere without one."""
     # dataset.dataset_mask() will not do: it takes the fourth band of red, green, blue and near infrared for alpha.
     where = {"window": window, "resampling": Resampling.nearest}
-    if alpha := _alpha_band(dataset, raster):
+    if alpha := _alpha_band(dataset, raster.bands):
         valid: Mask = dataset.read(alpha, out_shape=shape, **where) > 0
         return valid
     bands = [band for band in raster.bands if _is_masked(dataset.mask_flag_enums[band - 1])]
@@ -311,9 +314,11 @@ def _has_data(dataset: rasterio.DatasetReader, raster: RasterInfo, values: Pixel
     valid = np.ones(values.shape[1:], dtype=bool)
     if raster.nodata is not None:
         valid &= _differ(values, [raster.nodata] * len(values))
-    flags = [dataset.mask_flag_enums[band - 1] for band in raster.bands]
-    if all(each == [MaskFlags.nodata] for each in flags) and not _alpha_band(dataset, raster):
-        valid &= _differ(values, [dataset.nodatavals[band - 1] for band in raster.bands])
+    hidden = any(_is_masked(dataset.mask_flag_enums[band - 1]) for band in raster.bands)
+    if not hidden and not _alpha_band(dataset, raster.bands):
+        declared = (dataset.nodatavals[band - 1] for band in raster.bands)
+        # All values differ from NaN.
+        valid &= _differ(values, [math.nan if value is None else value for value in declared])
     return valid
 
 
@@ -327,10 +332,10 @@ def _differ(values: Pixels, nodata: Sequence[float]) -> Mask:
     return np.logical_and(differing.any(axis=0), differing[impossible].all(axis=0))
 
 
-def _alpha_band(dataset: rasterio.DatasetReader, raster: RasterInfo) -> int | None:
+def _alpha_band(dataset: rasterio.DatasetReader, bands: Sequence[int]) -> int | None:
     """The band of transparency; none where it is read as imagery."""
     colours = zip(dataset.indexes, dataset.colorinterp, strict=True)
-    return next((band for band, colour in colours if colour == ColorInterp.alpha and band not in raster.bands), None)
+    return next((band for band, colour in colours if colour == ColorInterp.alpha and band not in bands), None)
 
 
 def _is_masked(flags: Sequence[MaskFlags]) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.crs import CRS
+from rasterio.enums import MaskFlags
 from rasterio.errors import CRSError
 from rasterio.windows import Window
 
@@ -29,6 +30,7 @@ __all__ = ["check_vectorisable", "find_crs", "vectorise"]
 
 _ROWS_AT_ONCE = 512
 _SURFACE_SHARE = 0.3
+_OVERSHOOT = 0.25  # the most, at corners, of what was 0 and 1 before it was resampled by a kernel such as Lanczos'
 
 _Roads = Callable[[npt.NDArray[Any]], Mask]
 """Tells which of some values `(N,)` are road."""
@@ -107,6 +109,8 @@ def vectorise(
         roads, probability = _of_class(road_class), None
     elif _is_probability(raster):
         roads, probability = _of_probability(raster, settings.threshold), raster.path
+    elif _has_mask(raster):
+        roads, probability = _of_class(ROAD), None
     else:
         roads, probability = None, None
     with ExitStack() as opened:
@@ -126,9 +130,17 @@ def _is_probability(raster: RasterInfo) -> bool:
     return np.dtype(raster.dtype).kind == "f"
 
 
+def _has_mask(raster: RasterInfo) -> bool:
+    """Whether alpha or a mask tells which values count: vectors are made of the values alone."""
+    with rasterio.open(raster.path) as dataset:
+        flags = dataset.mask_flag_enums[raster.bands[0] - 1]
+        return dataset.count > 1 or flags not in ([MaskFlags.all_valid], [MaskFlags.nodata])
+
+
 def _check_probability(values: npt.NDArray[np.generic], raster: RasterInfo) -> None:
-    if values.size and not (values.min() >= 0 and values.max() <= 1):
-        outside = values.min() if values.min() < 0 else values.max()
+    lowest, highest = values.min(initial=0), values.max(initial=1)
+    if not (lowest >= -_OVERSHOOT and highest <= 1 + _OVERSHOOT):
+        outside = lowest if lowest < -_OVERSHOOT else highest
         raise RasterError(
             f"The raster {raster.name} holds the value {outside:g}; a probability lies from 0 to 1 "
             "(declare as nodata what stands for none)."

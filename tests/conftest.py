@@ -70,9 +70,9 @@ def make_raster(tmp_path):
             transform = from_origin(LEFT, TOP, PIXEL, PIXEL)
         profile = {"driver": "GTiff", "width": width, "height": height, "count": bands, "dtype": pixels.dtype.name}
         with rasterio.open(path, "w", crs=crs, transform=transform, **profile, **options) as dataset:
-            dataset.write(pixels)
             if colours is not None:
                 dataset.colorinterp = colours
+            dataset.write(pixels)
             if mask is not None:
                 dataset.write_mask(mask)
         return path

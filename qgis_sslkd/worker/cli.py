@@ -348,7 +348,9 @@ def _outputs(wanted: AnyJob, reporter: Reporter) -> Outputs:
     except SslkdError:
         raise
     except OSError as error:
-        raise SettingError(f"A file could not be read or written: {error}.") from error
+        # GDAL's own words, which rasterio only refers to.
+        reason = str(error.__cause__ or error).rstrip(".")
+        raise SettingError(f"A file could not be read or written: {reason}.") from error
     except Exception as error:
         if not lacks_memory(error):
             raise

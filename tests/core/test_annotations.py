@@ -266,6 +266,17 @@ def test_formats(make_vector, extension):
     assert layer.crs == UTM
 
 
+def test_of_several_layers_one_is_to_be_named(make_vector):
+    path = make_vector([shapely.box(0, 0, 1, 1)], layer="area")
+    table = {"geometry_type": None, "layer": "layer_styles", "append": True, "crs": None}
+    pyogrio.raw.write(str(path), geometry=None, field_data=[np.arange(2)], fields=["id"], **table)
+    assert len(read_polygons(str(path), line_width=None).polygons) == 1
+    make_vector([shapely.box(0, 0, 2, 2)], layer="roads", append=True)
+    named = r"vector\.gpkg holds several layers \(area, roads\); name one, as in '.*vector\.gpkg\|layername=area'"
+    with pytest.raises(AnnotationError, match=named):
+        read_polygons(str(path), line_width=None)
+
+
 def test_a_layer_is_chosen_by_its_name(make_vector):
     path = make_vector([shapely.box(0, 0, 1, 1)], layer="houses")
     make_vector([shapely.box(0, 0, 2, 2)], layer="roads", append=True)

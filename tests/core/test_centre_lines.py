@@ -16,6 +16,7 @@ from qgis_sslkd.core import gaps, skeleton
 from qgis_sslkd.core.centre_lines import write_centre_lines
 from qgis_sslkd.core.errors import CancelledError
 from qgis_sslkd.core.gaps import FreeEnd, facing_ends
+from qgis_sslkd.core.ground import metres_per_unit
 from qgis_sslkd.core.outputs import SURFACE_NODATA
 from qgis_sslkd.core.vectors import VectorSettings
 
@@ -285,6 +286,23 @@ def test_measures_are_metres_on_the_ground_anywhere(lines_of, crs, transform):
     assert CRS.from_user_input(meta["crs"]) == CRS.from_user_input(crs)
     ends = sorted([~transform @ line.coords[0], ~transform @ line.coords[-1]])
     assert np.array(ends) == pytest.approx(np.array([(40, 60), (280, 160)]), abs=2)
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [("EPSG:4326", Affine(0.01, 0, 10, 0, -0.01, 62)), ("EPSG:3857", Affine(2000, 0, 1113195, 0, -2000, 8859143))],
+    ids=["degrees", "web mercator"],
+)
+def test_widths_hold_far_from_the_raster_s_centre(lines_of, crs, transform):
+    """Rasters eight degrees high, with roads along both axes at their upper and lower ends."""
+    along_x, along_y = [(10, 15), (90, 15)], [(50, 330), (50, 390)]
+    _, fields, _ = lines_of(
+        [street(*road, width=5) for road in (along_x, along_y)], (800, 200), SETTINGS, transform, crs
+    )
+    for road, axis, width in zip((along_x, along_y), (1, 0), fields["width"], strict=True):
+        x, y = transform @ (np.mean(road, axis=0) / PIXEL)
+        across = metres_per_unit(CRS.from_string(crs), [x], [y])[axis]
+        assert width == pytest.approx(5 / PIXEL * transform.a * across[0], rel=0.02)
 
 
 def test_lines_can_be_in_another_crs(lines_of):

@@ -8,6 +8,7 @@ import pytest
 import rasterio
 import shapely
 from rasterio.transform import from_origin
+from rasterio.warp import transform as transform_points
 
 from qgis_sslkd.core.annotations import read_polygons
 from qgis_sslkd.core.errors import AnnotationError, CancelledError, RasterError, SettingError
@@ -134,6 +135,15 @@ def test_a_surface_in_another_crs_than_the_roads(evaluate, layer, make_raster):
     raster = inspect_raster(str(make_raster(np.ones((1, 60, 80), np.uint8), crs="EPSG:4326", transform=place)))
     scores = exact(evaluate(raster, [layer([(-5000, -5000, 5000, 5000)])]))
     assert (scores.precision, scores.recall) == (1.0, 1.0)
+
+
+def test_roads_that_go_on_beyond_the_antimeridian_count(evaluate, make_raster, make_vector):
+    (x,), (y,) = transform_points("EPSG:4326", "EPSG:3832", [180], [-17])
+    raster = inspect_raster(
+        str(make_raster(np.ones((1, 10, 80), np.uint8), crs="EPSG:3832", transform=from_origin(x - 40, y + 5, 1, 1)))
+    )
+    roads = read_polygons(str(make_vector([shapely.box(179.9, -17.1, 180.1, -16.9)], crs="EPSG:4326")), None)
+    assert exact(evaluate(raster, [roads])).iou == 1.0
 
 
 def test_a_buffer_forgives_what_is_near_across_strips_and_around_the_area(evaluate, layer, surface):

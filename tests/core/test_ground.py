@@ -52,6 +52,14 @@ def test_web_mercator_stretches_by_the_latitude(latitude, share):
     assert pixel_size(WEB_MERCATOR, from_origin(x, y, 1, 1), 2, 2) == pytest.approx((share, share), rel=0.007)
 
 
+@pytest.mark.parametrize("beside", [-5, 0, 5])
+def test_a_pixel_on_the_antimeridian_is_as_large_as_elsewhere(beside):
+    utm = CRS.from_epsg(32760)
+    (x,), (y,) = project(DEGREES, utm, [180.0], [-17.0])
+    size = pixel_size(utm, from_origin(x + beside - 20, y + 20, 1, 1), 40, 40)
+    assert size == pytest.approx(pixel_size(utm, from_origin(x - 1020, y + 20, 1, 1), 40, 40), rel=1e-4)
+
+
 def test_feet():
     state_plane = CRS.from_epsg(2263)
     transform = from_origin(1_000_000, 200_000, 1, 1)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -221,6 +222,14 @@ def test_alpha_decides_whatever_the_colours_are(make_raster, nodata):
     assert valid.tolist() == [[True, False], [True, False]]
 
 
+@pytest.mark.parametrize(("bands", "kind"), [(1, "float32"), (3, "int16"), (3, "float32"), (4, "uint8"), (4, "uint16")])
+def test_alpha_decides_whatever_the_values_and_however_many_the_bands(make_raster, bands, kind):
+    pixels = np.stack([np.full((1, 2), 7, kind)] * bands + [np.array([[0, 1]], kind)])
+    colours = (*(*RGB, ColorInterp.undefined)[:bands], ColorInterp.alpha)
+    path = make_raster(pixels, colours=colours)
+    assert read(path)[1].tolist() == [[False, True]]
+
+
 @pytest.fixture
 def near_infrared(make_raster):
     """Bytes of red, green, blue and near infrared, of which the file says that the fourth is alpha."""
@@ -255,6 +264,16 @@ def test_bands_come_in_the_order_in_which_they_are_named(make_raster, noise):
     assert raster.bands == (3, 1)
     with RasterReader() as reader:
         np.testing.assert_array_equal(reader.read(raster, whole(raster), (HEIGHT, WIDTH))[0], noise[[2, 0]])
+
+
+def test_the_nodata_of_a_band_counts_where_another_declares_none(make_raster):
+    """As in virtual rasters that put imagery and heights into one."""
+    file = make_raster(np.array([[[-9999, 5, 0]], [[0, -9999, 0]]], dtype=np.float32))
+    stack = file.with_name("stack.vrt")
+    rasterio.shutil.copy(file, stack, driver="VRT")
+    first, second = stack.read_text().split('band="2">')
+    stack.write_text(f'{first}band="2"><NoDataValue>-9999</NoDataValue>{second}')
+    assert read(stack)[1].tolist() == [[True, False, True]]
 
 
 @pytest.mark.parametrize(("bands", "named"), [([4], "no band 4"), ([0, 1], "no band 0"), ([1, 1], "twice in 1, 1")])

@@ -416,6 +416,19 @@ def test_outlines_can_be_in_another_crs(surface_of, read_vector, tmp_path):
     assert fields["area"] == pytest.approx([20 * 30 * 0.09], rel=2e-3)
 
 
+@pytest.mark.parametrize(("target", "longest"), [("EPSG:4326", 0.004), ("EPSG:3857", 400)])
+@pytest.mark.parametrize("crs", ["EPSG:32760", "EPSG:32701", "EPSG:3832"])
+def test_outlines_go_on_beyond_the_antimeridian(surface_of, read_vector, tmp_path, crs, target, longest):
+    (x,), (y,) = transform_points("EPSG:4326", crs, [180], [-17])
+    surface = surface_of(np.ones((4, 90)), crs, Affine(4, 0, x - 180, 0, -4, y + 8))
+    write_outlines(surface, tmp_path / "o.gpkg", EXACT, Silent(), CRS.from_string(target))
+    (outline,), _, _ = read_vector(tmp_path / "o.gpkg")
+    left, _, right, _ = outline.bounds
+    assert right - left < longest
+    back = shapely.transform(outline, lambda points: np.column_stack(transform_points(target, crs, *points.T)))
+    assert back.bounds == pytest.approx((x - 180, y - 8, x + 180, y + 8), abs=1e-3)
+
+
 def test_it_stops_where_the_user_asks(surface_of, stopping_reporter, tmp_path):
     surface = surface_of(np.ones((600, 5)))
     with pytest.raises(CancelledError):

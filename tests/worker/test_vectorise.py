@@ -6,8 +6,11 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import shapely
+from affine import Affine
 from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, Resampling
 
 from qgis_sslkd.core.errors import RasterError, SettingError
 from qgis_sslkd.worker import cli
@@ -123,10 +126,39 @@ def test_of_classes_the_one_that_is_named_is_road(sslkd, make_raster, surface, r
         assert shape.equals(same) and list(fields) == list(same_fields)
 
 
+@pytest.mark.parametrize("options", [(), ("--road-class", 1)])
+def test_a_file_that_a_mosaic_lacks_is_named(sslkd, make_raster, results, options):
+    tile = make_raster(np.zeros((1, 9, 9), np.uint8), "tile.tif")
+    mosaic = tile.with_name("mosaic.vrt")
+    rasterio.shutil.copy(tile, mosaic, driver="VRT")
+    # What is right of the tile comes from no file, and can be read.
+    mosaic.write_text(mosaic.read_text().replace('rasterXSize="9"', 'rasterXSize="18"', 1))
+    tile.unlink()
+    ended = sslkd("vectorise", "--raster", mosaic, "--outlines", results / "o.gpkg", *options)
+    assert ended.code == 1 and "tile.tif: No such file" in ended.stderr
+
+
 def test_a_class_that_no_pixel_is_of_is_told(surface, results, reporter, read_vector):
     do(job(surface, results, road_class=255), reporter)  # which the raster declares as nodata
     assert reporter.warnings == ["No pixel of the raster surface.tif is of the class 255."]
     assert len(read_vector(results / "o.gpkg")[0]) == len(read_vector(results / "c.gpkg")[0]) == 0
+
+
+@pytest.mark.parametrize("hides", ["mask", "alpha"])
+@pytest.mark.parametrize("highest", [1, 0.75])
+def test_what_a_mask_or_alpha_hides_is_no_road(make_raster, results, reporter, read_vector, hides, highest):
+    pixels = (STREET > 0) * np.array(highest, np.uint8 if highest == 1 else np.float32)
+    shown = np.full(STREET.shape, 255, pixels.dtype)
+    shown[:, 80:] = 0
+    if hides == "mask":
+        raster = make_raster(pixels[None], mask=shown > 0)
+    else:
+        raster = make_raster(np.stack([pixels, shown]), colours=[ColorInterp.gray, ColorInterp.alpha])
+    do(job(raster, results, smooth=0), reporter)
+    (polygon,), _, _ = read_vector(results / "o.gpkg")
+    assert polygon.bounds == (500005, 5199971, 500040, 5199979)
+    (line,), _, _ = read_vector(results / "c.gpkg")
+    assert line.bounds == pytest.approx((500005, 5199975, 500040, 5199975), abs=0.5)
 
 
 def test_a_value_outside_of_0_to_1_that_the_sample_misses_is_found(make_raster, results, reporter):
@@ -135,6 +167,18 @@ def test_a_value_outside_of_0_to_1_that_the_sample_misses_is_found(make_raster, 
     with pytest.raises(RasterError, match=r"holds the value 1\.5"):
         do(job(make_raster(pixels), results), reporter)
     assert list(results.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", [Resampling.cubic, Resampling.lanczos])
+def test_a_probability_that_was_resampled_is_taken(make_raster, results, reporter, read_vector, method):
+    """These overshoot where a probability rises from 0 to 1."""
+    with rasterio.open(make_raster((STREET > 0)[None].astype(np.float32))) as source:
+        pixels = source.read(out_shape=(1, 144, 230), resampling=method)
+        finer = source.transform @ Affine.scale(160 / 230, 100 / 144)
+    assert pixels.min() < 0 and pixels.max() > 1
+    do(job(make_raster(pixels, "finer.tif", transform=finer), results), reporter)
+    (outline,), _, _ = read_vector(results / "o.gpkg")
+    assert outline.area == pytest.approx(70 * 8, rel=0.1)
 
 
 def test_the_command_line_asks_for_the_same_with_the_same_defaults():
