@@ -183,6 +183,16 @@ def test_data_is_known_again_until_a_tile_moves_or_changes(configuration, own_ti
     assert len(set(identities)) == 4
 
 
+def test_tiles_to_test_on_are_like_those_to_learn_from(configuration, own_tiles, tmp_path):
+    path = own_tiles / "images" / "7.png"
+    with rasterio.open(path) as dataset:
+        profile, image = dataset.profile, dataset.read()
+    with rasterio.open(path, "w", **{**profile, "count": 1}) as dataset:
+        dataset.write(image[:1])
+    with pytest.raises(RasterError, match=r"same bands: 0\.png has 3, 7\.png has 1"):
+        opened(configuration.data.model_copy(update={"folder": own_tiles}), tmp_path)
+
+
 @pytest.fixture
 def rasters(small_scene, make_vector):
     """The scene to learn from in its left half, and to test on in its right half."""
