@@ -128,8 +128,8 @@ def _tasks(configuration: Configuration, data: ComparisonData, folder: Path) -> 
 
 
 def _finished(task: _Task) -> list[Result] | None:
-    """The results of a row that was finished with these settings and data; None if it was not."""
-    if not task.results.exists():
+    """The results of a row that was finished with these settings and data, if its model is still there; else None."""
+    if not (task.results.exists() and task.model.exists()):
         return None
     content: dict[str, Any] = json.loads(task.results.read_text(encoding="utf-8"))
     if content["identity"] != task.identity:

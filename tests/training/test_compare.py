@@ -139,6 +139,14 @@ def test_a_row_of_other_settings_is_trained_again_alone(finished, configuration,
     ]
 
 
+def test_a_row_whose_model_was_removed_is_trained_again(finished, configuration, tmp_path):
+    folder = shutil.copytree(finished[0], tmp_path / "copy")
+    (folder / "seed-1" / "t2-cms.safetensors").unlink()
+    listener = Listener()
+    run(configuration.model_copy(update={"rows": configuration.rows[:1]}), folder, listener)
+    assert [said for said in listener.said if "row" in said] == ["T2 CMS, seed 1: row 2 of 2."]
+
+
 @pytest.mark.parametrize("stop", [1, 3, 4, 5])
 def test_a_comparison_that_was_stopped_goes_on_to_the_same_scores(finished, configuration, tmp_path, stop):
     """Rows 1 and 2 share the teachers' two steps; then come two steps of the student and two of the last row."""
