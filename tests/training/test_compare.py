@@ -147,6 +147,14 @@ def test_a_row_whose_model_was_removed_is_trained_again(finished, configuration,
     assert [said for said in listener.said if "row" in said] == ["T2 CMS, seed 1: row 2 of 2."]
 
 
+@pytest.mark.parametrize("content", ["", "{}", "[]"])
+def test_damaged_results_are_named(finished, configuration, tmp_path, content):
+    folder = shutil.copytree(finished[0], tmp_path / "copy")
+    (folder / "seed-0" / "t2-cms.json").write_text(content)
+    with pytest.raises(SettingError, match=r"t2-cms\.json are damaged; remove"):
+        run(configuration, folder, Listener())
+
+
 @pytest.mark.parametrize("stop", [1, 3, 4, 5])
 def test_a_comparison_that_was_stopped_goes_on_to_the_same_scores(finished, configuration, tmp_path, stop):
     """Rows 1 and 2 share the teachers' two steps; then come two steps of the student and two of the last row."""
