@@ -9,11 +9,20 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from .reporting import Reporter, Silent
 
-__all__ = ["broadcast", "is_first", "mean_over_processes", "of_first", "process_group", "rank", "world_size"]
+__all__ = [
+    "broadcast",
+    "is_first",
+    "mean_over_processes",
+    "of_first",
+    "process_group",
+    "rank",
+    "share_buffers",
+    "world_size",
+]
 
 Value = TypeVar("Value")
 
@@ -70,3 +79,10 @@ def broadcast(value: Value) -> Value:
     values = [value]
     dist.broadcast_object_list(values)
     return values[0]
+
+
+def share_buffers(network: nn.Module) -> None:
+    """Gives the network of every process the first one's buffers, such as the statistics of batch norms."""
+    if world_size() > 1:
+        for buffer in network.buffers():
+            dist.broadcast(buffer, src=0)

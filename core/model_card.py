@@ -59,7 +59,7 @@ def load_card(path: Path) -> ModelCard:
     """Reads what a model is, without its weights.
 
     Raises:
-        ModelFileError: if the file is no model, or of a newer format.
+        ModelFileError: if there is no such file, or it is no model, or of a newer format.
     """
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
@@ -73,6 +73,8 @@ def load_card(path: Path) -> ModelCard:
         content["normalisation"] = Normalisation(**{k: tuple(v) for k, v in content["normalisation"].items()})
         content |= {name: tuple(content[name]) for name in ("classes", "colours") if name in content}
         return ModelCard(**content)
+    except FileNotFoundError as error:
+        raise ModelFileError(f"There is no model file {path}; choose one that Train SSLKD wrote.") from error
     except (OSError, safetensors.SafetensorError, AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise ModelFileError(
             f"{path} is no model of SSLKD; choose a .safetensors file that Train SSLKD wrote."

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 __all__ = ["explain"]
 
 
 def explain(error: ValidationError) -> str:
-    """What is wrong, in the words of the fields."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in problem['loc']) or 'input'}: {problem['msg']}" for problem in error.errors()
-    )
+    """What is wrong, in the words of the fields or of their own checks, without a full stop."""
+    return "; ".join(map(_words, error.errors()))
+
+
+def _words(problem: ErrorDetails) -> str:
+    # A check of our own says in a sentence what is wrong with what; pydantic puts "Value error, " before it.
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"]).removesuffix(".")
+    return f"{'.'.join(str(part) for part in problem['loc']) or 'input'}: {problem['msg']}"

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from ..core.costs import Costs, measure_costs
 from ..core.devices import describe_device
 from ..core.distributed import broadcast, is_first
+from ..core.errors import SettingError
 from ..core.files import written_whole
 from ..core.images import Mask
 from ..core.inference import predictor
@@ -128,14 +129,18 @@ def _tasks(configuration: Configuration, data: ComparisonData, folder: Path) -> 
 
 
 def _finished(task: _Task) -> list[Result] | None:
-    """The results of a row that was finished with these settings and data; None if it was not."""
-    if not task.results.exists():
+    """The results of a row that was finished with these settings and data, if its model is still there; else None."""
+    if not (task.results.exists() and task.model.exists()):
         return None
-    content: dict[str, Any] = json.loads(task.results.read_text(encoding="utf-8"))
-    if content["identity"] != task.identity:
-        return None
+    try:
+        content: dict[str, Any] = json.loads(task.results.read_text(encoding="utf-8"))
+        if content["identity"] != task.identity:
+            return None
+        results = _RESULTS.validate_python(content["results"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingError(f"The results {task.results} are damaged; remove the file to train the row anew.") from error
     # The table may call a row otherwise today.
-    return [replace(result, method=task.row.name) for result in _RESULTS.validate_python(content["results"])]
+    return [replace(result, method=task.row.name) for result in results]
 
 
 def _train_and_test(

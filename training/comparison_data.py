@@ -81,6 +81,7 @@ def _of_tiles(split: TileSplit, mask: MaskKind, image_gsd: float, gsd: float) ->
     labelled, unlabelled, test = (
         masked_tiles(tiles, mask, image_gsd) for tiles in (split.labelled, split.unlabelled, split.test)
     )
+    check_alike([tile.raster for tile in (*labelled, *unlabelled, *test)])
 
     def training(tile: int, labels: LabelSet) -> TrainingData:
         some = tile_data(labelled, unlabelled, tile, gsd)

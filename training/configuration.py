@@ -111,8 +111,8 @@ class Row(_Part):
 
     @property
     def slug(self) -> str:
-        """The name as files have it."""
-        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        """The name as files have it: its letters, of any alphabet, and digits."""
+        return re.sub(r"[\W_]+", "-", self.name.lower()).strip("-")
 
 
 class Configuration(_Part):
@@ -179,10 +179,14 @@ def _read(name: str) -> str:
 
 
 def _check(configuration: Configuration) -> None:
-    slugs = [row.slug for row in configuration.rows]
-    twice = next((row.name for k, row in enumerate(configuration.rows) if row.slug in slugs[:k]), None)
-    if twice:
-        raise SettingError(f"Two rows are called '{twice}'; give each a name of its own.")
+    named: dict[str, str] = {}
+    for name, slug in ((row.name, row.slug) for row in configuration.rows):
+        if slug in named:
+            raise SettingError(
+                f"The rows '{named[slug]}' and '{name}' have the same letters and digits, of which the names of their "
+                "files are made; give each others."
+            )
+        named[slug] = name
     if len(set(configuration.seeds)) < len(configuration.seeds):
         raise SettingError(f"A seed is named twice in {', '.join(map(str, configuration.seeds))}; name each once.")
     for row in configuration.rows:

@@ -67,7 +67,7 @@ def bar_chart(summaries: Sequence[Summary]) -> Figure:
         axes.barh(places, means, 0.4, xerr=spreads, color=colour, ecolor="black", label=title)
         for mean, spread, place in zip(means, spreads, places, strict=True):
             axes.text(1.01, place, _value(mean, spread), va="center", fontsize=8)
-    axes.set_yticks(range(len(summaries)), [fill(summary.method, 40) for summary in summaries])
+    axes.set_yticks(range(len(summaries)), [_wrapped(summary.method, 40) for summary in summaries])
     axes.set(xlim=(0, 1), ylim=(len(summaries) - 0.4, -0.6), xticks=np.linspace(0, 1, 11))
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
@@ -148,7 +148,7 @@ def _show_pictures(grid: npt.NDArray[Any], titles: Sequence[str], rows: Sequence
         for axis, shown in zip(axes, row, strict=False):
             axis.imshow(shown)
     for axis, title in zip(grid[0], titles, strict=False):
-        axis.set_title(fill(title, 22, break_on_hyphens=False))
+        axis.set_title(_wrapped(title, 22))
 
 
 def _painted(picture: Picture, found: Mask, labels: Labels, opacity: float) -> Picture:
@@ -192,6 +192,11 @@ def _compared(
     return figure
 
 
+def _wrapped(text: str, width: int) -> str:
+    """Text in lines of at most so many letters; what stands between dollar signs is no mathematics."""
+    return fill(text, width, break_on_hyphens=False).replace("$", r"\$")
+
+
 def _value(mean: float, spread: float) -> str:
     if math.isnan(mean):
         return "undefined"
@@ -201,12 +206,12 @@ def _value(mean: float, spread: float) -> str:
 def _cost_label(summaries: Sequence[Summary]) -> str:
     label = "multiply-adds for an image of 512 x 512 pixels, in billions (GFLOPs)"
     undefined = ", ".join(summary.method for summary in summaries if math.isnan(summary.mean.iou))
-    return f"{label}\n{fill(f'not shown, as their IoU is undefined: {undefined}', 80)}" if undefined else label
+    return f"{label}\n{_wrapped(f'not shown, as their IoU is undefined: {undefined}', 80)}" if undefined else label
 
 
 def _label(axes: Axes, summary: Summary, place: float) -> None:
     axes.annotate(
-        fill(summary.method, 50),
+        _wrapped(summary.method, 50),
         (summary.costs.gflops, summary.mean.iou),
         (1.06, place),
         textcoords="axes fraction",

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..core.ahead import map_ahead
-from ..core.distributed import mean_over_processes, rank, world_size
+from ..core.distributed import mean_over_processes, rank, share_buffers, world_size
 from ..core.errors import CancelledError, SettingError
 from ..core.inference import predictor
 from ..core.labels import IGNORE
@@ -198,6 +198,9 @@ class Run:
 
     def _validate(self, progress: _Progress) -> None:
         networks, started = progress.candidates(), time.monotonic()
+        # On the CPU each process has statistics of its own batches: the scores are to be of the network that is kept.
+        for network in networks.values():
+            share_buffers(network)
         counts = count(networks, self.data, self.device, self.reader)
         for name in progress.history.note_counts(progress.done, counts, self.settings.keep):
             progress.kept[name] = copy.deepcopy(networks[name].state_dict())

@@ -215,7 +215,7 @@ def _read_names(path: Path) -> Mapping[str, Sequence[str]]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return {part: [str(name) for name in content[part]] for part in ("labelled", "unlabelled", "test")}
-    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingError(
             f"The split {path} cannot be read; it must be JSON with the lists labelled, unlabelled and test."
         ) from error

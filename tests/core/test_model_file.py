@@ -107,8 +107,9 @@ def test_what_is_no_model_is_refused(tmp_path):
     }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
-    for path in (*tmp_path.iterdir(), tmp_path / "missing.safetensors", tmp_path):
+    for path in (*tmp_path.iterdir(), tmp_path):
         assert "is no model of SSLKD" in refusal(path)
+    assert "There is no model file" in refusal(tmp_path / "missing.safetensors")
 
 
 def test_a_pickle_is_refused_and_not_run(tmp_path):

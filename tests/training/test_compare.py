@@ -139,6 +139,22 @@ def test_a_row_of_other_settings_is_trained_again_alone(finished, configuration,
     ]
 
 
+def test_a_row_whose_model_was_removed_is_trained_again(finished, configuration, tmp_path):
+    folder = shutil.copytree(finished[0], tmp_path / "copy")
+    (folder / "seed-1" / "t2-cms.safetensors").unlink()
+    listener = Listener()
+    run(configuration.model_copy(update={"rows": configuration.rows[:1]}), folder, listener)
+    assert [said for said in listener.said if "row" in said] == ["T2 CMS, seed 1: row 2 of 2."]
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]"])
+def test_damaged_results_are_named(finished, configuration, tmp_path, content):
+    folder = shutil.copytree(finished[0], tmp_path / "copy")
+    (folder / "seed-0" / "t2-cms.json").write_text(content)
+    with pytest.raises(SettingError, match=r"t2-cms\.json are damaged; remove"):
+        run(configuration, folder, Listener())
+
+
 @pytest.mark.parametrize("stop", [1, 3, 4, 5])
 def test_a_comparison_that_was_stopped_goes_on_to_the_same_scores(finished, configuration, tmp_path, stop):
     """Rows 1 and 2 share the teachers' two steps; then come two steps of the student and two of the last row."""
@@ -181,6 +197,16 @@ def test_data_is_known_again_until_a_tile_moves_or_changes(configuration, own_ti
     os.utime(own_tiles / "images" / "0.png", (0, 0))
     identities.append(identity())
     assert len(set(identities)) == 4
+
+
+def test_tiles_to_test_on_are_like_those_to_learn_from(configuration, own_tiles, tmp_path):
+    path = own_tiles / "images" / "7.png"
+    with rasterio.open(path) as dataset:
+        profile, image = dataset.profile, dataset.read()
+    with rasterio.open(path, "w", **{**profile, "count": 1}) as dataset:
+        dataset.write(image[:1])
+    with pytest.raises(RasterError, match=r"same bands: 0\.png has 3, 7\.png has 1"):
+        opened(configuration.data.model_copy(update={"folder": own_tiles}), tmp_path)
 
 
 @pytest.fixture

@@ -74,6 +74,11 @@ def test_settings_are_those_of_the_preset_then_of_all_rows_then_of_the_row(load)
     assert (light.distillation.feature, light.distillation.warm_up) == ("normalised", 0.5)
 
 
+def test_names_of_files_tell_rows_of_any_alphabet_apart(load):
+    renamed = CONFIGURATION.replace('"S supervised"', '"学生 1_a"').replace('"S SSLKD, light"', '"Schüler (süß)"')
+    assert [row.slug for row in load(renamed).rows] == ["学生-1-a", "schüler-süß"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
@@ -85,7 +90,7 @@ def test_settings_are_those_of_the_preset_then_of_all_rows_then_of_the_row(load)
         ("steps = 7", 'steps = "many"', "steps"),
         ('preset = "quick"', 'preset = "fast"', "fast.*paper, balanced, quick"),
         ('kind = "roadnet"', 'kind = "cityscapes"', "roadnet"),
-        ('name = "S SSLKD, light"', 'name = "S Supervised"', "S Supervised"),
+        ('name = "S SSLKD, light"', 'name = "S Supervised +"', r"'S supervised' and 'S Supervised \+' have the same"),
         ("seeds = [3, 4]", "seeds = []", "seeds"),
         ("seeds = [3, 4]", "seeds = [3, 4, 3]", "twice in 3, 4, 3"),
         ("[data]", "[data", "TOML"),

@@ -50,6 +50,12 @@ def test_weights_are_those_of_one_process_with_the_double_batch(alone, together)
     assert first["weights"] == pytest.approx(alone["weights"], rel=1e-3, abs=1e-5)
 
 
+def test_every_process_keeps_the_same_statistics_of_batch_norms(together):
+    (first, second), _ = together
+    assert first["statistics"] == second["statistics"]
+    assert len(set(first["statistics"])) > 2
+
+
 def test_scores_are_of_all_windows_in_every_process(alone, together):
     (first, second), _ = together
     assert first["scores"] == second["scores"] == pytest.approx(alone["scores"], abs=0.02)
@@ -60,7 +66,7 @@ def test_scores_are_of_all_windows_in_every_process(alone, together):
 def test_the_first_process_alone_writes_checkpoints_and_all_go_on_from_them(together):
     (first, second), folder = together
     assert first["saved"] and not second["saved"]
-    assert len(list(folder.glob("sslkd-*.checkpoint"))) == 2
+    assert len(list(folder.glob("sslkd-*.checkpoint"))) == 3
     for again, before in zip(results(folder, batch=2, processes=2), (first, second), strict=True):
         assert again["went_on"]
         assert again["weights"] == before["weights"]

@@ -215,6 +215,17 @@ def test_many_long_names_neither_overlap_nor_leave_the_figure(draw):
         assert not any(box.overlaps(other) for _, other in texts[:index])
 
 
+def test_dollar_signs_in_names_are_no_mathematics(tmp_path):
+    name = r"S at $5, \nothing at $6"
+    figures = (
+        bar_chart([summary(name, 0.5)]),
+        accuracy_against_cost([summary(name, 0.5), summary(name, NAN)]),
+        masks_side_by_side([name], [LABELS], [[FOUND]]),
+    )
+    for figure in figures:
+        save_png(figure, tmp_path / "figure.png")
+
+
 def test_a_figure_that_cannot_be_drawn_leaves_no_file(tmp_path):
     figure = Figure()
     figure.text(0, 0, r"$\frac$")

@@ -147,10 +147,14 @@ def test_no_tile_stands_in_a_split_twice(tmp_path, numbers, words):
         split_file(tmp_path, *numbers)
 
 
-def test_what_a_split_must_hold(tmp_path):
-    (tmp_path / "split.json").write_text("{}")
+@pytest.mark.parametrize("content", [b"{}", b"[1]", b"no JSON", '{"test": ["Süd.png"]}'.encode("utf-16")])
+def test_what_a_split_must_hold(tmp_path, content):
+    (tmp_path / "split.json").write_bytes(content)
     with pytest.raises(SettingError, match=r"split\.json"):
         read_split(tmp_path, "images", "masks", "split.json")
+
+
+def test_the_layout_of_roadnet_must_be_there(tmp_path):
     with pytest.raises(SettingError, match="train_image"):
         read_roadnet(tmp_path)
 

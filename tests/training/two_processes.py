@@ -1,6 +1,7 @@
 """Trains tiny networks by both steps of the method, alone or under torchrun; notes what came out for each process.
 
-The networks have no batch norm, whose statistics PyTorch shares between processes on GPUs alone, and no drop-out.
+Their networks have no batch norm, whose batches PyTorch shares between processes on GPUs alone, and no drop-out; one
+that has is trained by the labels alone besides.
 """
 
 import json
@@ -22,7 +23,13 @@ from qgis_sslkd.core.distributed import process_group, rank
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.networks import build_network
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
-from qgis_sslkd.core.trainers import CrossModelTrainer, CrossSupervision, Distillation, StudentTrainer
+from qgis_sslkd.core.trainers import (
+    CrossModelTrainer,
+    CrossSupervision,
+    Distillation,
+    StudentTrainer,
+    SupervisedTrainer,
+)
 from qgis_sslkd.training import checkpoints, fit, steps
 from qgis_sslkd.training.checkpoints import Checkpoints
 from qgis_sslkd.training.data import prepare
@@ -88,9 +95,12 @@ def main(folder, batch):
         student = network(3)
         trainer = StudentTrainer(student, teachers, Distillation(warm_up=0.25))
         second = run.fit(trainer, Stage("student", 2, "student", 0.5, 1.0))
+        normalised = build_network(SPEC)
+        run.fit(SupervisedTrainer({"student": normalised}), Stage("supervised", 3, "supervised training", 0.0, 1.0))
         result = {
             "losses": {name: values for history in (first, second) for name, values in history.losses.items()},
             "weights": [round(float(p.detach().double().abs().sum()), 9) for p in student.parameters()],
+            "statistics": [float(buffer.double().sum()) for buffer in normalised.buffers()],
             "scores": [value for value in astuple(second.kept["student"]) if not math.isnan(value)],
             "pixels": counted,
             "saved": bool(saves),
