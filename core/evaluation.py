@@ -23,7 +23,7 @@ from .ground_plane import ground_plane
 from .labels import IGNORE, ROAD
 from .metrics import Confusion, Matches, confusion, matches
 from .outputs import StripWriter
-from .rasters import BLOCK_CACHE, RasterInfo, RasterReader
+from .rasters import BLOCK_CACHE, RasterInfo, RasterReader, has_mask
 from .reporting import Reporter
 from .surface import check_surface, check_surface_values
 
@@ -184,8 +184,9 @@ def _check(surface: RasterInfo, buffer: float) -> None:
 def _with_background(surface: RasterInfo, reporter: Reporter) -> RasterInfo:
     """The surface, whose 0 counts even if the file declares it as nodata, as masks of roads alone often do."""
     with rasterio.open(surface.path) as dataset:
-        if dataset.nodatavals[surface.bands[0] - 1] != 0:
-            return surface
+        declared = dataset.nodatavals[surface.bands[0] - 1]
+    if declared != 0 or has_mask(surface):
+        return surface
     reporter.warning(f"The raster {surface.name} declares 0 as nodata; it was taken for background.")
     return replace(surface, masked=False)
 

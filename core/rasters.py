@@ -27,6 +27,7 @@ __all__ = [
     "RasterInfo",
     "RasterReader",
     "files_of",
+    "has_mask",
     "inspect_raster",
     "measure_normalisation",
     "mirrored",
@@ -314,8 +315,7 @@ def _has_data(dataset: rasterio.DatasetReader, raster: RasterInfo, values: Pixel
     valid = np.ones(values.shape[1:], dtype=bool)
     if raster.nodata is not None:
         valid &= _differ(values, [raster.nodata] * len(values))
-    hidden = any(_is_masked(dataset.mask_flag_enums[band - 1]) for band in raster.bands)
-    if not hidden and not _alpha_band(dataset, raster.bands):
+    if not _is_hidden(dataset, raster.bands):
         declared = (dataset.nodatavals[band - 1] for band in raster.bands)
         # All values differ from NaN.
         valid &= _differ(values, [math.nan if value is None else value for value in declared])
@@ -341,6 +341,18 @@ def _alpha_band(dataset: rasterio.DatasetReader, bands: Sequence[int]) -> int | 
 def _is_masked(flags: Sequence[MaskFlags]) -> bool:
     """Whether a mask beside the values decides, one that was made for it."""
     return MaskFlags.all_valid not in flags and MaskFlags.alpha not in flags and flags != [MaskFlags.nodata]
+
+
+def _is_hidden(dataset: rasterio.DatasetReader, bands: Sequence[int]) -> bool:
+    """Whether alpha or a mask decides, and no value."""
+    masked = any(_is_masked(dataset.mask_flag_enums[band - 1]) for band in bands)
+    return masked or _alpha_band(dataset, bands) is not None
+
+
+def has_mask(raster: RasterInfo) -> bool:
+    """Whether alpha or a mask tells which pixels of a raster are valid, whatever value is declared as nodata."""
+    with rasterio.open(raster.path) as dataset:
+        return _is_hidden(dataset, raster.bands)
 
 
 def measure_normalisation(rasters: Sequence[RasterInfo], reader: RasterReader) -> Normalisation:

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.crs import CRS
-from rasterio.enums import MaskFlags
 from rasterio.errors import CRSError
 from rasterio.windows import Window
 
@@ -21,7 +20,7 @@ from .ground import is_on_ground, project_bounds
 from .images import Mask
 from .labels import ROAD
 from .outputs import SURFACE_NODATA, StripWriter
-from .rasters import RasterInfo, RasterReader
+from .rasters import RasterInfo, RasterReader, has_mask
 from .reporting import PartOfJob, Reporter
 from .road_map import RoadMapSettings, VectorFiles, is_road, write_vectors
 from .surface import check_surface, thinned_values
@@ -109,7 +108,8 @@ def vectorise(
         roads, probability = _of_class(road_class), None
     elif _is_probability(raster):
         roads, probability = _of_probability(raster, settings.threshold), raster.path
-    elif _has_mask(raster):
+    elif has_mask(raster):
+        # Vectors are made of values alone.
         roads, probability = _of_class(ROAD), None
     else:
         roads, probability = None, None
@@ -128,13 +128,6 @@ def vectorise(
 
 def _is_probability(raster: RasterInfo) -> bool:
     return np.dtype(raster.dtype).kind == "f"
-
-
-def _has_mask(raster: RasterInfo) -> bool:
-    """Whether alpha or a mask tells which values count: vectors are made of the values alone."""
-    with rasterio.open(raster.path) as dataset:
-        flags = dataset.mask_flag_enums[raster.bands[0] - 1]
-        return dataset.count > 1 or flags not in ([MaskFlags.all_valid], [MaskFlags.nodata])
 
 
 def _check_probability(values: npt.NDArray[np.generic], raster: RasterInfo) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 from rasterio.warp import transform as transform_points
 
@@ -260,6 +261,19 @@ def test_background_that_is_declared_as_nodata_counts(evaluate, layer, make_rast
     assert not reporter.warnings and scores.recall < 1
     assert exact(evaluate(declared, [layer(TRUTH)])) == scores
     assert reporter.warnings == ["The raster 0.tif declares 0 as nodata; it was taken for background."]
+
+
+@pytest.mark.parametrize("hides", ["mask", "alpha"])
+def test_what_a_mask_or_alpha_hides_is_left_out_whatever_is_declared(evaluate, layer, make_raster, reporter, hides):
+    found, shown = mask_of(*FOUND), np.full((HEIGHT, WIDTH), 255, np.uint8)
+    shown[:50] = 0
+    if hides == "mask":
+        path = make_raster(found[None], nodata=0, mask=shown > 0)
+    else:
+        path = make_raster(np.stack([found, shown]), nodata=0, colours=[ColorInterp.gray, ColorInterp.alpha])
+    scores = exact(evaluate(inspect_raster(str(path)), [layer(TRUTH)]))
+    assert scores.iou == pytest.approx(iou(found[50:] == 1, mask_of(*TRUTH)[50:] == 1))
+    assert not reporter.warnings
 
 
 def test_a_surface_of_floating_point_numbers_will_do(evaluate, layer, make_raster):
