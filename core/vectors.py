@@ -100,7 +100,9 @@ def write_outlines(
     fields = ["area"] if probability is None else ["area", "mean_probability"]
     count = 0
     with ExitStack() as opened:
-        opened.enter_context(rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"))
+        # Of servers that send no parts of files, GDAL's threads get nothing, and may call it zeros.
+        local = all(Path(raster).exists() for raster in (surface, probability) if raster)
+        opened.enter_context(rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS" if local else "1"))
         dataset = opened.enter_context(rasterio.open(surface))
         values = probability and opened.enter_context(rasterio.open(probability))
         opened.enter_context(rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE + (_row_of_blocks(values) if values else 0)))

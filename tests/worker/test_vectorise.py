@@ -1,6 +1,9 @@
 """`sslkd vectorise` end to end, and `sslkd detect` with centre lines."""
 
 import inspect
+import re
+import subprocess
+import sys
 from zipfile import ZipFile
 
 import numpy as np
@@ -124,6 +127,19 @@ def test_of_classes_the_one_that_is_named_is_road(sslkd, make_raster, surface, r
         (shape,), fields, _ = read_vector(results / f"classes{ending}")
         (same,), same_fields, _ = read_vector(results / f"surface{ending}")
         assert shape.equals(same) and list(fields) == list(same_fields)
+
+
+def test_a_raster_comes_whole_from_a_server_that_sends_no_parts_of_files(sslkd, make_raster, results, read_vector):
+    pixels = (STREET > 0)[None].astype(np.uint8)
+    raster = make_raster(pixels, tiled=True, blockxsize=16, blockysize=16, compress="deflate")
+    command = [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "0", "--directory", raster.parent]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        port = re.search(r"port (\d+)", server.stdout.readline())[1]
+        url = f"/vsicurl/http://127.0.0.1:{port}/{raster.name}"
+        ended = sslkd("vectorise", "--raster", url, "--outlines", results / "o.gpkg")
+        server.kill()
+    assert ended.code == 0, ended.stderr
+    assert len(read_vector(results / "o.gpkg")[0]) == 1
 
 
 @pytest.mark.parametrize("options", [(), ("--road-class", 1)])
