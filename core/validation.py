@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 __all__ = ["explain"]
 
@@ -13,7 +15,7 @@ def explain(error: ValidationError) -> str:
     return "; ".join(map(_words, error.errors()))
 
 
-def _words(problem: ErrorDetails) -> str:
+def _words(problem: Mapping[str, Any]) -> str:
     # A check of our own says in a sentence what is wrong with what; pydantic puts "Value error, " before it.
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"]).removesuffix(".")
