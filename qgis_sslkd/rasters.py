@@ -43,6 +43,7 @@ _PIECE = 1024  # pixels asked for at a time; QGIS asks a server for 256 tiles at
 _MOST_FAILURES = 16
 _NO_PICTURE = ("text/", "application/xml", "application/vnd.ogc.se")  # types of what servers say in place of one
 _WGS84_ELLIPSOID = "EPSG:7030"
+_NO_RESULT = -3.4028234663852886e38  # the least float, which formulas of QGIS give where their rasters have nothing
 _PICTURES = (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
 _GEOTIFF = ["TILED=YES", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"]
 
@@ -230,6 +231,8 @@ class RasterOfProvider:
         # None is 0, by names that differ between versions of QGIS.
         if problem != type(problem)(0):
             raise LayerUnusable(tr("The layer {} cannot be copied to {}.").format(self._name, path))
+        if self._pipe.provider().name() == "virtualraster":
+            _declare_nodata(path, _NO_RESULT)
         if replies.absent:
             feedback.pushWarning(
                 tr("The server has nothing for {} of the tiles; they count as nodata.").format(len(replies.absent))
@@ -331,6 +334,13 @@ def _writer(path: str, provider: QgsRasterDataProvider) -> QgsRasterFileWriter:
     writer.setMaxTileWidth(min(_PIECE, provider.stepWidth()))
     writer.setMaxTileHeight(min(_PIECE, provider.stepHeight()))
     return writer
+
+
+def _declare_nodata(path: str, value: float) -> None:
+    dataset = gdal.Open(path, gdal.GA_Update)
+    for band in range(1, dataset.RasterCount + 1):
+        dataset.GetRasterBand(band).SetNoDataValue(value)
+    dataset.FlushCache()
 
 
 def _pipe(provider: QgsRasterDataProvider) -> QgsRasterPipe:

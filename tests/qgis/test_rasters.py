@@ -253,6 +253,16 @@ def test_values_of_another_provider_are_copied_as_values(copied, tmp_path):
     assert numpy.allclose(found.ReadAsArray(), given.ReadAsArray()[0] * 2.5)
 
 
+def test_what_a_formula_has_no_value_for_is_nodata(copied, tmp_path):
+    path = write_raster(tmp_path / "a.tif", width=48, bands=1)
+    given = gdal.Open(str(path), gdal.GA_Update)
+    given.GetRasterBand(1).SetNoDataValue(70)
+    given.FlushCache()
+    hidden, found = given.ReadAsArray() == 70, copied(formula_layer(path))
+    left_out = found.GetRasterBand(1).GetMaskBand().ReadAsArray() == 0
+    assert hidden.any() and (left_out[:, :48] == hidden).all() and left_out[:, 48:].all()
+
+
 def test_of_values_of_another_provider_the_extent_is_copied_in_whole_pixels(copied, tmp_path):
     path = write_raster(tmp_path / "a.tif")
     extent = QgsRectangle(LEFT + 5.1, TOP - 20.1, LEFT + 10, TOP - 15)
