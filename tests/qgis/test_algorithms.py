@@ -546,6 +546,12 @@ def test_a_layer_whose_file_is_gone_is_refused(refusal, request, tmp_path, usual
     assert sentence == "The layer gone cannot be read: mend or remove it first."
 
 
+@pytest.mark.parametrize("key", ["LABELLED", "UNLABELLED"])
+def test_a_vector_layer_among_the_rasters_is_refused(refusal, train, ortho, tmp_path, key):
+    train[key] = [ortho, drawings(tmp_path).source()]
+    assert refusal("trainsslkd", train) == f"Could not load source layer for {key}: invalid value"
+
+
 def test_an_annotation_layer_without_roads_is_refused(refusal, train):
     train["ANNOTATIONS"] = memory_layer("Polygon", name="empty roads")
     assert refusal("trainsslkd", train).startswith("The layer empty roads holds no road")
