@@ -35,7 +35,7 @@ from qgis.PyQt.QtNetwork import QNetworkReply
 from .errors import Cancelled
 from .layers import LayerUnusable, crs_definition, file_name
 from .resources import tr
-from .sources import gdal_name
+from .sources import gdal_name, open_options
 
 MOST_TILES = 2500
 _TILE = 256  # pixels of most servers' tiles
@@ -99,10 +99,12 @@ def take_raster(layer: QgsRasterLayer, frame: Frame | None, context: QgsProcessi
 def _take_file(layer: QgsRasterLayer) -> Raster:
     name, place = gdal_name(layer.source()), QgsReferencedRectangle(layer.extent(), layer.crs())
     crs = None if layer.crs() == layer.dataProvider().crs() else crs_definition(layer.crs())
+    opened = open_options(layer.source())
     if name.startswith("/vsimem/"):
-        return TranslatedRaster(place, layer.name(), name, "tif", {"creationOptions": _GEOTIFF, "outputSRS": crs})
-    if crs:
-        return TranslatedRaster(place, layer.name(), name, "vrt", {"format": "VRT", "outputSRS": crs})
+        made = {"creationOptions": _GEOTIFF, "outputSRS": crs}
+        return TranslatedRaster(place, layer.name(), name, opened, "tif", made)
+    if crs or opened:
+        return TranslatedRaster(place, layer.name(), name, opened, "vrt", {"format": "VRT", "outputSRS": crs})
     return RasterFile(place, name)
 
 
@@ -120,16 +122,17 @@ class RasterFile:
 
 @dataclass(frozen=True)
 class TranslatedRaster:
-    """A raster in the memory of QGIS's GDAL, or one that QGIS has put into another coordinate reference system."""
+    """A raster in the memory of QGIS's GDAL, one that QGIS has put into another system, or opens by options."""
 
     place: QgsReferencedRectangle
     title: str
     name: str
+    opened: list[str]
     extension: str
     options: dict[str, Any]
 
     def file(self, folder: Path, feedback: QgsProcessingFeedback) -> str:
-        """Copy it as it is, or refer to it from a file that tells its coordinate reference system."""
+        """Copy it as it is, or refer to it from a file that tells its coordinate reference system and its options."""
         path = _place(folder, self.title, self.extension)
 
         def goes_on(share: float, *_: object) -> bool:
@@ -137,7 +140,8 @@ class TranslatedRaster:
             return not feedback.isCanceled()
 
         try:
-            copied, problem = gdal.Translate(path, self.name, callback=goes_on, **self.options), ""
+            source = gdal.OpenEx(self.name, gdal.OF_RASTER, open_options=self.opened)
+            copied, problem = source and gdal.Translate(path, source, callback=goes_on, **self.options), ""
         except RuntimeError as error:  # None, where nobody asked GDAL for exceptions
             copied, problem = None, str(error)
         if copied is None:

@@ -28,6 +28,11 @@ def gdal_name(source: str) -> str:
     return registry.encodeUri("gdal", {key: parts[key] for key in _PARTS_OF_A_GDAL_NAME if parts.get(key)})
 
 
+def open_options(source: str) -> list[str]:
+    """Return the options by which GDAL opens a raster layer, such as where it looks for the raster's place."""
+    return list(QgsProviderRegistry.instance().decodeUri("gdal", source).get("openOptions", []))
+
+
 def _files_of_raster(name: str) -> list[str]:
     try:
         dataset = gdal.Open(name)
