@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from osgeo import gdal
-from qgis.core import QgsMapLayer, QgsProviderRegistry, QgsRasterDataProvider, QgsRasterLayer
+from qgis.core import QgsMapLayer, QgsProject, QgsProviderRegistry, QgsRasterDataProvider, QgsRasterLayer
 
 _PARTS_OF_A_GDAL_NAME = ("path", "layerName", "vsiPrefix", "vsiSuffix")
 
@@ -17,6 +17,9 @@ def files_of(layer: QgsMapLayer) -> list[str]:
         formula, _ = QgsRasterDataProvider.decodeVirtualRasterProviderUri(source)
         parts = [QgsRasterLayer(each.uri, each.name, each.provider) for each in formula.rInputLayers]
         return [file for part in parts for file in files_of(part)]
+    if kind == "virtual":
+        parts = [QgsProject.instance().mapLayer(each.layerId()) for each in layer.dependencies()]
+        return [file for part in parts if part is not None for file in files_of(part)]
     path = QgsProviderRegistry.instance().decodeUri(kind, source).get("path")
     return [path] if path else []
 

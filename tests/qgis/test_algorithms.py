@@ -474,6 +474,13 @@ def selected_of(folder):
     return QgsProcessingFeatureSourceDefinition(layer.id(), selectedFeaturesOnly=True)
 
 
+def query_on(folder):
+    QgsProject.instance().addMapLayer(drawings(folder))
+    layer = QgsVectorLayer("?query=SELECT geometry FROM drawings", "query", "virtual")
+    layer.setCrs(QgsCoordinateReferenceSystem(UTM))
+    return layer
+
+
 def table_beside_drawings(folder):
     drawings(folder)
     options = ["APPEND_SUBDATASET=YES", "RASTER_TABLE=photo"]
@@ -504,6 +511,7 @@ def formula(folder):
     [
         ("detectroads", "AREA", drawings, "OUTLINES", "drawings.gpkg"),
         ("detectroads", "AREA", selected_of, "CENTRE_LINES", "drawings.gpkg"),
+        ("detectroads", "AREA", query_on, "OUTLINES", "drawings.gpkg"),
         ("detectroads", "INPUT", table_beside_drawings, "OUTLINES", "drawings.gpkg"),
         ("detectroads", "INPUT", mosaic, "SURFACE", "ortho.tif"),
         ("detectroads", "INPUT", in_another_system, "PROBABILITY", "ortho.tif"),
