@@ -35,7 +35,7 @@ from qgis.PyQt.QtNetwork import QNetworkReply
 from .errors import Cancelled
 from .layers import LayerUnusable, crs_definition, file_name
 from .resources import tr
-from .sources import gdal_name
+from .sources import gdal_name, open_options
 
 MOST_TILES = 2500
 _TILE = 256  # pixels of most servers' tiles
@@ -43,6 +43,7 @@ _PIECE = 1024  # pixels asked for at a time; QGIS asks a server for 256 tiles at
 _MOST_FAILURES = 16
 _NO_PICTURE = ("text/", "application/xml", "application/vnd.ogc.se")  # types of what servers say in place of one
 _WGS84_ELLIPSOID = "EPSG:7030"
+_NO_RESULT = -3.4028234663852886e38  # the least float, which formulas of QGIS give where their rasters have nothing
 _PICTURES = (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
 _GEOTIFF = ["TILED=YES", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"]
 
@@ -98,10 +99,12 @@ def take_raster(layer: QgsRasterLayer, frame: Frame | None, context: QgsProcessi
 def _take_file(layer: QgsRasterLayer) -> Raster:
     name, place = gdal_name(layer.source()), QgsReferencedRectangle(layer.extent(), layer.crs())
     crs = None if layer.crs() == layer.dataProvider().crs() else crs_definition(layer.crs())
+    opened = open_options(layer.source())
     if name.startswith("/vsimem/"):
-        return TranslatedRaster(place, layer.name(), name, "tif", {"creationOptions": _GEOTIFF, "outputSRS": crs})
-    if crs:
-        return TranslatedRaster(place, layer.name(), name, "vrt", {"format": "VRT", "outputSRS": crs})
+        made = {"creationOptions": _GEOTIFF, "outputSRS": crs}
+        return TranslatedRaster(place, layer.name(), name, opened, "tif", made)
+    if crs or opened:
+        return TranslatedRaster(place, layer.name(), name, opened, "vrt", {"format": "VRT", "outputSRS": crs})
     return RasterFile(place, name)
 
 
@@ -119,16 +122,17 @@ class RasterFile:
 
 @dataclass(frozen=True)
 class TranslatedRaster:
-    """A raster in the memory of QGIS's GDAL, or one that QGIS has put into another coordinate reference system."""
+    """A raster in the memory of QGIS's GDAL, one that QGIS has put into another system, or opens by options."""
 
     place: QgsReferencedRectangle
     title: str
     name: str
+    opened: list[str]
     extension: str
     options: dict[str, Any]
 
     def file(self, folder: Path, feedback: QgsProcessingFeedback) -> str:
-        """Copy it as it is, or refer to it from a file that tells its coordinate reference system."""
+        """Copy it as it is, or refer to it from a file that tells its coordinate reference system and its options."""
         path = _place(folder, self.title, self.extension)
 
         def goes_on(share: float, *_: object) -> bool:
@@ -136,7 +140,8 @@ class TranslatedRaster:
             return not feedback.isCanceled()
 
         try:
-            copied, problem = gdal.Translate(path, self.name, callback=goes_on, **self.options), ""
+            source = gdal.OpenEx(self.name, gdal.OF_RASTER, open_options=self.opened)
+            copied, problem = source and gdal.Translate(path, source, callback=goes_on, **self.options), ""
         except RuntimeError as error:  # None, where nobody asked GDAL for exceptions
             copied, problem = None, str(error)
         if copied is None:
@@ -230,6 +235,8 @@ class RasterOfProvider:
         # None is 0, by names that differ between versions of QGIS.
         if problem != type(problem)(0):
             raise LayerUnusable(tr("The layer {} cannot be copied to {}.").format(self._name, path))
+        if self._pipe.provider().name() == "virtualraster":
+            _declare_nodata(path, _NO_RESULT)
         if replies.absent:
             feedback.pushWarning(
                 tr("The server has nothing for {} of the tiles; they count as nodata.").format(len(replies.absent))
@@ -331,6 +338,13 @@ def _writer(path: str, provider: QgsRasterDataProvider) -> QgsRasterFileWriter:
     writer.setMaxTileWidth(min(_PIECE, provider.stepWidth()))
     writer.setMaxTileHeight(min(_PIECE, provider.stepHeight()))
     return writer
+
+
+def _declare_nodata(path: str, value: float) -> None:
+    dataset = gdal.Open(path, gdal.GA_Update)
+    for band in range(1, dataset.RasterCount + 1):
+        dataset.GetRasterBand(band).SetNoDataValue(value)
+    dataset.FlushCache()
 
 
 def _pipe(provider: QgsRasterDataProvider) -> QgsRasterPipe:

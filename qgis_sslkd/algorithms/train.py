@@ -19,6 +19,7 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingParameterString,
     QgsProcessingUtils,
+    QgsRasterLayer,
 )
 
 from ..client import run_job
@@ -250,6 +251,9 @@ class TrainSslkd(SslkdAlgorithm):
 
     def _take_rasters(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> list[Raster]:
         layers = self.parameterAsLayerList(parameters, key, context)
+        # QGIS looks at no layer's type in a list, and finds the vectors first in a GeoPackage that holds both.
+        if not all(isinstance(layer, QgsRasterLayer) for layer in layers):
+            raise UnusableParameters(self.invalidRasterError(parameters, key))
         return [self.take_raster(layer, parameters, context) for layer in layers]
 
     def _bands(self, parameters: Parameters, context: QgsProcessingContext) -> list[int]:

@@ -474,6 +474,13 @@ def selected_of(folder):
     return QgsProcessingFeatureSourceDefinition(layer.id(), selectedFeaturesOnly=True)
 
 
+def query_on(folder):
+    QgsProject.instance().addMapLayer(drawings(folder))
+    layer = QgsVectorLayer("?query=SELECT geometry FROM drawings", "query", "virtual")
+    layer.setCrs(QgsCoordinateReferenceSystem(UTM))
+    return layer
+
+
 def table_beside_drawings(folder):
     drawings(folder)
     options = ["APPEND_SUBDATASET=YES", "RASTER_TABLE=photo"]
@@ -504,6 +511,7 @@ def formula(folder):
     [
         ("detectroads", "AREA", drawings, "OUTLINES", "drawings.gpkg"),
         ("detectroads", "AREA", selected_of, "CENTRE_LINES", "drawings.gpkg"),
+        ("detectroads", "AREA", query_on, "OUTLINES", "drawings.gpkg"),
         ("detectroads", "INPUT", table_beside_drawings, "OUTLINES", "drawings.gpkg"),
         ("detectroads", "INPUT", mosaic, "SURFACE", "ortho.tif"),
         ("detectroads", "INPUT", in_another_system, "PROBABILITY", "ortho.tif"),
@@ -544,6 +552,12 @@ def test_a_layer_whose_file_is_gone_is_refused(refusal, request, tmp_path, usual
     name = {"train": "trainsslkd", "detect": "detectroads"}[usual]
     sentence = refusal(name, {**request.getfixturevalue(usual), key: gone})
     assert sentence == "The layer gone cannot be read: mend or remove it first."
+
+
+@pytest.mark.parametrize("key", ["LABELLED", "UNLABELLED"])
+def test_a_vector_layer_among_the_rasters_is_refused(refusal, train, ortho, tmp_path, key):
+    train[key] = [ortho, drawings(tmp_path).source()]
+    assert refusal("trainsslkd", train) == f"Could not load source layer for {key}: invalid value"
 
 
 def test_an_annotation_layer_without_roads_is_refused(refusal, train):

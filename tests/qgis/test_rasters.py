@@ -105,10 +105,20 @@ def assert_as_served(dataset, zoom=ZOOM):
     assert served.all() and (alpha == 255).all()
 
 
-@pytest.mark.parametrize("suffix", ["", "|option:NUM_THREADS=2"])
-def test_a_raster_file_goes_by_its_path(copied, tmp_path, suffix):
+def test_a_raster_file_goes_by_its_path(copied, tmp_path):
     path = write_raster(tmp_path / "Ortho Weiß (1).tif")
-    assert copied(QgsRasterLayer(f"{path}{suffix}", "ortho")).GetDescription() == str(path)
+    assert copied(QgsRasterLayer(str(path), "ortho")).GetDescription() == str(path)
+
+
+def test_a_raster_lies_where_the_options_of_its_layer_have_it(copied, tmp_path):
+    path = write_raster(tmp_path / "Ortho Weiß (1).tif")
+    path.with_suffix(".tfw").write_text(f"{PIXEL}\n0\n0\n{-PIXEL}\n{LEFT + 100 + PIXEL / 2}\n{TOP - PIXEL / 2}\n")
+    layer = QgsRasterLayer(f"{path}|option:GEOREF_SOURCES=WORLDFILE,INTERNAL|option:NUM_THREADS=2", "ortho")
+    assert layer.extent().xMinimum() == LEFT + 100
+    found = copied(layer)
+    assert found.GetGeoTransform() == (LEFT + 100, PIXEL, 0, TOP, 0, -PIXEL)
+    assert QgsRasterLayer(found.GetDescription()).crs().authid() == UTM
+    assert (found.ReadAsArray() == array_of(path)).all()
 
 
 def test_a_raster_inside_a_geopackage_goes_by_its_name_there(copied, tmp_path):
@@ -251,6 +261,16 @@ def test_values_of_another_provider_are_copied_as_values(copied, tmp_path):
     found, given = copied(layer), gdal.Open(str(path))
     assert found.GetGeoTransform() == given.GetGeoTransform() and found.GetSpatialRef().IsSame(given.GetSpatialRef())
     assert numpy.allclose(found.ReadAsArray(), given.ReadAsArray()[0] * 2.5)
+
+
+def test_what_a_formula_has_no_value_for_is_nodata(copied, tmp_path):
+    path = write_raster(tmp_path / "a.tif", width=48, bands=1)
+    given = gdal.Open(str(path), gdal.GA_Update)
+    given.GetRasterBand(1).SetNoDataValue(70)
+    given.FlushCache()
+    hidden, found = given.ReadAsArray() == 70, copied(formula_layer(path))
+    left_out = found.GetRasterBand(1).GetMaskBand().ReadAsArray() == 0
+    assert hidden.any() and (left_out[:, :48] == hidden).all() and left_out[:, 48:].all()
 
 
 def test_of_values_of_another_provider_the_extent_is_copied_in_whole_pixels(copied, tmp_path):
