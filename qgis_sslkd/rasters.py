@@ -43,7 +43,7 @@ _PIECE = 1024  # pixels asked for at a time; QGIS asks a server for 256 tiles at
 _MOST_FAILURES = 16
 _NO_PICTURE = ("text/", "application/xml", "application/vnd.ogc.se")  # types of what servers say in place of one
 _WGS84_ELLIPSOID = "EPSG:7030"
-_NO_RESULT = -3.4028234663852886e38  # the least float, which formulas of QGIS give where their rasters have nothing
+_NO_RESULT = -3.4028234663852886e38  # the least float: of formulas where their rasters have nothing, NaN in later QGIS
 _PICTURES = (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
 _GEOTIFF = ["TILED=YES", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"]
 

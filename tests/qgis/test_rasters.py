@@ -269,7 +269,8 @@ def test_what_a_formula_has_no_value_for_is_nodata(copied, tmp_path):
     given.GetRasterBand(1).SetNoDataValue(70)
     given.FlushCache()
     hidden, found = given.ReadAsArray() == 70, copied(formula_layer(path))
-    left_out = found.GetRasterBand(1).GetMaskBand().ReadAsArray() == 0
+    # Later QGIS gives no number there, which the worker leaves out by itself.
+    left_out = (found.GetRasterBand(1).GetMaskBand().ReadAsArray() == 0) | numpy.isnan(found.ReadAsArray())
     assert hidden.any() and (left_out[:, :48] == hidden).all() and left_out[:, 48:].all()
 
 
