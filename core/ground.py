@@ -14,9 +14,10 @@ from rasterio.errors import CRSError
 from rasterio.warp import transform as transform_points
 from rasterio.warp import transform_bounds
 
-__all__ = ["is_on_ground", "metres_per_unit", "pixel_size", "project", "project_bounds"]
+__all__ = ["EQUATORIAL_RADIUS", "is_on_ground", "metres_per_unit", "pixel_size", "project", "project_bounds"]
 
-_EQUATORIAL_RADIUS = 6378137.0
+EQUATORIAL_RADIUS = 6378137.0
+"""Of the WGS 84 ellipsoid, and of the sphere of Web Mercator, in metres."""
 _ECCENTRICITY_SQUARED = 0.00669437999014
 _FARTHEST = 1e12  # in units of a CRS; there are none below a millimetre
 _WGS84 = CRS.from_epsg(4326)
@@ -117,8 +118,8 @@ def _distance(
     curvature = 1 - _ECCENTRICITY_SQUARED * np.sin(latitudes) ** 2
     # From one side of the antimeridian to the other it is no turn round the Earth.
     turned = (longitudes_b - longitudes_a + 180) % 360 - 180
-    east = np.radians(turned) * np.cos(latitudes) * _EQUATORIAL_RADIUS / np.sqrt(curvature)
-    meridian_radii = _EQUATORIAL_RADIUS * (1 - _ECCENTRICITY_SQUARED) / curvature**1.5
+    east = np.radians(turned) * np.cos(latitudes) * EQUATORIAL_RADIUS / np.sqrt(curvature)
+    meridian_radii = EQUATORIAL_RADIUS * (1 - _ECCENTRICITY_SQUARED) / curvature**1.5
     north = np.radians(latitudes_b - latitudes_a) * meridian_radii
     distances: Coordinates = np.hypot(east, north)
     return distances

@@ -11,13 +11,12 @@ import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 
-from .ground import pixel_size, project
+from .ground import EQUATORIAL_RADIUS, pixel_size, project
 
 __all__ = ["GroundPlane", "ground_plane"]
 
 _WGS84 = CRS.from_epsg(4326)
 _WEB_MERCATOR = CRS.from_epsg(3857)
-_EQUATORIAL_RADIUS = 6378137.0
 
 Points = npt.NDArray[np.float64]
 
@@ -83,4 +82,4 @@ def _turn(crs: CRS) -> float | None:
     """How far a turn round the Earth is along x, of CRSs that begin anew at the antimeridian; None for others."""
     if crs.is_geographic:
         return 360.0
-    return 2 * math.pi * _EQUATORIAL_RADIUS if crs == _WEB_MERCATOR else None
+    return 2 * math.pi * EQUATORIAL_RADIUS if crs == _WEB_MERCATOR else None
