@@ -78,7 +78,9 @@ def feedback():
 def context(qgis_new_project):
     context = QgsProcessingContext()
     context.setProject(QgsProject.instance())
-    return context
+    yield context
+    # pytest lets go of the last test's context after QGIS has ended, when GDAL can close no layer any more.
+    context.temporaryLayerStore().removeAllMapLayers()
 
 
 @pytest.fixture
