@@ -284,7 +284,7 @@ def write_vectors(
     if files.outlines:
         part = PartOfJob(reporter, 0, _OUTLINES_SHARE if files.centre_lines else 1)
         count = write_outlines(surface, files.outlines, settings, part, crs, probability)
-        reporter.info(f"{count} outlines of at least {settings.least_area:g} m².")
+        reporter.info(f"Outlines of at least {settings.least_area:g} m²: {count}.")
     if files.centre_lines:
         # What takes scipy and scikit-image need not lie in memory beside a network.
         from .centre_lines import write_centre_lines
@@ -292,7 +292,7 @@ def write_vectors(
         part = PartOfJob(reporter, _OUTLINES_SHARE if files.outlines else 0, 1)
         part.progress(0, "centre lines")
         count = write_centre_lines(surface, files.centre_lines, settings, part, crs)
-        reporter.info(f"{count} centre lines.")
+        reporter.info(f"Centre lines: {count}.")
 
 
 def _write_strips(

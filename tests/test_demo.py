@@ -33,7 +33,7 @@ def test_a_number_that_begins_a_message_is_no_tick():
 
     assert messages.read("0...10...20...30...40...50...60...70...80...90") == [""]
     assert messages.percent == 90
-    assert messages.read("0 outlines of at least 20 m².\n") == ["0 outlines of at least 20 m²."]
+    assert messages.read("3 rasters.\n") == ["3 rasters."]
     assert messages.percent == 90
 
 

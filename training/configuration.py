@@ -98,13 +98,13 @@ class Row(_Part):
     """One row of the table.
 
     Attributes:
-        name: what the table calls it.
+        name: what the table calls it, in at most 50 characters: files bear it, too.
         method: how it is trained.
         labels: `split` for the labelled tiles, `all` for the labels of the unlabelled ones, too.
         settings: where this row departs from the settings of all.
     """
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1, max_length=50)]
     method: str
     labels: LabelSet = "split"
     settings: dict[str, Any] = {}

@@ -214,7 +214,7 @@ def test_the_results_say_the_same(make_raster, outputs, reporter, read_vector, n
     pixels = fields["area"] / 0.25 / (1 - 4e-4) ** -2
     assert (fields["mean_probability"] * pixels).sum() == pytest.approx(noise[surface == 1].sum(), rel=1e-3)
     lines, _, _ = read_vector(outputs.vectors.centre_lines)
-    assert reporter.infos == [f"{len(outlines)} outlines of at least 0 m².", f"{len(lines)} centre lines."]
+    assert reporter.infos == [f"Outlines of at least 0 m²: {len(outlines)}.", f"Centre lines: {len(lines)}."]
     assert len(list(outputs.surface.parent.iterdir())) == 4
 
 

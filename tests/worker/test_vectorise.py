@@ -67,7 +67,7 @@ def test_the_threshold_counts_for_a_probability(probability, results, reporter, 
     for threshold, count in ((0.75, 1), (0.76, 0)):
         do(job(probability, results, threshold=threshold), reporter)
         assert len(read_vector(results / "o.gpkg")[0]) == len(read_vector(results / "c.gpkg")[0]) == count
-    assert reporter.infos[:2] == ["1 outlines of at least 20 m².", "1 centre lines."]
+    assert reporter.infos[:2] == ["Outlines of at least 20 m²: 1.", "Centre lines: 1."]
 
 
 def test_every_option_reaches_the_result(surface, results, reporter, read_vector):
