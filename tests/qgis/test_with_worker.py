@@ -655,9 +655,9 @@ def test_a_batch_runs_one_algorithm_over_many_rasters(detection, algorithm, tmp_
 
 
 @pytest.fixture
-def in_background(algorithm, feedback):
+def in_background(algorithm, context, feedback):
     """Start an algorithm as the Toolbox does; return its worker's id, and a list that will tell how it ended."""
-    context, ended = QgsProcessingContext(), []
+    ended = []
 
     def start(name, parameters):
         others = set(workers())
