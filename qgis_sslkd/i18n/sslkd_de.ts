@@ -844,6 +844,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>Die Einstellung {}</translation>
     </message>
     <message>
+      <source>A file cannot be read or written: {}</source>
+      <translation>Eine Datei lässt sich nicht lesen oder schreiben: {}</translation>
+    </message>
+    <message>
       <source>Fetching uv</source>
       <translation>Hole uv</translation>
     </message>
