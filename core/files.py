@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from shutil import rmtree
-from tempfile import mkdtemp
 from threading import Lock
+from uuid import uuid4
 
 from .errors import SettingError
 
@@ -53,7 +53,7 @@ def all_written_whole(paths: Iterable[Path]) -> Iterator[dict[Path, Path]]:
         SettingError: if one cannot be replaced any more; the new one then lies beside it, as the message tells.
     """
     with ExitStack() as folders:
-        partials = {path: folders.enter_context(folder_beside(path, f".{path.name}-")) / path.name for path in paths}
+        partials = {path: folders.enter_context(folder_beside(path)) / path.name for path in paths}
         yield partials
         for partial in partials.values():
             if not partial.exists():
@@ -68,9 +68,9 @@ def all_written_whole(paths: Iterable[Path]) -> Iterator[dict[Path, Path]]:
 
 
 @contextmanager
-def folder_beside(path: Path, prefix: str) -> Iterator[Path]:
+def folder_beside(path: Path) -> Iterator[Path]:
     """Makes a folder beside an output for what is of no use once the work has ended."""
-    with _going_early(lambda: Path(mkdtemp(prefix=prefix, dir=path.parent)), _remove_folder) as folder:
+    with _going_early(lambda: _made_beside(path), _remove_folder) as folder:
         try:
             yield folder
         finally:
@@ -111,18 +111,17 @@ def check_writable(*paths: Path) -> None:
     """Checks before any work that outputs can be written, each to a file of its own.
 
     Raises:
-        SettingError: if a folder does not exist or cannot be written to, a path is itself a folder or a file that
-            cannot be replaced, or two are the same.
+        SettingError: if a folder does not exist or cannot be written to, a path is itself a folder, a file that
+            cannot be replaced or a name that cannot be had, or two are the same.
     """
     for path in paths:
         if path.is_dir():
             raise SettingError(f"The output {path} is a folder; give the name of a file.")
         if not path.parent.is_dir():
             raise SettingError(f"The folder of the output {path} does not exist; make it or choose another.")
-        if not os.access(path.parent, os.W_OK):
-            raise SettingError(f"The output {path} cannot be written: its folder is read-only.")
         if not _is_replaceable(path):
             raise SettingError(f"{_irreplaceable(path)}; remove its layer from QGIS, or give another name.")
+        _rehearse(path)
     if len({path.resolve() for path in paths}) < len(paths):
         raise SettingError("Two of the outputs have the same name; give each its own.")
 
@@ -148,6 +147,13 @@ def _made(folder: Path) -> Path:
     return folder
 
 
+def _made_beside(path: Path) -> Path:
+    # Short, for Windows's paths are. Not mkdtemp, in whose folders Windows lets their owner alone read.
+    folder = path.with_name(f".sslkd-{uuid4().hex[:8]}")
+    folder.mkdir()
+    return folder
+
+
 def _remove_folder(folder: Path) -> None:
     # Under another name nothing can be added to it. Windows neither moves nor removes what is open.
     with suppress(OSError):
@@ -164,6 +170,19 @@ def _is_replaceable(path: Path) -> bool:
     except OSError:
         return False
     return os.access(path, os.W_OK)
+
+
+def _rehearse(path: Path) -> None:
+    """Has an empty file go the way of a result: what rights, disks and systems do not allow shows no earlier."""
+    try:
+        with folder_beside(path) as folder:
+            empty = folder / path.name
+            empty.touch()
+            empty.rename(folder.with_suffix(".empty")).unlink()
+    except OSError as error:
+        raise SettingError(
+            f"The output {path} cannot be written: {error.strerror}; choose another name or folder."
+        ) from error
 
 
 def _irreplaceable(path: Path) -> str:

@@ -240,7 +240,7 @@ def make_road_map(
         surface_file = (
             partials[files.surface]
             if files.surface
-            else opened.enter_context(folder_beside(files.paths[0], ".surface-")) / "surface.tif"
+            else opened.enter_context(folder_beside(files.paths[0])) / "surface.tif"
         )
         probability_file = files.probability and partials[files.probability]
         share = PartOfJob(reporter, 0, _DETECTION_SHARE if files.vectors.paths else 1)

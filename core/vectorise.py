@@ -119,7 +119,7 @@ def vectorise(
             write_vectors(raster.path, None, partial, settings.vectors, reporter, crs)
             return
         begin, rest = PartOfJob(reporter, 0, _SURFACE_SHARE), PartOfJob(reporter, _SURFACE_SHARE, 1)
-        surface = opened.enter_context(folder_beside(files.paths[0], ".surface-")) / "surface.tif"
+        surface = opened.enter_context(folder_beside(files.paths[0])) / "surface.tif"
         found = _write_surface(surface, raster, roads, begin)
         if road_class is not None and not found:
             reporter.warning(f"No pixel of the raster {raster.name} is of the class {road_class}.")

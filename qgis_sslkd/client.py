@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +61,8 @@ def worker_command(python: str, job_file: str) -> list[str]:
     """Return the program and the arguments that do the job in a process of its own."""
     # Not resolved: a plugin folder made of links is still the folder to import from.
     plugins_folder = str(Path(__file__).absolute().parents[1])
-    return [python, "-I", "-c", _BOOT, plugins_folder, "job", job_file]
+    # In UTF-8, as its last words are read; Windows would have them in its code page.
+    return [python, "-I", "-X", "utf8", "-c", _BOOT, plugins_folder, "job", job_file]
 
 
 def run_worker(command: Sequence[str], feedback: QgsProcessingFeedback) -> dict[str, Any]:
@@ -190,10 +192,20 @@ def _how_it_died(process: QProcess, answer: _Answer, log: str, feedback: QgsProc
     """Return the sentence for a worker that ended without a word; its last words go to the log."""
     words = _last_words(log)
     feedback.pushDebugInfo(words)
+    if _was_killed(process):
+        return tr(
+            "The system has ended the worker, as it does where memory runs out: "
+            "close other programs, or choose smaller tiles and fewer at a time."
+        )
     last_line = words.splitlines()[-1].strip() if words else tr("it left no message")
     sentence = tr("The worker ended unexpectedly (exit code {}): {}").format(process.exitCode(), last_line)
     # Ended before its first event, it may never have had the libraries it needs.
     return sentence if answer.begun else f"{sentence}\n{how_to_mend()}"
+
+
+def _was_killed(process: QProcess) -> bool:
+    crashed = process.exitStatus() == QProcess.ExitStatus.CrashExit
+    return crashed and os.name == "posix" and process.exitCode() == signal.SIGKILL
 
 
 def _last_words(log: str) -> str:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from qgis.core import QgsProcessingException
 
+from .resources import tr
+
 
 class PluginError(Exception):
     """Raised when something cannot be done; the text is a sentence that the user can act on."""
@@ -27,3 +29,5 @@ def shown_by_qgis() -> Iterator[None]:
         yield
     except PluginError as error:
         raise QgsProcessingException(str(error)) from error
+    except OSError as error:
+        raise QgsProcessingException(tr("A file cannot be read or written: {}").format(error)) from error

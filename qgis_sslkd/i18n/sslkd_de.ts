@@ -700,6 +700,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>Es wird keine Ausgabe verlangt: Wählen Sie Umrisse, Mittellinien oder beides.</translation>
     </message>
     <message>
+      <source>The system has ended the worker, as it does where memory runs out: close other programs, or choose smaller tiles and fewer at a time.</source>
+      <translation>Das System hat den Worker beendet, wie es das tut, wenn der Speicher ausgeht: Schließen Sie andere Programme, oder wählen Sie kleinere Kacheln und weniger auf einmal.</translation>
+    </message>
+    <message>
       <source>it left no message</source>
       <translation>er hinterließ keine Nachricht</translation>
     </message>
@@ -838,6 +842,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
     <message>
       <source>The setting {}</source>
       <translation>Die Einstellung {}</translation>
+    </message>
+    <message>
+      <source>A file cannot be read or written: {}</source>
+      <translation>Eine Datei lässt sich nicht lesen oder schreiben: {}</translation>
     </message>
     <message>
       <source>Fetching uv</source>

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 
 from .imports import importing
 
@@ -15,6 +16,12 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Pydantic would look for plugins of its own in all that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    if sys.platform == "win32":
+        # There lies msvc-runtime: the system's own may be missing, or older than PyTorch needs.
+        os.add_dll_directory(sys.prefix)
+    # What goes to a file or another program is in Windows's code page, which lacks most letters.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     with importing():
         from .cli import app
 

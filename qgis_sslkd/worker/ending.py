@@ -38,7 +38,8 @@ def end_at_signals(say: Callable[[], object] | None = None) -> None:
     Args:
         say: called at the very end.
     """
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the last is not on Windows, and `nohup` ignores it
+    # Not every system has each; `nohup` ignores the last, and Windows's closed terminals send the one before.
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, lambda *_: None)

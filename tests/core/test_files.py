@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from qgis_sslkd.core.errors import SettingError
-from qgis_sslkd.core.files import all_written_whole, check_writable, written_whole
+from qgis_sslkd.core.files import all_written_whole, check_writable, folder_beside, written_whole
 
 NOBODY = 65534
 NAMES = ["plain.tif", "with space.gpkg", "[1]*? (ä).tif", "no_extension", "two.dots.tar.gz"]
@@ -116,12 +116,15 @@ def test_what_cannot_have_its_name_in_the_end_lies_beside_it(tmp_path, names):
 def test_a_file_that_another_program_holds_is_named_before_any_work(tmp_path, monkeypatch):
     """As on Windows, where such a file cannot be renamed."""
     (tmp_path / "held.gpkg").write_text("old")
+    rename = Path.rename
 
-    def rename(path, target):
-        raise PermissionError
+    def rename_others(path, target):
+        if path == tmp_path / "held.gpkg":
+            raise PermissionError
+        return rename(path, target)
 
     with monkeypatch.context() as windows:
-        windows.setattr(Path, "rename", rename)
+        windows.setattr(Path, "rename", rename_others)
         with pytest.raises(SettingError, match=r"held\.gpkg cannot be replaced: it is in use .* remove its layer"):
             check_writable(tmp_path / "held.gpkg")
         check_writable(tmp_path / "new.gpkg")
@@ -134,6 +137,21 @@ def test_others_may_read_what_was_written(tmp_path):
     with written_whole(tmp_path / "whole") as partial:
         partial.touch()
     assert (tmp_path / "whole").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_others_may_read_what_lies_in_a_folder_beside(tmp_path):
+    """Windows gives a file the rights of the folder that it is made in, and moving it changes nothing."""
+    (tmp_path / "usual").mkdir()
+    with folder_beside(tmp_path / "file.tif") as folder:
+        assert folder.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_name_may_be_as_long_as_the_disk_takes(tmp_path):
+    path = tmp_path / f"{'ä' * 125}.tif"
+    check_writable(path)
+    with written_whole(path) as partial:
+        partial.touch()
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_writable_outputs_pass(tmp_path):
@@ -153,7 +171,7 @@ def test_what_cannot_be_written_is_named(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="users and their rights are POSIX's")
 @pytest.mark.parametrize(
-    ("folder_s", "file_s", "named"), [(0o555, 0o666, "read-only"), (0o777, 0o444, "write-protected")]
+    ("folder_s", "file_s", "named"), [(0o555, 0o666, "Permission denied"), (0o777, 0o444, "write-protected")]
 )
 def test_what_is_read_only_is_named(folder_s, file_s, named):
     with TemporaryDirectory() as folder:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import statistics
 import sys
 import textwrap
@@ -16,7 +15,7 @@ from qgis.core import QgsProcessingUtils
 from qgis.PyQt.QtCore import QCoreApplication, QElapsedTimer, QTimer
 
 from qgis_sslkd import client
-from qgis_sslkd.client import JobCancelled, JobFailed, WorkerDied, WorkerNotStarted, run_job, run_worker
+from qgis_sslkd.client import JobCancelled, JobFailed, WorkerDied, WorkerNotStarted, run_job, run_worker, worker_command
 
 PREAMBLE = """
 import json, os, signal, subprocess, sys, time
@@ -135,15 +134,24 @@ def test_death_before_the_first_word_names_the_cause_and_what_mends_it(feedback)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-def test_death_by_a_signal_in_the_middle_of_the_work(feedback):
-    code = """
+@pytest.mark.parametrize(("number", "told"), [("SIGABRT", "(exit code 6): a warning"), ("SIGKILL", "memory runs out")])
+def test_death_by_a_signal_in_the_middle_of_the_work(feedback, number, told):
+    code = f"""
         say(event="progress", fraction=0.1, text="working")
-        os.kill(os.getpid(), signal.SIGKILL)
+        print("a warning", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.{number})
     """
     with pytest.raises(WorkerDied) as caught:
         run_worker(program(code), feedback)
-    assert f"(exit code {signal.SIGKILL.value})" in str(caught.value)
+    assert told in str(caught.value)
     assert "sslkd:setup" not in str(caught.value)
+
+
+def test_the_last_words_are_in_utf_8_whatever_the_system_writes(feedback):
+    python, *arguments = worker_command(sys.executable, "job.json")
+    options = arguments[: arguments.index("-c")]
+    code = PREAMBLE + 'say(event="result", outputs={"encoding": sys.stderr.encoding, "mode": sys.flags.utf8_mode})'
+    assert run_worker([python, *options, "-c", code], feedback) == {"encoding": "utf-8", "mode": 1}
 
 
 def test_a_clean_exit_without_an_answer_is_a_failure(feedback):

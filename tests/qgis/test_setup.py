@@ -104,6 +104,15 @@ def test_a_python_that_does_not_work_is_not_used(run, tmp_path):
     assert not QgsSettings().contains("sslkd/python")
 
 
+def test_what_the_system_does_not_allow_is_a_sentence(run, shelf, profile_home):
+    profile_home.folder.touch()
+    try:
+        with pytest.raises(QgsProcessingException, match=f"cannot be read or written: .*{profile_home.folder}"):
+            run(WHEELS=str(shelf.wheels))
+    finally:
+        profile_home.folder.unlink()
+
+
 def test_a_variable_that_goes_first_is_told(run, tmp_path, feedback, monkeypatch):
     python = program(tmp_path, ANSWER)
     monkeypatch.setenv("SSLKD_PYTHON", sys.executable)

@@ -466,6 +466,14 @@ def test_help_explains_every_option(sslkd, command):
     assert all(word in ended.stdout for word in expected)
 
 
+def test_letters_that_the_output_lacks_stop_nothing():
+    """As in Windows's code page, where it goes to a file or another program."""
+    variables = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    ended = subprocess.run([SSLKD, "--help"], capture_output=True, env=variables, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert b"Karaku\\u015f" in ended.stdout
+
+
 # Ctrl+C, `kill` or a scheduler, a terminal that is closed.
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_training_that_is_ended_leaves_nothing(start, scene, results, number):

@@ -131,7 +131,7 @@ def write_beside():
 listen_for_cancel()
 end_at_signals(lambda: print("cancelled", file=sys.stderr))
 old, made = Path("old.tif"), Path("made")
-with folder_for_outputs(made), all_written_whole([old, made / "new.tif"]) as partials, folder_beside(old, ".m-") as own:
+with folder_for_outputs(made), all_written_whole([old, made / "new.tif"]) as partials, folder_beside(old) as own:
     for partial in (*partials.values(), own / "map.tif"): partial.write_text("half")
     print("ready", flush=True)
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from ...core.errors import SslkdError
 from ...core.reporting import Reporter, WithTimeLeft
 from ..imports import importing
 from ..jobs import AnyJob, CompareJob, DetectJob, DiagnoseJob, EvaluateJob, ExportJob, Outputs, TrainJob, VectoriseJob
@@ -16,11 +17,17 @@ def do(job: AnyJob, reporter: Reporter) -> Outputs:
     """Does a job and returns its outputs by name.
 
     Raises:
-        SslkdError: if the job cannot be done; nothing is left behind then.
+        SslkdError: if the job cannot be done, be it for want of a package; nothing is left behind then.
         CancelledError: where the user asked to stop.
     """
-    with importing():
-        work = _work(job)
+    try:
+        with importing():
+            work = _work(job)
+    except (ImportError, OSError) as error:
+        raise SslkdError(
+            f"A package of the worker's Python cannot be loaded: {str(error).rstrip('.')}. "
+            "Run Set up SSLKD with the action “repair”, or install the packages of requirements/worker.txt in it."
+        ) from error
     return work(WithTimeLeft(reporter))
 
 

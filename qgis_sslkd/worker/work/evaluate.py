@@ -34,7 +34,7 @@ def do_evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
         json_file, report, map_file = (path and partials[path] for path in (job.json_file, job.report, job.map))
         if job.report is not None and map_file is None:
             # The report shows the map, whether it is kept or not.
-            map_file = outputs.enter_context(folder_beside(job.report, ".map-")) / "map.tif"
+            map_file = outputs.enter_context(folder_beside(job.report)) / "map.tif"
         evaluation = evaluate_surface(surface, roads, area, job.buffer, map_file, reporter)
         if evaluation.whole.confusion.hits + evaluation.whole.confusion.misses == 0:
             reporter.warning(f"No road of {names_of(roads)} lies where was compared; check the layers' positions.")
