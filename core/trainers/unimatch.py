@@ -49,7 +49,7 @@ class UniMatchTrainer:
         intact, perturbed = decode(self._student, encoded).logits.chunk(2)
         first = len(batch.images)  # of the unlabelled images
         probability, valid = intact[first:].detach().float().softmax(dim=1), batch.unlabelled_valid
-        boxes = [self._boxes(batch.unlabelled) for _ in range(2)]
+        boxes = [cut_boxes(batch.unlabelled, multiple=1) for _ in range(2)]
         views = [cut_mix(strong_view(batch.unlabelled), each) for each in boxes]
         strong = predict(self._student, torch.cat(views)).logits.chunk(2)
         losses = {"supervised": supervised_loss(intact[:first], batch.labels) / 2}
@@ -63,11 +63,6 @@ class UniMatchTrainer:
         """Cross-entropy of the confident pixels, as a share of all the valid ones."""
         confident = probability.amax(dim=1) >= self._confidence
         return supervised_loss(logits, pseudo_label(probability, valid), confident)
-
-    @staticmethod
-    def _boxes(images: Tensor) -> Tensor:
-        batch, _, height, width = images.shape
-        return cut_boxes(batch, height, width, multiple=1).to(images.device)
 
 
 def _with_perturbed(encoded: Encoded) -> Encoded:

@@ -313,8 +313,8 @@ def test_frozen_teachers_look_at_the_weak_view_and_the_student_at_the_strong_one
     assert not torch.equal(ours[1], batch.unlabelled)
 
 
-def box_of_the_first_image(batch, height, width, multiple):
-    boxes = torch.zeros(batch, height, width, dtype=torch.bool)
+def box_of_the_first_image(images, multiple):
+    boxes = torch.zeros_like(images[:, 0], dtype=torch.bool)
     boxes[0, 16:48, 32:] = True
     return boxes
 
@@ -352,9 +352,9 @@ def test_what_is_not_valid_is_pasted_as_such(batch, monkeypatch):
 def test_boxes_fit_the_places_of_the_features(batch, network, teachers, monkeypatch):
     asked = []
 
-    def cut_boxes(batch, height, width, multiple):
+    def cut_boxes(images, multiple):
         asked.append(multiple)
-        return torch.zeros(batch, height, width, dtype=torch.bool)
+        return torch.zeros_like(images[:, 0], dtype=torch.bool)
 
     monkeypatch.setattr(student, "cut_boxes", cut_boxes)
     for first in (teachers["T1"], teachers["T2"]):
@@ -523,8 +523,8 @@ def test_cct_settings_are_checked(settings, named):
 # UniMatch.
 
 
-def no_box(batch, height, width, multiple):
-    return torch.zeros(batch, height, width, dtype=torch.bool)
+def no_box(images, multiple):
+    return torch.zeros_like(images[:, 0], dtype=torch.bool)
 
 
 def test_unimatch_terms_and_their_weights(batch, monkeypatch):
