@@ -226,8 +226,7 @@ class _Shown:
 
 
 def _look(tasks: Sequence[_Task], test: TrainingData, device: torch.device, reader: RasterReader) -> _Shown:
-    shape = (test.tile, test.tile)
-    labels = [window.source.annotation.labels(window.window, shape) for window in test.validation]
+    labels = [window.labels(test.tile) for window in test.validation]
     # Tiles with the most road show the most.
     labelled = [k for k, each in enumerate(labels) if (each != IGNORE).any()]
     chosen = sorted(labelled, key=lambda k: -int((labels[k] == 1).sum()))[:_PICTURED]

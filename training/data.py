@@ -30,6 +30,7 @@ __all__ = [
     "check_alike",
     "coarsened_gsd",
     "prepare",
+    "read_labelled",
     "read_window",
     "source_of",
     "windows_of_parts",
@@ -88,6 +89,10 @@ class LabelledWindow:
 
     source: Source
     window: Window
+
+    def labels(self, tile: int) -> Labels:
+        """Labels `(tile, tile)`: 1 road, 0 background, 255 unlabelled."""
+        return self.source.annotation.labels(self.window, (tile, tile))
 
 
 @dataclass(frozen=True)
@@ -296,6 +301,14 @@ def read_window(source: Source, window: Window, data: TrainingData, reader: Rast
     """Normalised images `(C, tile, tile)` and validity `(tile, tile)` of a window."""
     pixels, valid = reader.read(source.raster, window, (data.tile, data.tile))
     return data.normalisation.apply(pixels, valid), valid
+
+
+def read_labelled(window: LabelledWindow, data: TrainingData, reader: RasterReader) -> tuple[Images, Labels]:
+    """Normalised images `(C, tile, tile)` of a window to score on, and labels `(tile, tile)`, 255 where no data is."""
+    images, valid = read_window(window.source, window.window, data, reader)
+    labels = window.labels(data.tile)
+    labels[~valid] = IGNORE
+    return images, labels
 
 
 def source_of(

@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from ..core.devices import describe_device
-from ..core.images import Images
 from ..core.inference import predictor
-from ..core.labels import IGNORE, ROAD
+from ..core.labels import ROAD
 from ..core.machine import describe_machine, describe_versions
 from ..core.metrics import Confusion
 from ..core.model_card import ModelCard
@@ -22,7 +21,7 @@ from ..core.networks import count_parameters
 from ..core.reporting import duration
 from .advice import Outcome, advice, verdict
 from .area_map import Place, area_map, places
-from .data import LabelledWindow, Labels, read_window
+from .data import read_labelled
 from .explained import explained
 from .figures import picture, side_by_side
 from .fit import History, Run
@@ -173,22 +172,11 @@ def _samples(run: Run, networks: Mapping[str, nn.Module]) -> Iterator[str]:
 
 def _sample_figure(run: Run, networks: Mapping[str, nn.Module]) -> Figure:
     """The validation windows with the most road."""
-    windows = sorted(run.data.validation, key=lambda window: -int((_drawn(run, window) == ROAD).sum()))
-    shown = [_sample(run, window) for window in windows[:_SAMPLES]]
+    windows = sorted(run.data.validation, key=lambda window: -int((window.labels(run.data.tile) == ROAD).sum()))
+    shown = [read_labelled(window, run.data, run.reader) for window in windows[:_SAMPLES]]
     predictors = [predictor(network, run.device) for network in networks.values()]
     found = [[predict(images[None])[0] >= 0.5 for predict in predictors] for images, _ in shown]
     return side_by_side(list(networks), [picture(images) for images, _ in shown], [drawn for _, drawn in shown], found)
-
-
-def _sample(run: Run, window: LabelledWindow) -> tuple[Images, Labels]:
-    images, valid = read_window(window.source, window.window, run.data, run.reader)
-    labels = _drawn(run, window)
-    labels[~valid] = IGNORE
-    return images, labels
-
-
-def _drawn(run: Run, window: LabelledWindow) -> Labels:
-    return window.source.annotation.labels(window.window, (run.data.tile, run.data.tile))
 
 
 def _course(name: str, history: History) -> Iterator[str]:
