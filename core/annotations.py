@@ -22,7 +22,7 @@ from shapely.affinity import affine_transform
 
 from .errors import AnnotationError
 from .ground import metres_per_unit, project, project_bounds
-from .labels import IGNORE
+from .labels import IGNORE, Labels
 from .plain_ways import plain_way
 from .rasters import RasterInfo
 
@@ -35,7 +35,6 @@ _WGS84 = CRS.from_epsg(4326)
 _MARGIN = 2  # pixels; nearer to a window, cutting polygons would show in it
 
 Geometries = npt.NDArray[np.object_]
-Labels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

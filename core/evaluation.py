@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import rasterio
 import shapely
 from rasterio.windows import Window
@@ -20,7 +19,8 @@ from .ahead import map_ahead
 from .annotations import Annotation, VectorLayer, annotate, burn
 from .errors import AnnotationError, RasterError, SettingError
 from .ground_plane import ground_plane
-from .labels import IGNORE, ROAD
+from .images import Mask
+from .labels import IGNORE, ROAD, Labels
 from .metrics import Confusion, Matches, confusion, matches
 from .outputs import StripWriter
 from .rasters import BLOCK_CACHE, RasterInfo, RasterReader, has_mask
@@ -37,9 +37,6 @@ _MOST_ROWS = 512
 _PIXELS_AT_ONCE = 2**21
 # Projections stretch by about a thousandth: a buffer of whole pixels must not lose its rim to that.
 _STRETCH = 1.001
-
-Mask = npt.NDArray[np.bool_]
-Labels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

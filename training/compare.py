@@ -19,7 +19,7 @@ from ..core.errors import SettingError
 from ..core.files import written_whole
 from ..core.images import Mask
 from ..core.inference import predictor
-from ..core.labels import IGNORE
+from ..core.labels import IGNORE, Labels
 from ..core.metrics import Scores
 from ..core.model_card import load_card
 from ..core.model_file import load_network, save_model
@@ -29,7 +29,7 @@ from ..core.reporting import PartOfJob, Reporter
 from .checkpoints import Checkpoints
 from .comparison_data import ComparisonData
 from .configuration import Configuration, LabelSet, Row, row_settings
-from .data import Labels, TrainingData, read_window
+from .data import TrainingData, read_window
 from .digests import digest_of
 from .figures import Picture, accuracy_against_cost, bar_chart, masks_side_by_side, picture, save_png, side_by_side
 from .fit import Run, validate

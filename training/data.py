@@ -15,7 +15,7 @@ from rasterio.windows import Window
 from ..core.annotations import Annotation, VectorLayer, annotate, names_of
 from ..core.errors import AnnotationError, RasterError
 from ..core.images import Images, Mask, Normalisation
-from ..core.labels import IGNORE
+from ..core.labels import IGNORE, Labels
 from ..core.rasters import RasterInfo, RasterReader, measure_normalisation
 from ..core.trainers import Batch
 from .hold_out import hold_out
@@ -23,7 +23,6 @@ from .hold_out import hold_out
 __all__ = [
     "LabelSource",
     "LabelledWindow",
-    "Labels",
     "Sampler",
     "Source",
     "TrainingData",
@@ -46,7 +45,6 @@ _LEAST_UNLABELLED = 0.5
 _MOST_CELLS = 64  # along and across a raster, by which it is known where it holds data
 _SAMPLES = 4  # along and across a cell
 
-Labels = npt.NDArray[np.uint8]
 Bounds = npt.NDArray[np.float64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
