@@ -118,7 +118,7 @@ def evaluate_surface(
     whole, by_polygon = _NOTHING, [_NOTHING] * len(polygons)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE))
-        writer = map_file and stack.enter_context(StripWriter(map_file, surface, _all_of(surface), "uint8", IGNORE))
+        writer = map_file and stack.enter_context(StripWriter(map_file, surface, surface.window, "uint8", IGNORE))
         for strip in _strips(surface, annotation, buffer, stack.enter_context(RasterReader()), reporter):
             whole += strip.compare()
             for index, polygon in enumerate(polygons):
@@ -200,10 +200,6 @@ def _place(polygon: shapely.Geometry, surface: RasterInfo) -> tuple[float, float
     point = shapely.point_on_surface(polygon)
     x, y = surface.transform @ (point.x, point.y)
     return float(x), float(y)
-
-
-def _all_of(raster: RasterInfo) -> Window:
-    return Window(0, 0, raster.width, raster.height)
 
 
 def _strips(
