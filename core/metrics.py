@@ -5,7 +5,8 @@ Within a buffer: https://www.cs.toronto.edu/~hinton/absps/road_detection.pdf
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from operator import add
 
 import numpy as np
 
@@ -48,12 +49,7 @@ class Confusion:
     rejections: int = 0
 
     def __add__(self, other: Confusion) -> Confusion:
-        return Confusion(
-            self.hits + other.hits,
-            self.false_alarms + other.false_alarms,
-            self.misses + other.misses,
-            self.rejections + other.rejections,
-        )
+        return Confusion(*map(add, astuple(self), astuple(other)))
 
     @property
     def pixels(self) -> int:
@@ -101,12 +97,7 @@ class Matches:
     road_near_found: int = 0
 
     def __add__(self, other: Matches) -> Matches:
-        return Matches(
-            self.found + other.found,
-            self.found_near_road + other.found_near_road,
-            self.road + other.road,
-            self.road_near_found + other.road_near_found,
-        )
+        return Matches(*map(add, astuple(self), astuple(other)))
 
     def scores(self) -> RelaxedScores:
         """The scores of these counts."""
