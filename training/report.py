@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -27,7 +25,7 @@ from .figures import picture, side_by_side
 from .fit import History, Run
 from .glossary import TERMS, loss_terms
 from .methods import Method, Trained
-from .pages import embedded, facts_table, page, table
+from .pages import decimals, embedded, facts_table, page, percent, table
 from .palette import KINDS
 from .results import SCORE_TITLES
 
@@ -85,7 +83,7 @@ def _introduction(method: Method, run: Run, trained: Trained) -> Iterator[str]:
     )
     yield (
         f"<div class='verdict'><p><b>{verdict(result)}</b> On imagery that it has not seen, the network that was kept "
-        f"finds {_percent(result.recall)} of the road surface, and {_percent(result.precision)} of what it calls road "
+        f"finds {percent(result.recall)} of the road surface, and {percent(result.precision)} of what it calls road "
         "is road.</p><p>What to do next:</p><ul>"
     )
     yield from (f"<li>{html.escape(sentence)}</li>" for sentence in advice(_outcome(run, trained)))
@@ -127,7 +125,7 @@ def _scores(run: Run, trained: Trained) -> Iterator[str]:
         (
             name + (" (kept)" if name == trained.kept else ""),
             f"{count_parameters(trained.networks[name]) / 1e6:.1f} M",
-            *(_score(asdict(scores)[key]) for key in SCORE_TITLES),
+            *(decimals(getattr(scores, key)) for key in SCORE_TITLES),
         )
         for name, scores in trained.scores.items()
     ]
@@ -252,11 +250,3 @@ def _glossary(histories: Iterable[History]) -> Iterator[str]:
     yield "<h2 id='words'>What the words mean</h2><dl>"
     yield from (f"<dt>{html.escape(word)}</dt><dd>{html.escape(meaning)}</dd>" for word, meaning in told.items())
     yield "</dl>"
-
-
-def _percent(share: float) -> str:
-    return "an unknown part" if math.isnan(share) else f"{share:.0%}"
-
-
-def _score(score: float) -> str:
-    return "undefined" if math.isnan(score) else f"{score:.3f}"
