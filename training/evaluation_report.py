@@ -74,7 +74,7 @@ def write_evaluation_report(
         "<h2>What was compared</h2>",
         facts_table(facts),
     ]
-    path.write_text(page("SSLKD evaluation report", parts, "td.number { white-space: nowrap }"), encoding="utf-8")
+    path.write_text(page("SSLKD evaluation report", parts), encoding="utf-8")
 
 
 def _introduction(surface: RasterInfo, counts: Confusion) -> str:
