@@ -482,17 +482,16 @@ def test_consistency_trains_the_encoder_and_the_auxiliary_decoders_but_not_the_m
 
 
 def test_consistency_weight_is_ramped_up(batch):
-    trainer = CctTrainer(Pointwise(1), warm_up=0.2, weight=30, ramp_up=0.1)
-    assert set(trainer.losses(batch, 0.19)) == {"supervised"}
+    trainer = CctTrainer(Pointwise(1), weight=30, ramp_up=0.1)
 
     def consistency(progress):
         torch.manual_seed(3)
         return trainer.losses(batch, progress)["consistency"].item()
 
     full = consistency(0.9)
-    assert consistency(0.3) == pytest.approx(full, rel=1e-5)
-    assert consistency(0.25) == pytest.approx(full * math.exp(-5 / 4), rel=1e-5)
-    assert consistency(0.2) == pytest.approx(full * math.exp(-5), rel=1e-5)
+    assert consistency(0.1) == pytest.approx(full, rel=1e-5)
+    assert consistency(0.05) == pytest.approx(full * math.exp(-5 / 4), rel=1e-5)
+    assert consistency(0) == pytest.approx(full * math.exp(-5), rel=1e-5)
 
 
 def test_consistency_is_the_mean_squared_difference_over_valid_pixels(batch):
@@ -589,13 +588,6 @@ def test_unimatch_terms_move_the_whole_network(batch, network, spec):
     learner = network(spec)
     for loss in UniMatchTrainer(learner, confidence=0).losses(batch, 0.5).values():
         assert parts_moved(loss, learner) == {"encoder", "decoder", "segmentation_head"}
-
-
-def test_unimatch_starts_supervised_where_asked_to(batch):
-    trainer = UniMatchTrainer(Pointwise(1), warm_up=0.1)
-    early, late = trainer.losses(batch, 0.09), trainer.losses(batch, 0.1)
-    assert set(early) == {"supervised"}
-    assert early["supervised"].item() == pytest.approx(late["supervised"].item(), rel=1e-6)
 
 
 def test_unimatch_settings_are_checked():
