@@ -21,8 +21,8 @@ from shapely import STRtree
 from shapely.affinity import affine_transform
 
 from .errors import AnnotationError
-from .ground import metres_per_unit, project, project_bounds
-from .labels import IGNORE
+from .ground import WGS84, metres_per_unit, project, project_bounds
+from .labels import IGNORE, Labels
 from .plain_ways import plain_way
 from .rasters import RasterInfo
 
@@ -31,11 +31,9 @@ __all__ = ["Annotation", "VectorLayer", "annotate", "are_near", "burn", "names_o
 # A window at the raster's corner has the identity as its transform, which is right in pixel coordinates.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
-_WGS84 = CRS.from_epsg(4326)
 _MARGIN = 2  # pixels; nearer to a window, cutting polygons would show in it
 
 Geometries = npt.NDArray[np.object_]
-Labels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -181,7 +179,7 @@ def on_ground(polygons: Geometries, raster: RasterInfo) -> VectorLayer:
 def are_near(one: RasterInfo, other: RasterInfo) -> bool:
     """Whether the bounds of two rasters meet; of what is far away, coordinates may be none in the other's CRS."""
     boxes = [
-        shapely.box(*project_bounds(raster.crs, _WGS84, array_bounds(raster.height, raster.width, raster.transform)))
+        shapely.box(*project_bounds(raster.crs, WGS84, array_bounds(raster.height, raster.width, raster.transform)))
         for raster in (one, other)
     ]
     return bool(shapely.intersects(*boxes))

@@ -66,7 +66,7 @@ class BlockReader:
         Raises:
             RasterError: if the raster cannot be read there.
         """
-        inside = window.intersection(Window(0, 0, self._raster.width, self._raster.height))
+        inside = window.intersection(self._raster.window)
         shape = (inside.height, inside.width)
         pixels = np.empty((len(self._raster.bands), *shape), self._raster.dtype)
         valid = np.ones(shape, dtype=bool)

@@ -19,7 +19,7 @@ from .rasters import BLOCK_CACHE
 from .reporting import PartOfJob, Reporter
 from .ring_shapes import cut_corners, groups
 from .road_network import RoadNetwork
-from .skeleton import Chains, count_blocks, find_chains
+from .skeleton import Chains, count_blocks, find_chains, inner_points
 from .vectors import VectorSettings
 
 __all__ = ["write_centre_lines"]
@@ -128,10 +128,7 @@ def _shaped(lines: list[Line], settings: VectorSettings) -> tuple[Floats, npt.ND
     shapes = shapely.simplify([shapely.LineString(line.points[:, :2]) for line in lines], settings.tolerance)
     points, sizes = shapely.get_coordinates(shapes), shapely.get_num_coordinates(shapes).astype(np.int64)
     for part in (settings.smooth / 2, settings.smooth / 4) if settings.smooth > 0 else ():
-        ends = np.cumsum(sizes)
-        inner = np.ones(len(points), dtype=bool)
-        inner[ends - sizes] = inner[ends - 1] = False
-        points, sizes = cut_corners(points, sizes, part, inner), sizes + np.maximum(sizes - 2, 0)
+        points, sizes = cut_corners(points, sizes, part, inner_points(sizes)), sizes + np.maximum(sizes - 2, 0)
     return points, sizes
 
 

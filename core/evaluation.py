@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import rasterio
 import shapely
 from rasterio.windows import Window
@@ -20,7 +19,8 @@ from .ahead import map_ahead
 from .annotations import Annotation, VectorLayer, annotate, burn
 from .errors import AnnotationError, RasterError, SettingError
 from .ground_plane import ground_plane
-from .labels import IGNORE, ROAD
+from .images import Mask
+from .labels import IGNORE, ROAD, Labels
 from .metrics import Confusion, Matches, confusion, matches
 from .outputs import StripWriter
 from .rasters import BLOCK_CACHE, RasterInfo, RasterReader, has_mask
@@ -37,9 +37,6 @@ _MOST_ROWS = 512
 _PIXELS_AT_ONCE = 2**21
 # Projections stretch by about a thousandth: a buffer of whole pixels must not lose its rim to that.
 _STRETCH = 1.001
-
-Mask = npt.NDArray[np.bool_]
-Labels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,7 @@ def evaluate_surface(
     whole, by_polygon = _NOTHING, [_NOTHING] * len(polygons)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE))
-        writer = map_file and stack.enter_context(StripWriter(map_file, surface, _all_of(surface), "uint8", IGNORE))
+        writer = map_file and stack.enter_context(StripWriter(map_file, surface, surface.window, "uint8", IGNORE))
         for strip in _strips(surface, annotation, buffer, stack.enter_context(RasterReader()), reporter):
             whole += strip.compare()
             for index, polygon in enumerate(polygons):
@@ -203,10 +200,6 @@ def _place(polygon: shapely.Geometry, surface: RasterInfo) -> tuple[float, float
     point = shapely.point_on_surface(polygon)
     x, y = surface.transform @ (point.x, point.y)
     return float(x), float(y)
-
-
-def _all_of(raster: RasterInfo) -> Window:
-    return Window(0, 0, raster.width, raster.height)
 
 
 def _strips(

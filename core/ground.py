@@ -14,13 +14,14 @@ from rasterio.errors import CRSError
 from rasterio.warp import transform as transform_points
 from rasterio.warp import transform_bounds
 
-__all__ = ["EQUATORIAL_RADIUS", "is_on_ground", "metres_per_unit", "pixel_size", "project", "project_bounds"]
+__all__ = ["EQUATORIAL_RADIUS", "WGS84", "is_on_ground", "metres_per_unit", "pixel_size", "project", "project_bounds"]
+
+WGS84 = CRS.from_epsg(4326)
 
 EQUATORIAL_RADIUS = 6378137.0
 """Of the WGS 84 ellipsoid, and of the sphere of Web Mercator, in metres."""
 _ECCENTRICITY_SQUARED = 0.00669437999014
 _FARTHEST = 1e12  # in units of a CRS; there are none below a millimetre
-_WGS84 = CRS.from_epsg(4326)
 
 Bounds = tuple[float, float, float, float]
 Coordinates = npt.NDArray[np.float64]
@@ -47,7 +48,7 @@ def metres_per_unit(
     step = 1e-4 if crs.is_geographic else 10.0
     steps = np.array([[0, step, 0], [0, 0, step]])[..., None]
     along = np.stack([xs, ys])[:, None] + steps
-    longitudes, latitudes = (each.reshape(3, -1) for each in project(crs, _WGS84, *along.reshape(2, -1)))
+    longitudes, latitudes = (each.reshape(3, -1) for each in project(crs, WGS84, *along.reshape(2, -1)))
     if not is_on_ground(crs) or (np.abs(latitudes) > 90).any():
         raise CRSError(f"{xs}, {ys} is no place on the Earth in {crs}.")
     return (

@@ -11,11 +11,10 @@ import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 
-from .ground import EQUATORIAL_RADIUS, pixel_size, project
+from .ground import EQUATORIAL_RADIUS, WGS84, pixel_size, project
 
 __all__ = ["GroundPlane", "ground_plane"]
 
-_WGS84 = CRS.from_epsg(4326)
 _WEB_MERCATOR = CRS.from_epsg(3857)
 
 Points = npt.NDArray[np.float64]
@@ -72,7 +71,7 @@ def ground_plane(dataset: rasterio.DatasetReader) -> GroundPlane:
         CRSError: if the raster's CRS has no place on the Earth.
     """
     x, y = dataset.transform @ (dataset.width / 2, dataset.height / 2)
-    (longitude,), (latitude,) = project(dataset.crs, _WGS84, [x], [y])
+    (longitude,), (latitude,) = project(dataset.crs, WGS84, [x], [y])
     equal_area = CRS.from_dict(proj="laea", lat_0=latitude, lon_0=longitude, datum="WGS84", units="m")
     pixel = pixel_size(dataset.crs, dataset.transform, dataset.width, dataset.height)
     return GroundPlane(pixel, dataset.transform, dataset.crs, equal_area)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["IGNORE", "ROAD"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["IGNORE", "ROAD", "Labels"]
+
+Labels = npt.NDArray[np.uint8]
 
 ROAD = 1
 IGNORE = 255

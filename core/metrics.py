@@ -5,12 +5,13 @@ Within a buffer: https://www.cs.toronto.edu/~hinton/absps/road_detection.pdf
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from operator import add
 
 import numpy as np
-import numpy.typing as npt
 
-from .labels import IGNORE
+from .images import Mask
+from .labels import IGNORE, ROAD, Labels
 
 __all__ = ["Confusion", "Matches", "RelaxedScores", "Scores", "confusion", "matches"]
 
@@ -48,12 +49,7 @@ class Confusion:
     rejections: int = 0
 
     def __add__(self, other: Confusion) -> Confusion:
-        return Confusion(
-            self.hits + other.hits,
-            self.false_alarms + other.false_alarms,
-            self.misses + other.misses,
-            self.rejections + other.rejections,
-        )
+        return Confusion(*map(add, astuple(self), astuple(other)))
 
     @property
     def pixels(self) -> int:
@@ -101,12 +97,7 @@ class Matches:
     road_near_found: int = 0
 
     def __add__(self, other: Matches) -> Matches:
-        return Matches(
-            self.found + other.found,
-            self.found_near_road + other.found_near_road,
-            self.road + other.road,
-            self.road_near_found + other.road_near_found,
-        )
+        return Matches(*map(add, astuple(self), astuple(other)))
 
     def scores(self) -> RelaxedScores:
         """The scores of these counts."""
@@ -116,22 +107,17 @@ class Matches:
         return RelaxedScores(precision, recall, f1)
 
 
-def confusion(found: npt.NDArray[np.bool_], labels: npt.NDArray[np.uint8]) -> Confusion:
+def confusion(found: Mask, labels: Labels) -> Confusion:
     """Counts of a road map against labels of the same shape; pixels labelled 255 take no part."""
     counted = labels != IGNORE
-    road, found = labels[counted] == 1, found[counted]
+    road, found = labels[counted] == ROAD, found[counted]
     hits = int(np.count_nonzero(found & road))
     false_alarms = int(np.count_nonzero(found)) - hits
     misses = int(np.count_nonzero(road)) - hits
     return Confusion(hits, false_alarms, misses, int(road.size) - hits - false_alarms - misses)
 
 
-def matches(
-    found: npt.NDArray[np.bool_],
-    near_found: npt.NDArray[np.bool_],
-    near_road: npt.NDArray[np.bool_],
-    labels: npt.NDArray[np.uint8],
-) -> Matches:
+def matches(found: Mask, near_found: Mask, near_road: Mask, labels: Labels) -> Matches:
     """Counts of a road map against labels of the same shape, within a buffer.
 
     Args:
@@ -140,7 +126,7 @@ def matches(
         near_road: what lies within the buffer of roads.
         labels: 1 road, 0 background; pixels labelled 255 take no part.
     """
-    found, road = found & (labels != IGNORE), labels == 1
+    found, road = found & (labels != IGNORE), labels == ROAD
     counts = (found, found & near_road, road, road & near_found)
     return Matches(*(int(np.count_nonzero(each)) for each in counts))
 

@@ -22,6 +22,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from .errors import RasterError, SettingError
+from .ground import WGS84
 from .plain_ways import check_plain, plain_way
 from .rasters import RasterInfo
 
@@ -38,7 +39,6 @@ __all__ = [
 
 SURFACE_NODATA = 255
 PROBABILITY_NODATA = -1.0
-_WGS84 = CRS.from_epsg(4326)
 _SURE = 90  # percent, that a CRS is that of a code of EPSG
 _FORMATS = (".gpkg", ".shp", ".geojson", ".fgb")
 _BLOCK = 512
@@ -191,7 +191,7 @@ def crs_told_in(path: Path, crs: CRS) -> CRS:
     if path.suffix.lower() != ".geojson":
         return crs
     code = crs.to_epsg(confidence_threshold=_SURE)
-    return CRS.from_epsg(code) if code else _WGS84
+    return CRS.from_epsg(code) if code else WGS84
 
 
 class FeatureWriter:

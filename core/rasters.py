@@ -79,6 +79,11 @@ class RasterInfo:
         return Path(self.path).name
 
     @property
+    def window(self) -> Window:
+        """All of its pixels."""
+        return Window(0, 0, self.width, self.height)
+
+    @property
     def gsd(self) -> float:
         """Ground sampling distance in metres: the side of a square as large as the central pixel."""
         return math.sqrt(math.prod(self.pixel))
@@ -212,7 +217,7 @@ class RasterReader:
         Raises:
             RasterError: if the raster cannot be read there.
         """
-        inside = window.intersection(Window(0, 0, raster.width, raster.height))
+        inside = window.intersection(raster.window)
         scale_y, scale_x = shape[0] / window.height, shape[1] / window.width
         top = round((inside.row_off - window.row_off) * scale_y)
         left = round((inside.col_off - window.col_off) * scale_x)
@@ -226,8 +231,7 @@ class RasterReader:
         Raises:
             RasterError: if the raster cannot be read.
         """
-        whole = Window(0, 0, raster.width, raster.height)
-        _, valid = self._read(raster, whole, shape, Resampling.nearest)
+        _, valid = self._read(raster, raster.window, shape, Resampling.nearest)
         return valid
 
     def block_shape(self, raster: RasterInfo) -> tuple[int, int]:

@@ -24,11 +24,11 @@ Geometries = npt.NDArray[np.object_]
 Placing = Callable[[Points], Points]
 
 
-def groups(sizes: Indices, most: int = _POINTS_AT_ONCE) -> Iterator[slice]:
-    """Cuts a row of things into groups whose sizes sum to `most` or less; a larger thing is a group of its own."""
+def groups(sizes: Indices) -> Iterator[slice]:
+    """Cuts a row of things of these sizes into groups of not too many points; a larger thing is a group of its own."""
     start, total = 0, 0
     for index, size in enumerate(sizes.tolist()):
-        if index > start and total + size > most:
+        if index > start and total + size > _POINTS_AT_ONCE:
             yield slice(start, index)
             start, total = index, 0
         total += size

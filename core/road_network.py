@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 
 import numpy as np
 
 from .gaps import Crossing, FreeEnd, facing_ends, sides_ahead
-from .lines import Floats, Line, heading_of, part_of, sizes_of, steps_of, way_along
+from .lines import Floats, Line, heading_of, part_of, sizes_of, way_along
 from .ring_shapes import groups
 from .skeleton import Chains, smooth_lines
 
@@ -201,7 +201,7 @@ class RoadNetwork:
             self._add(Line(part_of(line.points, start, stop), (a, b)))
 
     def _settle(self, node: int) -> None:
-        arms = [_Arm.of(number, self._lines[number], end) for number, end in self._ends_at(node)]
+        arms = [self._arm(number, end) for number, end in self._ends_at(node)]
         start = np.mean([arm.points[0] for arm in arms], axis=0)
         radius = float(np.median([arm.points[0, 2] for arm in arms])) / 2
         place = _meeting_point(start[:2], radius, arms)
@@ -210,11 +210,15 @@ class RoadNetwork:
 
     def _lead(self, number: int, end: int, place: Floats, radius: float) -> None:
         """Leads an end of a line from a radius away straight to a place."""
-        line = self._lines[number]
-        arm = _Arm.of(number, line, end)
+        arm = self._arm(number, end)
         rest = arm.points[1:][way_along(arm.points)[1:] >= min(radius, arm.length / 2)]
-        points = np.vstack([np.append(place, rest[0, 2]), rest])
-        self._lines[number] = replace(line, points=points if end == 0 else points[::-1])
+        led = replace(arm, points=np.vstack([np.append(place, rest[0, 2]), rest]))
+        self._lines[number] = led if end == 0 else led.reversed()
+
+    def _arm(self, number: int, end: int) -> Line:
+        """A line as it runs from one of its ends, 0 or 1."""
+        line = self._lines[number]
+        return line if end == 0 else line.reversed()
 
     def _ends_at(self, node: int) -> Iterator[tuple[int, int]]:
         """The lines at a node, each with which of its ends is there: 0 or 1; a loop comes twice."""
@@ -249,24 +253,7 @@ class RoadNetwork:
             yield part
 
 
-@dataclass(frozen=True)
-class _Arm:
-    """A line as seen from a junction: its points from there on, and which of its ends is there."""
-
-    line: int
-    end: int
-    points: Floats
-
-    @classmethod
-    def of(cls, number: int, line: Line, end: int) -> _Arm:
-        return cls(number, end, line.points if end == 0 else line.points[::-1])
-
-    @property
-    def length(self) -> float:
-        return float(steps_of(self.points).sum())
-
-
-def _meeting_point(start: Floats, radius: float, arms: list[_Arm]) -> Floats:
+def _meeting_point(start: Floats, radius: float, arms: list[Line]) -> Floats:
     """The point `(2,)` nearest to the straight lines that the arms make outside of the junction, near its start."""
     matrix, right = _PULL * np.eye(2), _PULL * start
     for arm in arms:

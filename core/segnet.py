@@ -9,7 +9,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from .errors import SettingError, WeightsError
+from .errors import WeightsError
 
 __all__ = ["VGG_STAGES", "SegNet"]
 
@@ -25,19 +25,14 @@ class SegNet(nn.Module):
     """Encoder-decoder that unpools with the encoder's pooling indices.
 
     Args:
-        encoder: `vgg11`, `vgg13` or `vgg16`, each with batch norm.
+        encoder: one of `VGG_STAGES`, with batch norm.
         in_channels: bands of the images.
         classes: channels of the logits.
         width: factor on the channels of every stage; below 1 for a light network.
-
-    Raises:
-        SettingError: if the encoder is unknown.
     """
 
     def __init__(self, encoder: str = "vgg16", in_channels: int = 3, classes: int = 2, width: float = 1.0) -> None:
         super().__init__()
-        if encoder not in VGG_STAGES:
-            raise SettingError(f"SegNet has no encoder '{encoder}'; choose one of {', '.join(VGG_STAGES)}.")
         self.encoder_name = encoder
         self.width = width
         stages = [(max(1, round(channels * width)), depth) for channels, depth in VGG_STAGES[encoder]]

@@ -22,7 +22,7 @@ from skimage.morphology import remove_small_holes, skeletonize
 
 from .ahead import map_ahead
 
-__all__ = ["Chains", "count_blocks", "find_chains", "smooth_lines"]
+__all__ = ["Chains", "count_blocks", "find_chains", "inner_points", "smooth_lines"]
 
 _BLOCK = 2048
 _WIDEST = 60.0  # metres; of a wider road two blocks may see different skeletons
@@ -95,12 +95,17 @@ def count_blocks(dataset: rasterio.DatasetReader) -> int:
     return blocks
 
 
+def inner_points(sizes: Indices) -> Flags:
+    """Which points of lines that follow each other are no ends, `(N,)`, by how many points each line has."""
+    ends = np.cumsum(sizes)
+    inner = np.ones(sizes.sum(), dtype=bool)
+    inner[ends - sizes] = inner[ends - 1] = False
+    return inner
+
+
 def smooth_lines(points: Floats, sizes: Indices, passes: int) -> Floats:
     """Points of lines that follow each other, averaged with their neighbours (weights 1, 2, 1); ends stay."""
-    ends = np.cumsum(sizes)
-    is_inner = np.ones(len(points), dtype=bool)
-    is_inner[ends - sizes] = is_inner[ends - 1] = False
-    inner = np.flatnonzero(is_inner)
+    inner = np.flatnonzero(inner_points(sizes))
     points = points.copy()
     for _ in range(passes):
         points[inner] = (points[inner - 1] + 2 * points[inner] + points[inner + 1]) / 4

@@ -154,9 +154,8 @@ def _of_probability(raster: RasterInfo, threshold: float) -> _Roads:
 
 def _write_surface(path: Path, raster: RasterInfo, roads: _Roads, reporter: Reporter) -> bool:
     """Writes a raster of 1 road, 0 background and 255 nodata; returns whether there is any road."""
-    whole = Window(0, 0, raster.width, raster.height)
     found = False
-    with RasterReader() as reader, StripWriter(path, raster, whole, "uint8", SURFACE_NODATA) as writer:
+    with RasterReader() as reader, StripWriter(path, raster, raster.window, "uint8", SURFACE_NODATA) as writer:
         for top in range(0, raster.height, _ROWS_AT_ONCE):
             reporter.progress(top / raster.height, "road surface")
             height = min(_ROWS_AT_ONCE, raster.height - top)

@@ -36,20 +36,19 @@ def strong_view(images: Tensor) -> Tensor:
         return _blurred(_greyed(_jittered(images.float())))
 
 
-def cut_boxes(batch: int, height: int, width: int, multiple: int) -> Tensor:
+def cut_boxes(images: Tensor, multiple: int) -> Tensor:
     """A random box in each image, or none with a probability of one half.
 
     A box takes 2 to 40 % of its image, any such share being as likely as another.
 
     Args:
-        batch: number of images.
-        height: of the images, in pixels.
-        width: of the images, in pixels.
+        images: `(B, C, H, W)`.
         multiple: of which the boxes' edges are, in pixels; the stride of the coarsest feature to mix by the boxes.
 
     Returns:
-        `(B, H, W)` bool on the CPU, true inside of the boxes.
+        `(B, H, W)` bool on the images' device, true inside of the boxes.
     """
+    batch, _, height, width = images.shape
     rows, columns = height // multiple, width // multiple
     sizes = _box_sizes(rows, columns)
     boxes = torch.zeros(batch, rows, columns, dtype=torch.bool)
@@ -59,7 +58,8 @@ def cut_boxes(batch: int, height: int, width: int, multiple: int) -> Tensor:
             top, left = _below(rows - h + 1), _below(columns - w + 1)
             box[top : top + h, left : left + w] = True
     pixels = boxes.repeat_interleave(multiple, dim=1).repeat_interleave(multiple, dim=2)
-    return torch.nn.functional.pad(pixels, (0, width - pixels.shape[2], 0, height - pixels.shape[1]))
+    padded = torch.nn.functional.pad(pixels, (0, width - pixels.shape[2], 0, height - pixels.shape[1]))
+    return padded.to(images.device)
 
 
 def cut_mix(tensor: Tensor, boxes: Tensor) -> Tensor:

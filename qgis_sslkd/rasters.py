@@ -297,10 +297,8 @@ class _Replies:
 
 @contextmanager
 def _replies(block: QgsRasterBlockFeedback, of_pictures: bool) -> Iterator[_Replies]:
-    replies, answered = (
-        _Replies(block, of_pictures),
-        QgsNetworkAccessManager.instance().finished[QgsNetworkReplyContent],
-    )
+    replies = _Replies(block, of_pictures)
+    answered = QgsNetworkAccessManager.instance().finished[QgsNetworkReplyContent]
     answered.connect(replies.hear)
     try:
         yield replies

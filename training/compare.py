@@ -19,7 +19,7 @@ from ..core.errors import SettingError
 from ..core.files import written_whole
 from ..core.images import Mask
 from ..core.inference import predictor
-from ..core.labels import IGNORE
+from ..core.labels import IGNORE, Labels
 from ..core.metrics import Scores
 from ..core.model_card import load_card
 from ..core.model_file import load_network, save_model
@@ -29,7 +29,7 @@ from ..core.reporting import PartOfJob, Reporter
 from .checkpoints import Checkpoints
 from .comparison_data import ComparisonData
 from .configuration import Configuration, LabelSet, Row, row_settings
-from .data import Labels, TrainingData, read_window
+from .data import TrainingData, read_window
 from .digests import digest_of
 from .figures import Picture, accuracy_against_cost, bar_chart, masks_side_by_side, picture, save_png, side_by_side
 from .fit import Run, validate
@@ -226,8 +226,7 @@ class _Shown:
 
 
 def _look(tasks: Sequence[_Task], test: TrainingData, device: torch.device, reader: RasterReader) -> _Shown:
-    shape = (test.tile, test.tile)
-    labels = [window.source.annotation.labels(window.window, shape) for window in test.validation]
+    labels = [window.labels(test.tile) for window in test.validation]
     # Tiles with the most road show the most.
     labelled = [k for k, each in enumerate(labels) if (each != IGNORE).any()]
     chosen = sorted(labelled, key=lambda k: -int((labels[k] == 1).sum()))[:_PICTURED]

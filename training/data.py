@@ -15,7 +15,7 @@ from rasterio.windows import Window
 from ..core.annotations import Annotation, VectorLayer, annotate, names_of
 from ..core.errors import AnnotationError, RasterError
 from ..core.images import Images, Mask, Normalisation
-from ..core.labels import IGNORE
+from ..core.labels import IGNORE, Labels
 from ..core.rasters import RasterInfo, RasterReader, measure_normalisation
 from ..core.trainers import Batch
 from .hold_out import hold_out
@@ -23,13 +23,13 @@ from .hold_out import hold_out
 __all__ = [
     "LabelSource",
     "LabelledWindow",
-    "Labels",
     "Sampler",
     "Source",
     "TrainingData",
     "check_alike",
     "coarsened_gsd",
     "prepare",
+    "read_labelled",
     "read_window",
     "source_of",
     "windows_of_parts",
@@ -45,7 +45,6 @@ _LEAST_UNLABELLED = 0.5
 _MOST_CELLS = 64  # along and across a raster, by which it is known where it holds data
 _SAMPLES = 4  # along and across a cell
 
-Labels = npt.NDArray[np.uint8]
 Bounds = npt.NDArray[np.float64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -88,6 +87,10 @@ class LabelledWindow:
 
     source: Source
     window: Window
+
+    def labels(self, tile: int) -> Labels:
+        """Labels `(tile, tile)`: 1 road, 0 background, 255 unlabelled."""
+        return self.source.annotation.labels(self.window, (tile, tile))
 
 
 @dataclass(frozen=True)
@@ -296,6 +299,14 @@ def read_window(source: Source, window: Window, data: TrainingData, reader: Rast
     """Normalised images `(C, tile, tile)` and validity `(tile, tile)` of a window."""
     pixels, valid = reader.read(source.raster, window, (data.tile, data.tile))
     return data.normalisation.apply(pixels, valid), valid
+
+
+def read_labelled(window: LabelledWindow, data: TrainingData, reader: RasterReader) -> tuple[Images, Labels]:
+    """Normalised images `(C, tile, tile)` of a window to score on, and labels `(tile, tile)`, 255 where no data is."""
+    images, valid = read_window(window.source, window.window, data, reader)
+    labels = window.labels(data.tile)
+    labels[~valid] = IGNORE
+    return images, labels
 
 
 def source_of(

@@ -18,7 +18,7 @@ from ..core.evaluation import REJECTION, Comparison, Evaluation, Part
 from ..core.labels import IGNORE
 from ..core.metrics import Confusion
 from ..core.rasters import RasterInfo
-from .pages import embedded, facts_table, page
+from .pages import decimals, embedded, facts_table, page, percent
 from .palette import KINDS
 
 __all__ = ["write_evaluation_report"]
@@ -74,15 +74,15 @@ def write_evaluation_report(
         "<h2>What was compared</h2>",
         facts_table(facts),
     ]
-    path.write_text(page("SSLKD evaluation report", parts, "td.number { white-space: nowrap }"), encoding="utf-8")
+    path.write_text(page("SSLKD evaluation report", parts), encoding="utf-8")
 
 
 def _introduction(surface: RasterInfo, counts: Confusion) -> str:
     scores = counts.scores()
     return (
         f"<p>The roads of <b>{html.escape(surface.name)}</b> were compared with drawn roads on "
-        f"{counts.pixels * _hectares(surface):,.2f} ha. It finds {_percent(scores.recall)} of the road surface, and "
-        f"{_percent(scores.precision)} of what it calls road is road.</p>"
+        f"{counts.pixels * _hectares(surface):,.2f} ha. It finds {percent(scores.recall)} of the road surface, and "
+        f"{percent(scores.precision)} of what it calls road is road.</p>"
     )
 
 
@@ -145,11 +145,7 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _cell(score: float) -> str:
-    return f"<td class='number'>{'undefined' if math.isnan(score) else f'{score:.3f}'}</td>"
-
-
-def _percent(share: float) -> str:
-    return "an unknown part" if math.isnan(share) else f"{share:.0%}"
+    return f"<td class='number'>{decimals(score)}</td>"
 
 
 def _hectares(surface: RasterInfo) -> float:

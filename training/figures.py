@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from ..core.evaluation import FALSE_ALARM, HIT, MISS
 from ..core.files import written_whole
 from ..core.images import Images, Mask
-from ..core.labels import IGNORE
+from ..core.labels import IGNORE, Labels
 from .pages import png
 from .palette import KINDS
 from .results import Summary
@@ -37,8 +37,6 @@ __all__ = [
 
 Picture = npt.NDArray[np.float32]
 """RGB `(H, W, 3)` from 0 to 1."""
-
-Labels = npt.NDArray[np.uint8]
 
 _UNKNOWN = 0.4
 _IOU, _F1 = "#0072b2", "#88ccee"  # also told apart in grey

@@ -27,7 +27,7 @@ from ..core.rasters import RasterReader
 from ..core.reporting import Reporter, duration
 from ..core.trainers import Batch, Losses, Trainer
 from .checkpoints import Checkpoints, State
-from .data import Sampler, TrainingData, read_window
+from .data import Sampler, TrainingData, read_labelled
 from .presets import TrainingSettings
 from .steps import StepTaker, learning_rate
 
@@ -239,10 +239,8 @@ def count(
     """
     predictors = {name: predictor(network, device) for name, network in networks.items()}
     totals = dict.fromkeys(networks, Confusion())
-    for source, window in ((w.source, w.window) for w in data.validation[rank() :: world_size()]):
-        labels = source.annotation.labels(window, (data.tile, data.tile))
-        images, valid = read_window(source, window, data, reader)
-        labels[~valid] = IGNORE
+    for window in data.validation[rank() :: world_size()]:
+        images, labels = read_labelled(window, data, reader)
         if (labels == IGNORE).all():
             continue
         for name, predict in predictors.items():

@@ -1,16 +1,17 @@
-"""HTML pages that need no other file: their look, tables and embedded figures."""
+"""HTML pages that need no other file: their look, numbers, tables and embedded figures."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-__all__ = ["embedded", "facts_table", "page", "png", "table"]
+__all__ = ["decimals", "embedded", "facts_table", "page", "percent", "png", "table"]
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -55,6 +56,16 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) 
     head = "".join(f"<th scope='col'{_aligned(k, texts)}>{html.escape(title)}</th>" for k, title in enumerate(titles))
     body = "".join(f"<tr>{''.join(_cells(row, texts))}</tr>" for row in rows)
     return f"<div class='scrolled'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def percent(share: float) -> str:
+    """A share, from 0 to 1, of what a sentence names after it; NaN where it is not known."""
+    return "an unknown part" if math.isnan(share) else f"{share:.0%}"
+
+
+def decimals(score: float) -> str:
+    """A score, from 0 to 1; NaN where it is undefined."""
+    return "undefined" if math.isnan(score) else f"{score:.3f}"
 
 
 def embedded(figure: Figure, alt: str) -> str:

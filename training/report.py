@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from torch import nn
 
 from ..core.devices import describe_device
-from ..core.images import Images
 from ..core.inference import predictor
-from ..core.labels import IGNORE, ROAD
+from ..core.labels import ROAD
 from ..core.machine import describe_machine, describe_versions
 from ..core.metrics import Confusion
 from ..core.model_card import ModelCard
@@ -22,13 +19,13 @@ from ..core.networks import count_parameters
 from ..core.reporting import duration
 from .advice import Outcome, advice, verdict
 from .area_map import Place, area_map, places
-from .data import LabelledWindow, Labels, read_window
+from .data import read_labelled
 from .explained import explained
 from .figures import picture, side_by_side
 from .fit import History, Run
 from .glossary import TERMS, loss_terms
 from .methods import Method, Trained
-from .pages import embedded, facts_table, page, table
+from .pages import decimals, embedded, facts_table, page, percent, table
 from .palette import KINDS
 from .results import SCORE_TITLES
 
@@ -86,7 +83,7 @@ def _introduction(method: Method, run: Run, trained: Trained) -> Iterator[str]:
     )
     yield (
         f"<div class='verdict'><p><b>{verdict(result)}</b> On imagery that it has not seen, the network that was kept "
-        f"finds {_percent(result.recall)} of the road surface, and {_percent(result.precision)} of what it calls road "
+        f"finds {percent(result.recall)} of the road surface, and {percent(result.precision)} of what it calls road "
         "is road.</p><p>What to do next:</p><ul>"
     )
     yield from (f"<li>{html.escape(sentence)}</li>" for sentence in advice(_outcome(run, trained)))
@@ -128,7 +125,7 @@ def _scores(run: Run, trained: Trained) -> Iterator[str]:
         (
             name + (" (kept)" if name == trained.kept else ""),
             f"{count_parameters(trained.networks[name]) / 1e6:.1f} M",
-            *(_score(asdict(scores)[key]) for key in SCORE_TITLES),
+            *(decimals(getattr(scores, key)) for key in SCORE_TITLES),
         )
         for name, scores in trained.scores.items()
     ]
@@ -173,22 +170,11 @@ def _samples(run: Run, networks: Mapping[str, nn.Module]) -> Iterator[str]:
 
 def _sample_figure(run: Run, networks: Mapping[str, nn.Module]) -> Figure:
     """The validation windows with the most road."""
-    windows = sorted(run.data.validation, key=lambda window: -int((_drawn(run, window) == ROAD).sum()))
-    shown = [_sample(run, window) for window in windows[:_SAMPLES]]
+    windows = sorted(run.data.validation, key=lambda window: -int((window.labels(run.data.tile) == ROAD).sum()))
+    shown = [read_labelled(window, run.data, run.reader) for window in windows[:_SAMPLES]]
     predictors = [predictor(network, run.device) for network in networks.values()]
     found = [[predict(images[None])[0] >= 0.5 for predict in predictors] for images, _ in shown]
     return side_by_side(list(networks), [picture(images) for images, _ in shown], [drawn for _, drawn in shown], found)
-
-
-def _sample(run: Run, window: LabelledWindow) -> tuple[Images, Labels]:
-    images, valid = read_window(window.source, window.window, run.data, run.reader)
-    labels = _drawn(run, window)
-    labels[~valid] = IGNORE
-    return images, labels
-
-
-def _drawn(run: Run, window: LabelledWindow) -> Labels:
-    return window.source.annotation.labels(window.window, (run.data.tile, run.data.tile))
 
 
 def _course(name: str, history: History) -> Iterator[str]:
@@ -264,11 +250,3 @@ def _glossary(histories: Iterable[History]) -> Iterator[str]:
     yield "<h2 id='words'>What the words mean</h2><dl>"
     yield from (f"<dt>{html.escape(word)}</dt><dd>{html.escape(meaning)}</dd>" for word, meaning in told.items())
     yield "</dl>"
-
-
-def _percent(share: float) -> str:
-    return "an unknown part" if math.isnan(share) else f"{share:.0%}"
-
-
-def _score(score: float) -> str:
-    return "undefined" if math.isnan(score) else f"{score:.3f}"

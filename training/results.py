@@ -35,9 +35,8 @@ _COLUMNS = ("method", "seed", "split", *SCORE_TITLES, "params", "gflops", "image
 _COST_TITLES = ("Parameters", "GFLOPs", "Images per second", "Training time")
 _STYLE = """
 body { max-width: 80rem } p, dl { max-width: 62rem } figure { margin: 2rem 0 }
-dt { font-weight: bold } dd { margin: 0 0 .5rem 1.5rem }
 .wide { overflow-x: auto; font-size: 14px; line-height: 1.25 }
-.wide td, .wide th { padding: .3rem .5rem } .wide th { vertical-align: bottom } .wide td.number { white-space: nowrap }
+.wide td, .wide th { padding: .3rem .5rem } .wide th { vertical-align: bottom }
 .wide th:not(:first-child) { text-align: right } .wide th:first-child { min-width: 13rem }
 .small { color: #666; font-size: 85% }
 """

@@ -19,9 +19,9 @@ from rasterio.windows import Window
 
 from ..core.errors import AnnotationError, RasterError, SettingError
 from ..core.images import Normalisation
-from ..core.labels import IGNORE
+from ..core.labels import IGNORE, Labels
 from ..core.rasters import RasterInfo
-from .data import LabelledWindow, Labels, Source, TrainingData, check_alike, source_of, windows_over
+from .data import LabelledWindow, Source, TrainingData, check_alike, source_of, windows_over
 
 __all__ = [
     "MASKS",

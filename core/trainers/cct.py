@@ -44,20 +44,17 @@ class CctTrainer:
 
     Args:
         student: the network to train.
-        warm_up: share of the training that is supervised alone, from 0 to 1.
         weight: of the consistency loss, once it is ramped up.
-        ramp_up: share of the training, after the warm-up, in which the weight grows as exp(-5 (1 - t)^2).
+        ramp_up: share of the training in which the weight grows as exp(-5 (1 - t)^2), from 0 to 1.
 
     Raises:
         SettingError: if a setting is out of range.
     """
 
-    def __init__(self, student: nn.Module, warm_up: float = 0.0, weight: float = 30.0, ramp_up: float = 0.1) -> None:
-        check_share("supervised start", warm_up)
+    def __init__(self, student: nn.Module, weight: float = 30.0, ramp_up: float = 0.1) -> None:
         check_weight("weight of the consistency loss", weight)
         check_share("ramp-up", ramp_up)
         self._student = student
-        self._warm_up = warm_up
         self._weight = weight
         self._ramp_up = ramp_up
         blank = probe(student)
@@ -66,10 +63,8 @@ class CctTrainer:
         self.trained = nn.ModuleDict({"student": student, "auxiliary": self._decoders})
 
     def losses(self, batch: Batch, progress: float) -> Losses:
-        """L_sup and, after the warm-up, the consistency loss as a mean over the auxiliary decoders."""
-        losses = {"supervised": supervised_loss(predict(self._student, batch.images).logits, batch.labels)}
-        if progress < self._warm_up:
-            return losses
+        """L_sup and the consistency loss as a mean over the auxiliary decoders."""
+        supervised = supervised_loss(predict(self._student, batch.images).logits, batch.labels)
         encoded = encode(self._student, batch.unlabelled)
         main = decode(self._student, encoded).logits.detach()
         probability, objects = main.float().softmax(dim=1), main.argmax(dim=1) > 0
@@ -78,10 +73,11 @@ class CctTrainer:
             perturbed = _PERTURBATIONS[name](encoded.features[-1], objects, decoder)
             logits = functional.interpolate(decoder(perturbed).float(), main.shape[-2:], mode="bilinear")
             consistency.append(consistency_loss(logits, probability, batch.unlabelled_valid))
-        return losses | {"consistency": self._present_weight(progress) * torch.stack(consistency).mean()}
+        weighted = self._present_weight(progress) * torch.stack(consistency).mean()
+        return {"supervised": supervised, "consistency": weighted}
 
     def _present_weight(self, progress: float) -> float:
-        ramped = min(1.0, (progress - self._warm_up) / self._ramp_up) if self._ramp_up else 1.0
+        ramped = min(1.0, progress / self._ramp_up) if self._ramp_up else 1.0
         return self._weight * math.exp(-5 * (1 - ramped) ** 2)
 
 

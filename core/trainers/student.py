@@ -124,8 +124,7 @@ class StudentTrainer:
         """What the student sees of images, and what the teachers say of that."""
         if self._distillation.views == "same":
             return images, lesson
-        batch, _, height, width = images.shape
-        boxes = cut_boxes(batch, height, width, multiple=height // lesson.feature.shape[-2]).to(images.device)
+        boxes = cut_boxes(images, multiple=images.shape[-2] // lesson.feature.shape[-2])
         return cut_mix(strong_view(images), boxes), lesson.mixed(boxes)
 
     def _distil(self, student: Prediction, lesson: _Lesson) -> Losses:

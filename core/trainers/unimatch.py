@@ -24,32 +24,27 @@ class UniMatchTrainer:
 
     Args:
         student: the network to train.
-        warm_up: share of the training that is supervised alone, from 0 to 1; the weight of L_x stays one half.
         confidence: probability from which on a pseudo label counts, from 0 to 1.
 
     Raises:
-        SettingError: if a setting is out of range.
+        SettingError: if the confidence is out of range.
     """
 
-    def __init__(self, student: nn.Module, warm_up: float = 0.0, confidence: float = 0.95) -> None:
-        check_share("supervised start", warm_up)
+    def __init__(self, student: nn.Module, confidence: float = 0.95) -> None:
         check_share("confidence", confidence)
         self._student = student
-        self._warm_up = warm_up
         self._confidence = confidence
         self.networks = {"student": student}
         self.trained = nn.ModuleDict({"student": student})
 
     def losses(self, batch: Batch, progress: float) -> Losses:
-        """L_x and, after the warm-up, the terms of the two strong views and of the perturbed features."""
-        if progress < self._warm_up:
-            return {"supervised": supervised_loss(predict(self._student, batch.images).logits, batch.labels) / 2}
+        """L_x and the terms of the two strong views and of the perturbed features."""
         # Labelled and weak images go together, intact and perturbed, as they share batch-norm statistics so.
         encoded = _with_perturbed(encode(self._student, torch.cat([batch.images, batch.unlabelled])))
         intact, perturbed = decode(self._student, encoded).logits.chunk(2)
         first = len(batch.images)  # of the unlabelled images
         probability, valid = intact[first:].detach().float().softmax(dim=1), batch.unlabelled_valid
-        boxes = [self._boxes(batch.unlabelled) for _ in range(2)]
+        boxes = [cut_boxes(batch.unlabelled, multiple=1) for _ in range(2)]
         views = [cut_mix(strong_view(batch.unlabelled), each) for each in boxes]
         strong = predict(self._student, torch.cat(views)).logits.chunk(2)
         losses = {"supervised": supervised_loss(intact[:first], batch.labels) / 2}
@@ -63,11 +58,6 @@ class UniMatchTrainer:
         """Cross-entropy of the confident pixels, as a share of all the valid ones."""
         confident = probability.amax(dim=1) >= self._confidence
         return supervised_loss(logits, pseudo_label(probability, valid), confident)
-
-    @staticmethod
-    def _boxes(images: Tensor) -> Tensor:
-        batch, _, height, width = images.shape
-        return cut_boxes(batch, height, width, multiple=1).to(images.device)
 
 
 def _with_perturbed(encoded: Encoded) -> Encoded:

@@ -302,8 +302,8 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
 
     def _unsaved_edits(self, parameters: Parameters, context: QgsProcessingContext) -> Iterator[str]:
         for layer in self._input_layers(parameters, context):
-            if isinstance(layer, QgsVectorLayer) and unsaved_edits(layer):
-                yield unsaved_edits(layer)
+            if isinstance(layer, QgsVectorLayer) and (sentence := unsaved_edits(layer)):
+                yield sentence
 
     def _input_layers(self, parameters: Parameters, context: QgsProcessingContext) -> Iterator[QgsMapLayer]:
         for parameter in self.parameterDefinitions():

@@ -28,21 +28,6 @@ from ..resources import picture, tr
 from ..styling import subject_of
 from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, number, threshold
 
-# What the worker does when the job does not tell.
-_USUAL = {
-    "bands": [],
-    "nodata": None,
-    "area": [],
-    "fill_holes": 0.0,
-    "smooth": 0.0,
-    "bridge": 0.0,
-    "resample": True,
-    "flips": False,
-    "cog": False,
-    "crs": None,
-    "precision": "auto",
-}
-
 
 class DetectRoads(SslkdAlgorithm):
     """Runs a trained student over a raster."""
@@ -63,6 +48,7 @@ class DetectRoads(SslkdAlgorithm):
     COG = "COG"
     SURFACE = "SURFACE"
     PROBABILITY = "PROBABILITY"
+    _PRODUCTS = (SURFACE, PROBABILITY, SslkdAlgorithm.OUTLINES, SslkdAlgorithm.CENTRE_LINES)
 
     def __init__(self) -> None:
         super().__init__()
@@ -155,13 +141,10 @@ class DetectRoads(SslkdAlgorithm):
         """Detect in the worker."""
         model = _described(self.parameterAsFile(parameters, self.MODEL, context))
         feedback.pushInfo(tr("Model: {}").format(model))
-        choices = self._choices(parameters, context, feedback)
-        (raster,) = self.raster_files([self._raster], feedback)
-        job = {**self._job(raster, parameters, context), **choices}
+        job = self._job(parameters, context, feedback)
         run_job(job, feedback)
-        products = (self.SURFACE, self.PROBABILITY, self.OUTLINES, self.CENTRE_LINES)
         facts = {tr("Model"): model, tr("Threshold"): f"{job['threshold']:g}"}
-        return self.made_layers(job, products, self._subject, facts, context)
+        return self.made_layers(job, self._PRODUCTS, self._subject, facts, context)
 
     def _add_inputs(self) -> None:
         self.addParameter(QgsProcessingParameterRasterLayer(self.INPUT, tr("Raster")))
@@ -239,43 +222,32 @@ class DetectRoads(SslkdAlgorithm):
                     )
                 )
 
-    def _job(self, raster: str, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
+    def _job(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        area = self.feature_files(parameters, self.AREA, [self._raster], context, feedback)
+        (raster,) = self.raster_files([self._raster], feedback)
+        numbers = (self.THRESHOLD, self.LEAST_AREA, self.FILL_HOLES, self.SIMPLIFY, self.SMOOTH, self.BRIDGE)
         return {
             "kind": "detect",
             "raster": raster,
             "model": self.parameterAsFile(parameters, self.MODEL, context),
+            "bands": self.parameterAsInts(parameters, self.BANDS, context),
+            "nodata": self.optional_double(parameters, self.NODATA, context),
+            "area": area,
             "extent": self._extent,
-            "threshold": self.parameterAsDouble(parameters, self.THRESHOLD, context),
-            "least_area": self.parameterAsDouble(parameters, self.LEAST_AREA, context),
-            "simplify": self.parameterAsDouble(parameters, self.SIMPLIFY, context),
+            "resample": self.parameterAsBoolean(parameters, self.RESAMPLE, context),
+            "flips": self.parameterAsBoolean(parameters, self.FLIPS, context),
+            **{key.lower(): self.parameterAsDouble(parameters, key, context) for key in numbers},
+            "crs": self.optional_crs(parameters, context),
             "tile": self.optional_integer(parameters, self.TILE, context),
             "overlap": self.optional_integer(parameters, self.OVERLAP, context),
             "batch": self.optional_integer(parameters, self.BATCH, context),
             "device": self.parameterAsEnumString(parameters, self.DEVICE, context),
-            "surface": self.output_path(parameters, self.SURFACE, context),
-            "probability": self.output_path(parameters, self.PROBABILITY, context),
-            "outlines": self.output_path(parameters, self.OUTLINES, context),
-            "centre_lines": self.output_path(parameters, self.CENTRE_LINES, context),
-        }
-
-    def _choices(
-        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> dict[str, Any]:
-        """Return what the user chose and the worker would not do anyway."""
-        chosen = {
-            "bands": self.parameterAsInts(parameters, self.BANDS, context),
-            "nodata": self.optional_double(parameters, self.NODATA, context),
-            "area": self.feature_files(parameters, self.AREA, [self._raster], context, feedback),
-            "fill_holes": self.parameterAsDouble(parameters, self.FILL_HOLES, context),
-            "smooth": self.parameterAsDouble(parameters, self.SMOOTH, context),
-            "bridge": self.parameterAsDouble(parameters, self.BRIDGE, context),
-            "resample": self.parameterAsBoolean(parameters, self.RESAMPLE, context),
-            "flips": self.parameterAsBoolean(parameters, self.FLIPS, context),
-            "cog": self.parameterAsBoolean(parameters, self.COG, context),
-            "crs": self.optional_crs(parameters, context),
             "precision": self.parameterAsEnumString(parameters, self.PRECISION, context),
+            **{key.lower(): self.output_path(parameters, key, context) for key in self._PRODUCTS},
+            "cog": self.parameterAsBoolean(parameters, self.COG, context),
         }
-        return {name: value for name, value in chosen.items() if value != _USUAL[name]}
 
 
 def _described(model: str) -> str:

@@ -17,14 +17,12 @@ __all__ = [
     "DiagnoseJob",
     "EvaluateJob",
     "ExportJob",
-    "Job",
     "Outputs",
     "Product",
     "TrainJob",
     "VectoriseJob",
     "parse_job",
 ]
-
 
 Outputs = dict[str, Any]
 """What a job made, by name: files and scores."""
@@ -275,8 +273,7 @@ class DiagnoseJob(_Job):
 
 
 AnyJob = TrainJob | DetectJob | VectoriseJob | EvaluateJob | CompareJob | ExportJob | DiagnoseJob
-Job = Annotated[AnyJob, Field(discriminator="kind")]
-_JOB: TypeAdapter[AnyJob] = TypeAdapter(Job)
+_JOB: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="kind")])
 
 
 def parse_job(text: str) -> AnyJob:

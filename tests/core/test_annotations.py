@@ -42,7 +42,7 @@ def on_ground(shape, info, crs):
 
 
 def all_labels(annotation, info):
-    return annotation.labels(Window(0, 0, info.width, info.height), (info.height, info.width))
+    return annotation.labels(info.window, (info.height, info.width))
 
 
 def drawn(*boxes, shape=(30, 40)):

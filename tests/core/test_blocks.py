@@ -44,7 +44,7 @@ class Listening(RasterReader):
 @contextmanager
 def by_blocks(raster, shape=(64, 64), within=None):
     with Listening() as decoder:
-        within = within or Window(0, 0, raster.width, raster.height)
+        within = within or raster.window
         yield BlockReader(decoder, raster, within, shape), decoder
 
 

@@ -76,7 +76,7 @@ def in_memory(pixels, **options):
 
 def detect(raster, predict, tiling, window=None, normalisation=None, reporter=None):
     """The probability and the validity of all strips, one below the other."""
-    window = window or Window(0, 0, raster.width, raster.height)
+    window = window or raster.window
     normalisation = normalisation or Normalisation((0.0,) * len(raster.bands), (1.0,) * len(raster.bands))
     strips = list(slide(OwnGrid(Scene(raster, window)), normalisation, predict, tiling, reporter or Silent()))
     return np.concatenate([s.probability for s in strips]), np.concatenate([s.valid for s in strips])

@@ -41,10 +41,6 @@ def first_band(images):
     return images[:, 0]
 
 
-def whole(raster):
-    return Window(0, 0, raster.width, raster.height)
-
-
 def detect(grid, predict=first_band, tiling=None):
     """The probability and the validity of all strips of the raster, one below the other."""
     bands = len(grid.scene.raster.bands)
@@ -65,7 +61,7 @@ def scene(make_raster):
 
     def make(pixels, window=None, area=None, **options):
         raster = inspect_raster(str(make_raster(pixels if pixels.ndim == 3 else pixels[None], **options)))
-        window = window or whole(raster)
+        window = window or raster.window
         return Scene(raster, window, area_of_interest(raster, window, [layer_of(area)]) if area else None)
 
     return make
@@ -137,7 +133,7 @@ def test_a_constant_network_gives_a_constant_raster(tmp_path_factory, height, wi
     with rasterio.open(path, "w", crs=UTM, transform=PLACE, **profile) as dataset:
         dataset.write(np.random.default_rng(0).integers(0, 9, (1, height, width), dtype=np.uint8))
     raster = inspect_raster(str(path))
-    grid = ModelGrid(Scene(raster, whole(raster)), *ratio)
+    grid = ModelGrid(Scene(raster, raster.window), *ratio)
     probability, valid = detect(
         grid, lambda images: np.full((len(images), 32, 32), value, np.float32), Tiling(32, overlap, 3)
     )
@@ -277,7 +273,7 @@ def test_an_area_in_other_coordinates_lies_where_it_was_drawn():
         UTM, "EPSG:4326", shapely.geometry.mapping(layer_of(shapely.box(20, 10, 60, 40)).polygons[0])
     )
     layer = VectorLayer("area.gpkg", np.array([shapely.geometry.shape(there)], dtype=object), CRS.from_epsg(4326))
-    scene = Scene(raster, whole(raster), area_of_interest(raster, whole(raster), [layer]))
+    scene = Scene(raster, raster.window, area_of_interest(raster, raster.window, [layer]))
     inside = scene.inside(Window(0, 0, 100, 80))
     assert inside[11:39, 21:59].all()
     assert inside.sum() == pytest.approx(40 * 30, abs=80)
@@ -286,7 +282,7 @@ def test_an_area_in_other_coordinates_lies_where_it_was_drawn():
 def test_an_area_elsewhere_is_named():
     raster = RasterInfo("raster.tif", 100, 80, UTM, PLACE, (1,), "uint8", False, 0.5)
     for place, window in (
-        (shapely.box(200, 0, 300, 50), whole(raster)),
+        (shapely.box(200, 0, 300, 50), raster.window),
         (shapely.box(0, 0, 9, 9), Window(50, 0, 9, 9)),
     ):
         with pytest.raises(AnnotationError, match=r"area\.gpkg holds no part of raster\.tif"):

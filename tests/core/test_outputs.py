@@ -51,7 +51,7 @@ def grid(make_raster, place):
 
 def write(path, raster, rows, window=None, dtype="uint8", nodata=SURFACE_NODATA):
     """Writes a result in one strip."""
-    window = window or Window(0, 0, raster.width, raster.height)
+    window = window or raster.window
     with StripWriter(path, raster, window, dtype, nodata) as writer:
         writer.append(rows)
     return path

@@ -23,13 +23,9 @@ RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 HEIGHT, WIDTH = 37, 53
 
 
-def whole(raster):
-    return Window(0, 0, raster.width, raster.height)
-
-
 def read(path, window=None, shape=None):
     raster = inspect_raster(str(path))
-    window = window or whole(raster)
+    window = window or raster.window
     with RasterReader() as reader:
         return reader.read(raster, window, shape or (window.height, window.width))
 
@@ -135,7 +131,7 @@ def test_damage_in_the_middle_is_found_when_it_is_read(make_raster, noise):
     path.write_bytes(content)
     raster = inspect_raster(str(path))
     with RasterReader() as reader, pytest.raises(RasterError, match=r"column 0, row 0.*damaged") as caught:
-        reader.read(raster, whole(raster), (HEIGHT, WIDTH))
+        reader.read(raster, raster.window, (HEIGHT, WIDTH))
     assert str(path) in str(caught.value)
 
 
@@ -198,7 +194,7 @@ def test_what_no_sensor_measures_is_nodata_in_a_single_band_too(make_raster, nod
         str(make_raster(pixels, nodata=None if given else nodata)), nodata=nodata if given else None
     )
     with RasterReader() as reader:
-        assert reader.read(raster, whole(raster), (1, 3))[1].tolist() == [[False, True, one_band]]
+        assert reader.read(raster, raster.window, (1, 3))[1].tolist() == [[False, True, one_band]]
 
 
 def test_zero_is_a_value_like_any_other_where_no_nodata_is_declared(make_raster):
@@ -243,11 +239,11 @@ def test_a_band_that_is_named_is_imagery_whatever_the_file_calls_it(near_infrare
     assert inspect_raster(path).bands == (1, 2, 3)
     raster = inspect_raster(path, bands=[1, 2, 3, 4])
     with RasterReader() as reader:
-        found, valid = reader.read(raster, whole(raster), (1, 4))
+        found, valid = reader.read(raster, raster.window, (1, 4))
         np.testing.assert_array_equal(found, pixels)
         assert valid.all()
         # Where it is not read, it stays what the file calls it.
-        found, valid = reader.read(inspect_raster(path, bands=[3, 1]), whole(raster), (1, 4))
+        found, valid = reader.read(inspect_raster(path, bands=[3, 1]), raster.window, (1, 4))
         np.testing.assert_array_equal(found, pixels[[2, 0]])
         assert valid.tolist() == [[False, False, True, True]]
 
@@ -256,14 +252,14 @@ def test_nodata_is_that_of_the_named_bands(near_infrared):
     make, _ = near_infrared
     raster = inspect_raster(str(make(nodata=0)), bands=[1, 2, 3, 4])
     with RasterReader() as reader:
-        assert reader.read(raster, whole(raster), (1, 4))[1].tolist() == [[False, True, True, True]]
+        assert reader.read(raster, raster.window, (1, 4))[1].tolist() == [[False, True, True, True]]
 
 
 def test_bands_come_in_the_order_in_which_they_are_named(make_raster, noise):
     raster = inspect_raster(str(make_raster(noise)), bands=[3, 1])
     assert raster.bands == (3, 1)
     with RasterReader() as reader:
-        np.testing.assert_array_equal(reader.read(raster, whole(raster), (HEIGHT, WIDTH))[0], noise[[2, 0]])
+        np.testing.assert_array_equal(reader.read(raster, raster.window, (HEIGHT, WIDTH))[0], noise[[2, 0]])
 
 
 def test_the_nodata_of_a_band_counts_where_another_declares_none(make_raster):
@@ -300,7 +296,7 @@ def test_bands_of_several_types_are_read_a_type_at_a_time(make_raster):
     with RasterReader() as reader:
         for bands in ([2, 1], [3]):
             raster = inspect_raster(str(stack), bands)
-            pixels, valid = reader.read(raster, whole(raster), (4, 4))
+            pixels, valid = reader.read(raster, raster.window, (4, 4))
             assert pixels.dtype == raster.dtype
             assert (pixels == 7).all()
             assert valid.all()
@@ -312,14 +308,14 @@ def test_a_given_nodata_counts_besides_the_declared_one(make_raster, dtype, decl
     pixels = np.array([[[3, 7, 9, 3]], [[3, 7, 9, 9]]], dtype=dtype)
     raster = inspect_raster(str(make_raster(pixels, nodata=declared)), nodata=3)
     with RasterReader() as reader:
-        valid = reader.read(raster, whole(raster), (1, 4))[1]
+        valid = reader.read(raster, raster.window, (1, 4))[1]
         assert valid.tolist() == [[False, declared is None, True, True]]
 
 
 def test_a_given_nodata_beyond_the_type_is_no_pixel_s(make_raster):
     raster = inspect_raster(str(make_raster(np.zeros((1, 2, 2), np.uint8))), nodata=-9999)
     with RasterReader() as reader:
-        assert reader.read(raster, whole(raster), (2, 2))[1].all()
+        assert reader.read(raster, raster.window, (2, 2))[1].all()
 
 
 def test_a_given_nodata_counts_where_alpha_shows_it(make_raster):
@@ -327,7 +323,7 @@ def test_a_given_nodata_counts_where_alpha_shows_it(make_raster):
     pixels = np.stack([np.array([[0, 5, 5]], dtype=np.uint8)] * 3 + [alpha])
     raster = inspect_raster(str(make_raster(pixels, colours=(*RGB, ColorInterp.alpha))), nodata=0)
     with RasterReader() as reader:
-        assert reader.read(raster, whole(raster), (1, 3))[1].tolist() == [[False, True, False]]
+        assert reader.read(raster, raster.window, (1, 3))[1].tolist() == [[False, True, False]]
 
 
 @pytest.mark.parametrize("beside", [True, False])
@@ -463,6 +459,6 @@ def test_real_rasters_are_understood(data_folder, name):
     assert len(raster.bands) == bands
     assert raster.gsd == pytest.approx(gsd, rel=0.01)
     with RasterReader() as reader:
-        pixels, valid = reader.read(raster, whole(raster), (200, 200))
+        pixels, valid = reader.read(raster, raster.window, (200, 200))
     assert pixels.shape == (bands, 200, 200)
     assert valid.any()

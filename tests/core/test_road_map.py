@@ -182,7 +182,7 @@ def always(value):
 
 
 def run(raster, outputs, reporter, predict=first_band, window=None, threshold=0.5, least_area=0.0):
-    window = window or Window(0, 0, raster.width, raster.height)
+    window = window or raster.window
     settings = RoadMapSettings(threshold, VectorSettings(least_area, tolerance=0))
     make_road_map(OwnGrid(Scene(raster, window)), CARD, predict, TILING, settings, outputs, reporter)
     with rasterio.open(outputs.surface) as surface, rasterio.open(outputs.probability) as probability:

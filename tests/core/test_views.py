@@ -84,7 +84,7 @@ def test_strong_view_blurs_half():
 
 @pytest.mark.parametrize(("height", "width", "multiple"), [(512, 512, 32), (96, 160, 16), (64, 64, 1), (70, 75, 8)])
 def test_boxes_are_boxes_of_the_promised_size_on_the_grid(height, width, multiple):
-    masks = cut_boxes(200, height, width, multiple)
+    masks = cut_boxes(torch.empty(200, 1, height, width), multiple)
     assert masks.shape == (200, height, width)
     assert masks.dtype == torch.bool
     boxes = [mask for mask in masks.numpy() if mask.any()]
@@ -97,7 +97,7 @@ def test_boxes_are_boxes_of_the_promised_size_on_the_grid(height, width, multipl
 
 
 def test_boxes_take_any_share_and_any_place():
-    masks = cut_boxes(1000, 64, 64, 4).float()
+    masks = cut_boxes(torch.empty(1000, 1, 64, 64), 4).float()
     shares = masks.mean(dim=(1, 2))
     shares = shares[shares > 0]
     assert shares.mean().item() == pytest.approx(0.21, abs=0.02)
@@ -107,11 +107,11 @@ def test_boxes_take_any_share_and_any_place():
 
 
 def test_a_tile_of_one_cell_has_no_box():
-    assert not cut_boxes(50, 32, 32, 32).any()
+    assert not cut_boxes(torch.empty(50, 1, 32, 32), 32).any()
 
 
 def test_mixing_takes_the_box_from_the_next_image_and_nothing_else():
-    boxes = cut_boxes(6, 64, 96, 32)
+    boxes = cut_boxes(torch.empty(6, 1, 64, 96), 32)
     assert boxes.any()
     for tensor in (torch.randn(6, 3, 64, 96), torch.randint(0, 9, (6, 64, 96)), torch.rand(6, 64, 96) < 0.5):
         mixed = cut_mix(tensor, boxes)
@@ -125,7 +125,7 @@ def test_mixing_takes_the_box_from_the_next_image_and_nothing_else():
 @pytest.mark.parametrize("stride", [1, 4, 16, 32])
 def test_features_are_mixed_as_their_pixels_are(stride):
     """Mixing features that repeat each pixel block equals mixing the pixels and taking the blocks afterwards."""
-    boxes = cut_boxes(4, 128, 64, 32)
+    boxes = cut_boxes(torch.empty(4, 1, 128, 64), 32)
     features = torch.randn(4, 5, 128 // stride, 64 // stride)
     pixels = features.repeat_interleave(stride, dim=2).repeat_interleave(stride, dim=3)
     assert torch.equal(cut_mix(features, boxes), cut_mix(pixels, boxes)[:, :, ::stride, ::stride])

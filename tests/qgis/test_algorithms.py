@@ -293,18 +293,29 @@ def test_the_plainest_detection(job, detect):
         "kind": "detect",
         "raster": detect["INPUT"],
         "model": detect["MODEL"],
+        "bands": [],
+        "nodata": None,
+        "area": [],
         "extent": None,
+        "resample": True,
+        "flips": False,
         "threshold": 0.5,
         "least_area": 20.0,
+        "fill_holes": 0.0,
         "simplify": 0.5,
+        "smooth": 0.0,
+        "bridge": 0.0,
+        "crs": None,
         "tile": None,
         "overlap": None,
         "batch": None,
         "device": "auto",
+        "precision": "auto",
         "surface": detect["SURFACE"],
         "probability": None,
         "outlines": None,
         "centre_lines": None,
+        "cog": False,
     }
 
 
@@ -343,12 +354,6 @@ def test_an_area_to_detect_in_reaches_the_worker_as_polygons(job, detect):
     made = job("detectroads", {**detect, "AREA": memory_layer("Polygon", box(0, 0, 20, 64), box(40, 0, 64, 64))})
     (area,) = made["area"]
     assert QgsVectorLayer(area).featureCount() == 2
-
-
-def test_what_the_worker_does_anyway_is_not_told(job, detect):
-    plain = job("detectroads", detect)
-    usual = {"BANDS": [], "NODATA": None, "RESAMPLE": True, "FLIPS": False, "COG": False, "PRECISION": "auto"}
-    assert job("detectroads", {**detect, **usual, "CRS": None, "AREA": None}) == plain
 
 
 def test_the_plainest_vectorisation(job, vectorise):

@@ -5,6 +5,7 @@ import struct
 import threading
 import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from uuid import uuid4
 
 import numpy
 from qgis.core import QgsRasterLayer
@@ -21,14 +22,16 @@ class TileServer(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked, self.status, self.kind, self.absent = [], 200, "image/png", set()
+        # QGIS keeps tiles by their addresses from one run to the next, and a port comes again.
+        self._own = uuid4().hex
         self.going_on = threading.Event()
         self.going_on.set()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
     def uri(self):
-        """The layer's source. Each server has a port, and so addresses that QGIS has not kept."""
-        return f"type=xyz&zmin=0&zmax=19&url=http://127.0.0.1:{self.server_port}/{{z}}/{{x}}/{{y}}.png"
+        """The layer's source."""
+        return f"type=xyz&zmin=0&zmax=19&url=http://127.0.0.1:{self.server_port}/{self._own}/{{z}}/{{x}}/{{y}}.png"
 
     def close(self):
         """Answer no more."""
@@ -55,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        zoom, x, y = (int(part) for part in self.path.partition(".")[0].strip("/").split("/"))
+        zoom, x, y = (int(part) for part in self.path.partition(".")[0].split("/")[-3:])
         self.server.asked.append((zoom, x, y))
         self.server.going_on.wait(60)
         status = 404 if (x, y) in self.server.absent else self.server.status

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import rasterio
 from rasterio.crs import CRS
-from rasterio.windows import Window
 
 from ...core.annotations import VectorLayer
 from ...core.detection import Alone, Team, averaged_over_flips, slide
@@ -154,7 +153,7 @@ def _task(
         raster = match_colours(raster, card.colours, reporter)
     for warning in check_model_fits(card, raster, job.resample):
         reporter.warning(warning)
-    window = window_of_extent(raster, job.extent) if job.extent else Window(0, 0, raster.width, raster.height)
+    window = window_of_extent(raster, job.extent) if job.extent else raster.window
     scene = Scene(raster, window, area_of_interest(raster, window, area) if area else None)
     grid = grid_for(scene, card.gsd) if job.resample else OwnGrid(scene)
     return _Task(grid, files, None if job.crs is None else find_crs(job.crs, raster))
