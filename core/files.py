@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -14,13 +15,19 @@ from uuid import uuid4
 from .errors import SettingError
 
 __all__ = [
+    "NOT_WHOLE",
     "all_written_whole",
     "check_writable",
     "folder_beside",
     "folder_for_outputs",
+    "make_folder",
     "remove_unfinished",
     "written_whole",
 ]
+
+NOT_WHOLE = "The output {} could not be written whole; make room on the disk and start again."
+
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 # What GDAL takes for parts of a file that lie beside it; what an older file left there would spoil a new one.
 _IN_PLACE_OF_THE_SUFFIX = {
@@ -45,14 +52,16 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def all_written_whole(paths: Iterable[Path]) -> Iterator[dict[Path, Path]]:
+def all_written_whole(paths: Collection[Path]) -> Iterator[dict[Path, Path]]:
     """Gives each path a name to write to in a folder beside it; all get their own names at the end, not on an error.
 
     Raises:
         FileNotFoundError: if one of them was not written.
-        SettingError: if one cannot be replaced any more; the new one then lies beside it, as the message tells.
+        SettingError: if one cannot be replaced any more; the new one then lies beside it, as the message tells. Or if
+            the disk is full.
     """
     with ExitStack() as folders:
+        folders.enter_context(_room_told(paths))
         partials = {path: folders.enter_context(folder_beside(path)) / path.name for path in paths}
         yield partials
         for partial in partials.values():
@@ -96,6 +105,21 @@ def folder_for_outputs(path: Path) -> Iterator[None]:
             raise
 
 
+def make_folder(path: Path) -> None:
+    """Makes a folder for outputs, and those that it lies in, unless it is there.
+
+    Raises:
+        SettingError: if it cannot be made or written to.
+    """
+    if not path.parent.is_dir():
+        make_folder(path.parent)
+    try:
+        with folder_beside(_made(path) / "output"):
+            pass
+    except OSError as error:
+        raise SettingError(f"The folder {path} cannot be written to: {error.strerror}; choose another.") from error
+
+
 def remove_unfinished() -> None:
     """Removes what is not whole, though other threads still write to it; the process has to end right after.
 
@@ -124,6 +148,17 @@ def check_writable(*paths: Path) -> None:
         _rehearse(path)
     if len({path.resolve() for path in paths}) < len(paths):
         raise SettingError("Two of the outputs have the same name; give each its own.")
+
+
+@contextmanager
+def _room_told(paths: Collection[Path]) -> Iterator[None]:
+    """Tells in a sentence that there is no room for outputs."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise SettingError(NOT_WHOLE.format(", ".join(path.name for path in paths))) from error
 
 
 @contextmanager

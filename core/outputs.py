@@ -22,6 +22,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from .errors import RasterError, SettingError
+from .files import NOT_WHOLE
 from .ground import WGS84
 from .plain_ways import check_plain, plain_way
 from .rasters import RasterInfo
@@ -45,7 +46,6 @@ _BLOCK = 512
 _BLOCKS_AT_ONCE = 8  # side by side, for GDAL's threads
 _SMALLEST_OVERVIEW = 256
 _WRITES_AHEAD = 2
-_NOT_WHOLE = "The raster {} could not be written whole; make room on the disk and start again."
 
 
 class StripWriter:
@@ -197,6 +197,8 @@ def crs_told_in(path: Path, crs: CRS) -> CRS:
 class FeatureWriter:
     """Writes features to a vector file, its format by its extension, as many at a time as one likes.
 
+    Adding features, or leaving the context, raises a SettingError if the file could not be written whole.
+
     Args:
         path: where to write.
         layer: the layer's name.
@@ -209,6 +211,7 @@ class FeatureWriter:
         self._path, self._geometry_type, self._fields, self._crs = path, geometry_type, fields, crs
         # The one layer of a Shapefile goes by the file's name; under another, nothing can be appended to it.
         self._layer = path.stem if path.suffix.lower() == ".shp" else layer
+        self._count = 0
         self._opened = ExitStack()
 
     def __enter__(self) -> FeatureWriter:
@@ -224,6 +227,7 @@ class FeatureWriter:
             if kind is None:
                 if not self._written.exists():
                     self.append(np.zeros(0, dtype=object), *(np.zeros(0) for _ in self._fields))
+                self._check_whole()
                 self._written.rename(self._written.with_name(self._path.name))
 
     def append(self, geometries: npt.NDArray[np.object_], *columns: npt.NDArray[np.float64]) -> None:
@@ -232,18 +236,39 @@ class FeatureWriter:
         import pyogrio
 
         first = not self._written.exists()
-        pyogrio.raw.write(
-            str(self._written),
-            geometry=shapely.to_wkb(geometries),
-            field_data=list(columns),
-            fields=list(self._fields),
-            geometry_type=self._geometry_type,
-            crs=self._crs.to_wkt(),
-            layer=self._layer,
-            append=not first,
-            # Older releases of GDAL, as in QGIS 3.22, warn of what came after this version of GeoPackage.
-            dataset_options={"VERSION": "1.2"} if first and self._written.suffix == ".gpkg" else {},
-        )
+        with self._told():
+            pyogrio.raw.write(
+                str(self._written),
+                geometry=shapely.to_wkb(geometries),
+                field_data=list(columns),
+                fields=list(self._fields),
+                geometry_type=self._geometry_type,
+                crs=self._crs.to_wkt(),
+                layer=self._layer,
+                append=not first,
+                # Older releases of GDAL, as in QGIS 3.22, warn of what came after this version of GeoPackage.
+                dataset_options={"VERSION": "1.2"} if first and self._written.suffix == ".gpkg" else {},
+            )
+        self._count += len(geometries)
+
+    def _check_whole(self) -> None:
+        """Reads the file back: GDAL does not always tell of a disk that is full, but leaves features or shapes out."""
+        import pyogrio
+
+        with self._told():
+            _, bounds = pyogrio.read_bounds(self._written)
+        if np.isfinite(bounds).all(axis=0).sum() < self._count:
+            raise SettingError(NOT_WHOLE.format(self._path.name))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tells in a sentence what GDAL says of a file that it cannot go on with."""
+        from pyogrio.errors import DataLayerError, DataSourceError
+
+        try:
+            yield
+        except (DataLayerError, DataSourceError) as error:
+            raise SettingError(NOT_WHOLE.format(self._path.name)) from error
 
 
 def _check_whole(path: Path, overviews: int) -> None:
@@ -256,7 +281,7 @@ def _check_whole(path: Path, overviews: int) -> None:
             with rasterio.open(path, num_threads="all_cpus", overview_level=level) as dataset:
                 _read_through(dataset)
     if not whole:
-        raise RasterError(_NOT_WHOLE.format(path.name))
+        raise RasterError(NOT_WHOLE.format(path.name))
 
 
 @contextmanager
@@ -265,7 +290,7 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except (RasterioError, CPLE_BaseError) as error:
-        raise RasterError(_NOT_WHOLE.format(path.name)) from error
+        raise RasterError(NOT_WHOLE.format(path.name)) from error
 
 
 def _read_through(dataset: rasterio.DatasetReader) -> None:

@@ -71,7 +71,8 @@ def find_crs(text: str, raster: RasterInfo) -> CRS:
             project_bounds(raster.crs, crs, dataset.bounds)
         if not is_on_ground(crs):
             raise CRSError("It has no axes along the ground.")
-    except CRSError as error:
+    # CRSError is one; for a code of EPSG that is no number, rasterio leaves Python's own.
+    except ValueError as error:
         raise SettingError(
             f"The coordinate reference system {text!r} is not known or has no place for {raster.name}; "
             "give one such as EPSG:25832."

@@ -1,6 +1,7 @@
 """Fixtures for all tests but those in QGIS: small rasters and vector files in real places."""
 
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -121,3 +122,11 @@ def data_folder():
     if not folder.is_dir():
         pytest.skip(f"no real imagery in {folder}: set SSLKD_DATA to the folder that holds it")
     return folder
+
+
+@pytest.fixture
+def little_room():
+    """Lets files grow to a number of bytes and no further, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import shapely
 import torch
@@ -47,10 +47,14 @@ class Checkpoints:
         return broadcast(_read(path) if is_first() and path.exists() else None)
 
     def save(self, name: str, settings: TrainingSettings, state: State) -> None:
-        """Replaces the state of the training of this name."""
+        """Replaces the state of the training of this name.
+
+        Raises:
+            SettingError: if the disk is full; the former state stays.
+        """
         if is_first():
-            with written_whole(self._path(name, settings)) as partial:
-                torch.save(state, partial)
+            with written_whole(self._path(name, settings)) as partial, partial.open("wb") as file:
+                _write(state, file)
 
     def remove(self, names: Sequence[str]) -> None:
         """Removes what is of no use once the run has ended."""
@@ -62,6 +66,14 @@ class Checkpoints:
         digest = digest_of([self._inputs, asdict(settings)])[:12]
         self._used[name] = self._folder / f"sslkd-{name}-{digest}.checkpoint"
         return self._used[name]
+
+
+def _write(state: State, file: BinaryIO) -> None:
+    try:
+        torch.save(state, file)
+    except RuntimeError as error:
+        # Of a full disk PyTorch complains by the place that it then comes to in the file.
+        raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 def _read(path: Path) -> State:

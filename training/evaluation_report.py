@@ -18,7 +18,7 @@ from ..core.evaluation import REJECTION, Comparison, Evaluation, Part
 from ..core.labels import IGNORE
 from ..core.metrics import Confusion
 from ..core.rasters import RasterInfo
-from .pages import decimals, embedded, facts_table, page, percent
+from .pages import decimals, embedded, facts_table, page, percent, table
 from .palette import KINDS
 
 __all__ = ["write_evaluation_report"]
@@ -88,23 +88,21 @@ def _introduction(surface: RasterInfo, counts: Confusion) -> str:
 
 def _score_table(whole: Comparison, buffer: float) -> str:
     exact, relaxed = whole.confusion.scores(), whole.matches.scores()
-    rows = [(title, getattr(exact, key), meaning) for key, title, meaning in _MEANINGS]
-    rows += [(title, getattr(relaxed, key), meaning.format(f"{buffer:g}")) for key, title, meaning in _RELAXED]
-    return _table(
-        ("Score", "", "What it says"), [(f"<th>{title}</th>", _cell(value), text) for title, value, text in rows]
-    )
+    rows = [(title, meaning, decimals(getattr(exact, key))) for key, title, meaning in _MEANINGS]
+    rows += [
+        (title, meaning.format(f"{buffer:g}"), decimals(getattr(relaxed, key))) for key, title, meaning in _RELAXED
+    ]
+    return table(("Score", "What it says", "Value"), rows, texts=2)
 
 
 def _confusion_table(counts: Confusion, hectares: float) -> str:
-    def area(pixels: int) -> str:
-        return f"<td class='number'>{pixels * hectares:,.2f} ha</td>"
-
-    return _table(
+    rows = (
+        ("called road", counts.hits, counts.false_alarms),
+        ("not called road", counts.misses, counts.rejections),
+    )
+    return table(
         ("", "drawn as road", "not drawn as road"),
-        [
-            ("<th>called road</th>", area(counts.hits), area(counts.false_alarms)),
-            ("<th>not called road</th>", area(counts.misses), area(counts.rejections)),
-        ],
+        [(name, *(f"{pixels * hectares:,.2f} ha" for pixels in areas)) for name, *areas in rows],
     )
 
 
@@ -123,29 +121,18 @@ def _part_table(parts: Sequence[Part], hectares: float) -> str:
     )
     rows = [
         (
-            f"<th>{number}</th>",
+            str(number),
             f"{part.place[0]:.10g}, {part.place[1]:.10g}",
-            f"<td class='number'>{part.comparison.confusion.pixels * hectares:,.2f}</td>",
-            *(_cell(getattr(part.comparison.confusion.scores(), key)) for key in ("precision", "recall", "iou", "f1")),
-            *(_cell(getattr(part.comparison.matches.scores(), key)) for key in ("precision", "recall")),
+            f"{part.comparison.confusion.pixels * hectares:,.2f}",
+            *(
+                decimals(getattr(part.comparison.confusion.scores(), key))
+                for key in ("precision", "recall", "iou", "f1")
+            ),
+            *(decimals(getattr(part.comparison.matches.scores(), key)) for key in ("precision", "recall")),
         )
         for number, part in enumerate(parts, 1)
     ]
-    return f"<h2>Quality by area</h2>{_table(titles, rows)}"
-
-
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; text that is no cell yet becomes one."""
-    head = "".join(f"<th>{title}</th>" for title in titles)
-    body = "".join(
-        "<tr>" + "".join(cell if cell.startswith("<t") else f"<td>{cell}</td>" for cell in row) + "</tr>"
-        for row in rows
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _cell(score: float) -> str:
-    return f"<td class='number'>{decimals(score)}</td>"
+    return f"<h2>Quality by area</h2>{table(titles, rows)}"
 
 
 def _hectares(surface: RasterInfo) -> float:

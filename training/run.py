@@ -12,7 +12,7 @@ import torch
 from ..core.annotations import VectorLayer, names_of
 from ..core.devices import describe_device
 from ..core.distributed import is_first
-from ..core.files import written_whole
+from ..core.files import make_folder, written_whole
 from ..core.metrics import Scores
 from ..core.model_card import ModelCard
 from ..core.model_file import save_model
@@ -69,6 +69,7 @@ def train(
     Raises:
         SslkdError: if the inputs do not go together or training fails; no file is left behind then.
     """
+    checkpoints = _checkpoints(checkpoint_folder, inputs)
     reporter.progress(0, "looking at the imagery and the drawn roads")
     with RasterReader() as reader:
         data = prepare(
@@ -82,7 +83,6 @@ def train(
             inputs.gsd,
         )
         reporter.info(_summary(data, method, settings, device))
-        checkpoints = _checkpoints(checkpoint_folder, inputs)
         run = Run(data, settings, device, reader, reporter, checkpoints)
         trained = method.train(run)
         if is_first():
@@ -127,7 +127,7 @@ def _of_layers(inputs: TrainingInputs) -> dict[str, str]:
 def _checkpoints(folder: Path | None, inputs: TrainingInputs) -> Checkpoints | None:
     if folder is None:
         return None
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     identity = identify([inputs.labelled, inputs.unlabelled], [inputs.roads, inputs.area], inputs.gsd, folder)
     return Checkpoints(folder, identity)
 

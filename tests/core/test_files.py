@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from qgis_sslkd.core.errors import SettingError
-from qgis_sslkd.core.files import all_written_whole, check_writable, folder_beside, written_whole
+from qgis_sslkd.core.files import all_written_whole, check_writable, folder_beside, make_folder, written_whole
 
 NOBODY = 65534
 NAMES = ["plain.tif", "with space.gpkg", "[1]*? (ä).tif", "no_extension", "two.dots.tar.gz"]
@@ -32,6 +32,17 @@ def test_nothing_is_left_on_an_error(tmp_path, name, error):
         partial.write_text("half")
         partial.with_name(f"{partial.name}.aux.xml").write_text("and what drivers add")
         raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_that_there_is_no_room_is_told_of_by_the_output_s_name(tmp_path):
+    with (
+        pytest.raises(SettingError, match=r"The output model\.safetensors could not be written whole; make room"),
+        written_whole(tmp_path / "model.safetensors") as partial,
+    ):
+        partial.symlink_to("/dev/full")
+        partial.write_bytes(b"weights")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -169,6 +180,16 @@ def test_what_cannot_be_written_is_named(tmp_path):
         check_writable(tmp_path / "a.tif", tmp_path / "b.tif", tmp_path / "x" / ".." / "a.tif")
 
 
+def test_a_folder_for_outputs_comes_with_those_that_it_lies_in(tmp_path):
+    for _ in range(2):
+        make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "c"):
+        with pytest.raises(SettingError, match=r"The folder .*file cannot be made: .*; choose another"):
+            make_folder(folder)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="users and their rights are POSIX's")
 @pytest.mark.parametrize(
     ("folder_s", "file_s", "named"), [(0o555, 0o666, "Permission denied"), (0o777, 0o444, "write-protected")]
@@ -191,3 +212,6 @@ def expect_read_only(path, named):
         os.setuid(NOBODY)
     with pytest.raises(SettingError, match=named):
         check_writable(path)
+    if not os.access(path.parent, os.W_OK):
+        with pytest.raises(SettingError, match=named):
+            make_folder(path.parent)

@@ -120,6 +120,24 @@ def test_a_damaged_checkpoint_is_named(tmp_path, damage):
         checkpoints.load("student", TINY)
 
 
+def test_a_checkpoint_that_finds_no_room_is_named_and_the_former_one_stays(tmp_path, little_room):
+    checkpoints = Checkpoints(tmp_path, "me")
+    checkpoints.save("student", TINY, {"done": 1})
+    little_room(10_000)
+    with pytest.raises(SettingError, match=r"sslkd-student-.*\.checkpoint could not be written whole; make room"):
+        checkpoints.save("student", TINY, {"done": 2, "weights": torch.zeros(100_000)})
+    assert checkpoints.load("student", TINY) == {"done": 1}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_checkpoint_folder_that_cannot_be_is_told_before_the_imagery_is_looked_at(train_scene, tmp_path):
+    (tmp_path / "file").touch()
+    reporter = Listener()
+    with pytest.raises(SettingError, match=r"The folder .*file cannot be made"):
+        train_scene(tmp_path, reporter, checkpoints=tmp_path / "file")
+    assert reporter.said == []
+
+
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "sslkd"])
 def test_every_method_gives_a_model_and_a_report(train_scene, tmp_path, method):
     scores = train_scene(tmp_path, Listener(), replace(TINY, steps=2, validations=1), method=method)

@@ -180,6 +180,11 @@ ERRORS = {
         ("--surface", "{results}/s.tif", "--outlines", "{elsewhere}", "--area", "{elsewhere}"),
         "elsewhere.gpkg is one of the inputs",
     ),
+    "products, no folder": (
+        ("--surface", "{results}/s.tif", "--product", "outlines"),
+        "are written to a folder",
+    ),
+    "a CRS of no number": (("--outlines", "{results}/o.gpkg", "--crs", "EPSG:UTM32"), "'EPSG:UTM32' is not known"),
     "a CRS that there is not": (("--surface", "{results}/s.tif", "--crs", "EPSG:1"), "'EPSG:1' is not known"),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...core.devices import choose_device
 from ...core.distributed import of_first, process_group
 from ...core.errors import SettingError
+from ...core.files import make_folder
 from ...core.rasters import RasterReader
 from ...core.reporting import Reporter
 from ...training.compare import compare
@@ -23,7 +24,7 @@ def do_compare(job: CompareJob, reporter: Reporter) -> Outputs:
         raise SettingError("Where the data is must be told: give --data, or set the environment variable SSLKD_DATA.")
     with RasterReader() as reader, process_group(device):
         data = open_comparison_data(configuration.data, job.data, reader)
-        job.output.mkdir(parents=True, exist_ok=True)
+        make_folder(job.output)
         compare(configuration, data, job.output, device, of_first(reporter))
     return {"table": str(job.output / "table.csv"), "page": str(job.output / "table.html")}
 

@@ -118,6 +118,8 @@ def _files(job: DetectJob) -> list[RoadMapFiles]:
         files = [_files_in(job.folder, name, job) for name in _names(job.raster)]
     elif len(job.raster) > 1:
         raise SettingError("Of several rasters the results need a folder; name one, and no files.")
+    elif job.products:
+        raise SettingError("Products are written to a folder; name one, or a file for each result.")
     else:
         vectors = VectorFiles(job.outlines, job.centre_lines)
         files = [RoadMapFiles(job.surface, job.probability, vectors, job.cog)]
