@@ -8,6 +8,7 @@ __all__ = [
     "DeviceError",
     "GraphError",
     "ModelFileError",
+    "OutputError",
     "RasterError",
     "SettingError",
     "SslkdError",
@@ -35,6 +36,10 @@ class AnnotationError(SslkdError, ValueError):
 
 class ModelFileError(SslkdError, ValueError):
     """Raised when a file is no model that this version can load."""
+
+
+class OutputError(SslkdError, RuntimeError):
+    """Raised when a file could not be written whole."""
 
 
 class GraphError(SslkdError, RuntimeError):

@@ -21,7 +21,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from .errors import RasterError, SettingError
+from .errors import OutputError, RasterError, SettingError
 from .plain_ways import check_plain, plain_way
 from .rasters import RasterInfo
 
@@ -45,7 +45,7 @@ _BLOCK = 512
 _BLOCKS_AT_ONCE = 8  # side by side, for GDAL's threads
 _SMALLEST_OVERVIEW = 256
 _WRITES_AHEAD = 2
-_NOT_WHOLE = "The raster {} could not be written whole; make room on the disk and start again."
+_NOT_WHOLE = "The {} {} could not be written whole; make room on the disk and start again."
 
 
 class StripWriter:
@@ -197,6 +197,8 @@ def crs_told_in(path: Path, crs: CRS) -> CRS:
 class FeatureWriter:
     """Writes features to a vector file, its format by its extension, as many at a time as one likes.
 
+    Appending and leaving the context raise an OutputError if the file could not be written whole.
+
     Args:
         path: where to write.
         layer: the layer's name.
@@ -210,6 +212,7 @@ class FeatureWriter:
         # The one layer of a Shapefile goes by the file's name; under another, nothing can be appended to it.
         self._layer = path.stem if path.suffix.lower() == ".shp" else layer
         self._opened = ExitStack()
+        self._count = 0
 
     def __enter__(self) -> FeatureWriter:
         way = self._opened.enter_context(plain_way(self._path))
@@ -224,6 +227,7 @@ class FeatureWriter:
             if kind is None:
                 if not self._written.exists():
                     self.append(np.zeros(0, dtype=object), *(np.zeros(0) for _ in self._fields))
+                self._check_whole()
                 self._written.rename(self._written.with_name(self._path.name))
 
     def append(self, geometries: npt.NDArray[np.object_], *columns: npt.NDArray[np.float64]) -> None:
@@ -232,18 +236,39 @@ class FeatureWriter:
         import pyogrio
 
         first = not self._written.exists()
-        pyogrio.raw.write(
-            str(self._written),
-            geometry=shapely.to_wkb(geometries),
-            field_data=list(columns),
-            fields=list(self._fields),
-            geometry_type=self._geometry_type,
-            crs=self._crs.to_wkt(),
-            layer=self._layer,
-            append=not first,
-            # Older releases of GDAL, as in QGIS 3.22, warn of what came after this version of GeoPackage.
-            dataset_options={"VERSION": "1.2"} if first and self._written.suffix == ".gpkg" else {},
-        )
+        with self._told():
+            pyogrio.raw.write(
+                str(self._written),
+                geometry=shapely.to_wkb(geometries),
+                field_data=list(columns),
+                fields=list(self._fields),
+                geometry_type=self._geometry_type,
+                crs=self._crs.to_wkt(),
+                layer=self._layer,
+                append=not first,
+                # Older releases of GDAL, as in QGIS 3.22, warn of what came after this version of GeoPackage.
+                dataset_options={"VERSION": "1.2"} if first and self._written.suffix == ".gpkg" else {},
+            )
+        self._count += len(geometries)
+
+    def _check_whole(self) -> None:
+        """Reads the features back: GDAL does not always tell of a disk that is full."""
+        import pyogrio
+
+        with self._told():
+            numbers, _ = pyogrio.read_bounds(str(self._written))
+        if len(numbers) != self._count:
+            raise OutputError(_NOT_WHOLE.format("vector file", self._path.name))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tells in a sentence what GDAL says of a file that it cannot go on with."""
+        from pyogrio.errors import DataLayerError, DataSourceError
+
+        try:
+            yield
+        except (DataSourceError, DataLayerError) as error:
+            raise OutputError(_NOT_WHOLE.format("vector file", self._path.name)) from error
 
 
 def _check_whole(path: Path, overviews: int) -> None:
@@ -256,7 +281,7 @@ def _check_whole(path: Path, overviews: int) -> None:
             with rasterio.open(path, num_threads="all_cpus", overview_level=level) as dataset:
                 _read_through(dataset)
     if not whole:
-        raise RasterError(_NOT_WHOLE.format(path.name))
+        raise RasterError(_NOT_WHOLE.format("raster", path.name))
 
 
 @contextmanager
@@ -265,7 +290,7 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except (RasterioError, CPLE_BaseError) as error:
-        raise RasterError(_NOT_WHOLE.format(path.name)) from error
+        raise RasterError(_NOT_WHOLE.format("raster", path.name)) from error
 
 
 def _read_through(dataset: rasterio.DatasetReader) -> None:

@@ -20,7 +20,7 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
-from qgis_sslkd.core.errors import RasterError, SettingError
+from qgis_sslkd.core.errors import OutputError, RasterError, SettingError
 from qgis_sslkd.core.files import written_whole
 from qgis_sslkd.core.outputs import (
     PROBABILITY_NODATA,
@@ -151,6 +151,24 @@ def test_a_full_disk_is_an_error(make_raster, tmp_path, little_room, share):
     little_room(int(size * share))
     with pytest.raises((RasterError, RasterioIOError)):
         write(tmp_path / "again.tif", raster, rows)
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.9, 0.99])
+@pytest.mark.parametrize("kind", ["gpkg", "shp", "geojson", "fgb"])
+def test_vectors_on_a_full_disk_are_an_error(tmp_path, little_room, kind, share):
+    """GDAL says nothing of it for some of the formats."""
+
+    def write_squares(path):
+        squares = shapely.box(*np.random.default_rng(0).random((2, 2000)), 2, 2)
+        with FeatureWriter(path, "squares", "Polygon", ["area"], CRS.from_epsg(32632)) as writer:
+            for _ in range(2):
+                writer.append(squares, shapely.area(squares))
+        return path
+
+    size = write_squares(tmp_path / f"squares.{kind}").stat().st_size
+    little_room(int(size * share))
+    with pytest.raises(OutputError, match=rf"again\.{kind} could not be written whole; make room on the disk"):
+        write_squares(tmp_path / f"again.{kind}")
 
 
 @pytest.mark.parametrize(("dtype", "nodata"), [("uint8", SURFACE_NODATA), ("float32", PROBABILITY_NODATA)])
