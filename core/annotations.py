@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ __all__ = ["Annotation", "VectorLayer", "annotate", "are_near", "burn", "names_o
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 _MARGIN = 2  # pixels; nearer to a window, cutting polygons would show in it
+_ROWS_AT_ONCE = 64
 
 Geometries = npt.NDArray[np.object_]
 
@@ -103,6 +105,14 @@ class Annotation:
     def has_roads(self, window: Window) -> bool:
         """Whether the polygon of a road meets a window."""
         return _met(self.roads, window).size > 0
+
+    def has_road_pixels(self, window: Window) -> bool:
+        """Whether the centre of a pixel of a window lies in the polygon of a road."""
+        return any(
+            burn(np.array([polygon]), part, (part.height, part.width)).any()
+            for polygon in _met(self.roads, window)
+            for part in _around(polygon, window)
+        )
 
     def inside(self, area: Geometries) -> Annotation:
         """The same roads with another annotated area."""
@@ -200,6 +210,16 @@ def burn(polygons: Geometries, window: Window, shape: tuple[int, int]) -> Labels
     )
     burnt: Labels = rasterize(near, out_shape=shape, transform=to_window, dtype="uint8")
     return burnt
+
+
+def _around(polygon: shapely.Geometry, window: Window) -> Iterator[Window]:
+    """The pixels of a window around a polygon in pixel coordinates, some rows at a time."""
+    left, top, right, bottom = polygon.bounds
+    first_column, first_row = max(math.floor(left), window.col_off), max(math.floor(top), window.row_off)
+    width = min(math.ceil(right), window.col_off + window.width) - first_column
+    end = min(math.ceil(bottom), window.row_off + window.height)
+    for row in range(first_row, end if width > 0 else first_row, _ROWS_AT_ONCE):
+        yield Window(first_column, row, width, min(_ROWS_AT_ONCE, end - row))
 
 
 def _only_layer(layers: npt.NDArray[np.object_], path: str) -> str | None:

@@ -96,12 +96,13 @@ def area_of_interest(raster: RasterInfo, window: Window, layers: Sequence[Vector
     """Polygons at a raster; a pixel whose centre lies in one of them is labelled as road.
 
     Raises:
-        AnnotationError: if no polygon meets the window, or they cannot be brought to the raster's CRS.
+        AnnotationError: if no pixel of the window is labelled so, or they cannot be brought to the raster's CRS.
     """
     area = annotate(raster, layers, [])
-    if not area.has_roads(window):
+    if not area.has_road_pixels(window):
         raise AnnotationError(
-            f"The area of {names_of(layers)} holds no part of {raster.name}; check the layers' positions."
+            f"The area of {names_of(layers)} holds no pixel's centre of {raster.name}; check the layers' positions, "
+            "or draw a larger area."
         )
     return area
 

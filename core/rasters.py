@@ -104,11 +104,13 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
         nodata: a value that counts as nodata besides what the file declares.
 
     Raises:
-        RasterError: if it cannot be opened or read to its end, has no CRS or not those bands, or holds no imagery, or
-            such of several types.
+        RasterError: if it cannot be opened or read to its end, has no CRS or not those bands, or holds no imagery,
+            such of several types, or several rasters of which none is named.
     """
     try:
         with rasterio.open(path) as dataset:
+            if dataset.count == 0:
+                raise RasterError(_without_bands(dataset))
             if dataset.crs is None:
                 raise RasterError(_without_crs(dataset))
             chosen = _imagery_bands(dataset, bands)
@@ -153,6 +155,12 @@ def files_of(path: str) -> list[str]:
     except RasterioError:
         return [path]
     return [path, *files, *(inner for file in nested if virtual for inner in files_of(file))]
+
+
+def _without_bands(dataset: rasterio.DatasetReader) -> str:
+    if rasters := dataset.subdatasets:
+        return f"The file {dataset.name} holds several rasters ({', '.join(rasters)}); name one, as in '{rasters[0]}'."
+    return f"The raster {dataset.name} holds no imagery bands."
 
 
 def _without_crs(dataset: rasterio.DatasetReader) -> str:

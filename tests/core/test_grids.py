@@ -279,14 +279,29 @@ def test_an_area_in_other_coordinates_lies_where_it_was_drawn():
     assert inside.sum() == pytest.approx(40 * 30, abs=80)
 
 
-def test_an_area_elsewhere_is_named():
-    raster = RasterInfo("raster.tif", 100, 80, UTM, PLACE, (1,), "uint8", False, 0.5)
-    for place, window in (
-        (shapely.box(200, 0, 300, 50), raster.window),
+@pytest.mark.parametrize(
+    ("place", "window"),
+    [
+        (shapely.box(200, 0, 300, 50), Window(0, 0, 100, 80)),
         (shapely.box(0, 0, 9, 9), Window(50, 0, 9, 9)),
-    ):
-        with pytest.raises(AnnotationError, match=r"area\.gpkg holds no part of raster\.tif"):
-            area_of_interest(raster, window, [layer_of(place)])
+        (shapely.box(-50, 0, 0, 50), Window(0, 0, 100, 80)),  # side by side
+        (shapely.box(10.1, 20.1, 10.4, 20.4), Window(0, 0, 100, 80)),  # beside a centre
+        (shapely.box(0, 9.6, 100, 10.4), Window(0, 0, 100, 80)),  # between two rows of centres
+        (shapely.box(0, 0, 50.4, 80), Window(50, 0, 50, 80)),
+    ],
+)
+def test_an_area_without_a_pixel_is_named(place, window):
+    raster = RasterInfo("raster.tif", 100, 80, UTM, PLACE, (1,), "uint8", False, 0.5)
+    with pytest.raises(AnnotationError, match=r"area\.gpkg holds no pixel's centre of raster\.tif"):
+        area_of_interest(raster, window, [layer_of(place)])
+
+
+@pytest.mark.parametrize(
+    "place", [shapely.box(10.4, 70.4, 10.6, 70.6), shapely.box(0.4, 0, 0.6, 80), shapely.LineString([(0, 0), (80, 80)])]
+)
+def test_a_single_pixel_is_an_area(place):
+    raster = RasterInfo("raster.tif", 100, 80, UTM, PLACE, (1,), "uint8", False, 0.5)
+    area_of_interest(raster, raster.window, [layer_of(place.buffer(0.01))])
 
 
 def test_tiling_batch_and_threads_change_nothing_at_another_size(scene, monkeypatch):

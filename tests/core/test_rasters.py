@@ -71,6 +71,16 @@ def refusal(path):
     return message
 
 
+def test_of_a_file_with_several_rasters_one_is_to_be_named(make_raster, noise, tmp_path):
+    file = tmp_path / "tables.gpkg"
+    for table, append in ("ONE", "no"), ("TWO", "yes"):
+        options = {"raster_table": table, "append_subdataset": append}
+        rasterio.shutil.copy(make_raster(noise), file, driver="GPKG", **options)
+    message = refusal(file)
+    assert f"several rasters (GPKG:{file}:ONE, GPKG:{file}:TWO); name one, as in 'GPKG:{file}:ONE'" in message
+    assert inspect_raster(f"GPKG:{file}:TWO").width == noise.shape[-1]
+
+
 def test_a_raster_without_crs_is_refused(make_raster, noise):
     assert "no coordinate reference system" in refusal(make_raster(noise, crs=None))
 

@@ -175,7 +175,7 @@ ERRORS = {
     "a new folder and another error": (("--folder", "{results}/new", "--bands", "4"), "no band 4"),
     "a band that is not there": (("--surface", "{results}/s.tif", "--bands", "4"), "no band 4; its bands are 1 to 3"),
     "other bands": (("--surface", "{results}/s.tif", "--bands", "1"), "choose the bands that it learned from"),
-    "an area elsewhere": (("--surface", "{results}/s.tif", "--area", "{elsewhere}"), "holds no part of photo.tif"),
+    "an area elsewhere": (("--surface", "{results}/s.tif", "--area", "{elsewhere}"), "no pixel's centre of photo.tif"),
     "the area is written to": (
         ("--surface", "{results}/s.tif", "--outlines", "{elsewhere}", "--area", "{elsewhere}"),
         "elsewhere.gpkg is one of the inputs",
