@@ -388,9 +388,12 @@ def _unlabelled(
             source = source_of(raster, annotation, gsd, tile)
             sources.append(replace(source, regions=_regions_with_data(source, reader)))
     if not any(len(source.regions) for source in sources):
-        raise AnnotationError(
-            "There is no unlabelled imagery to learn from; give the annotated area, or unlabelled rasters."
+        way_out = (
+            "the unlabelled rasters hold nothing but nodata, or lie inside of the annotated area: choose others."
+            if elsewhere
+            else "give the annotated area, or unlabelled rasters."
         )
+        raise AnnotationError(f"There is no unlabelled imagery to learn from; {way_out}")
     return sources
 
 
