@@ -161,7 +161,7 @@ def test_windows_are_drawn_where_there_is_data(scene, write_raster, reader, kind
     batches = [Sampler(data, 8, (0,), True, reader).batch(step) for step in range(4)]
     assert min(valid.float().mean() for batch in batches for valid in batch.unlabelled_valid) >= 0.5
     nothing = write_raster("nothing.tif", np.full_like(pixels, 0 if kind == "uint8" else np.nan), nodata=0)
-    with pytest.raises(AnnotationError, match="no unlabelled imagery.* choose others"):
+    with pytest.raises(AnnotationError, match=r"no unlabelled imagery.* choose others"):
         prepare([labelled], [roads], [area], [nothing], TILE, 0, reader)
 
 
