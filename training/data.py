@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
@@ -142,7 +142,7 @@ def prepare(
 
     Raises:
         RasterError: if the rasters do not go together, or are much coarser or smaller than the windows are to be.
-        AnnotationError: if the annotation and the rasters do not meet, or nothing is unlabelled.
+        AnnotationError: if the annotation and the rasters' data do not meet, or nothing is unlabelled.
     """
     check_alike([*labelled, *unlabelled])
     usual = _usual_gsd(labelled)
@@ -153,7 +153,7 @@ def prepare(
     annotations = {r: a for r, a in annotations.items() if len(a.area.geometries)}
     _check_annotations(annotations, roads, area)
     training, held_out = hold_out(annotations, round(2 * tile * gsd / usual), np.random.default_rng(seed))
-    return TrainingData(
+    data = TrainingData(
         labelled=tuple(source_of(r, a, gsd, tile, _bounds(a)) for r, a in training.items()),
         unlabelled=tuple(_unlabelled(unlabelled or labelled, roads, area, bool(unlabelled), gsd, tile, reader)),
         validation=tuple(window for r, a in held_out.items() for window in windows_of_parts(r, a, gsd, tile)),
@@ -163,6 +163,8 @@ def prepare(
         labelled_area=_square_metres(training),
         held_out_area=_square_metres(held_out),
     )
+    _check_data(data, (window for r, a in training.items() for window in windows_of_parts(r, a, gsd, tile)), reader)
+    return data
 
 
 def coarsened_gsd(labelled: Sequence[RasterInfo], finest: float, tile: int) -> float | None:
@@ -397,9 +399,12 @@ def _unlabelled(
             source = source_of(raster, annotation, gsd, tile)
             sources.append(replace(source, regions=_regions_with_data(source, reader)))
     if not any(len(source.regions) for source in sources):
-        raise AnnotationError(
-            "There is no unlabelled imagery to learn from; give the annotated area, or unlabelled rasters."
+        way_out = (
+            "the unlabelled rasters hold nothing but nodata, or lie inside of the annotated area: choose others."
+            if elsewhere
+            else "give the annotated area, or unlabelled rasters."
         )
+        raise AnnotationError(f"There is no unlabelled imagery to learn from; {way_out}")
     return sources
 
 
@@ -441,3 +446,15 @@ def _check_annotations(
     ):
         where = "annotated part of the labelled rasters" if area else "labelled rasters"
         raise AnnotationError(f"No road of {names_of(roads)} lies inside the {where}; check the layers' positions.")
+
+
+def _check_data(data: TrainingData, labelled: Iterable[LabelledWindow], reader: RasterReader) -> None:
+    """Checks that a pixel that is labelled holds data; the first window mostly shows one."""
+    for each in labelled:
+        _, valid = read_window(each.source, each.window, data, reader)
+        if (each.source.annotation.labels(each.window, (data.tile, data.tile))[valid] != IGNORE).any():
+            return
+    raise AnnotationError(
+        "The labelled rasters hold nothing but nodata or transparent pixels where roads were drawn; check the layers' "
+        "positions, and the nodata value that the rasters declare."
+    )

@@ -161,7 +161,7 @@ def test_windows_are_drawn_where_there_is_data(scene, write_raster, reader, kind
     batches = [Sampler(data, 8, (0,), True, reader).batch(step) for step in range(4)]
     assert min(valid.float().mean() for batch in batches for valid in batch.unlabelled_valid) >= 0.5
     nothing = write_raster("nothing.tif", np.full_like(pixels, 0 if kind == "uint8" else np.nan), nodata=0)
-    with pytest.raises(AnnotationError, match="no unlabelled imagery"):
+    with pytest.raises(AnnotationError, match=r"no unlabelled imagery.* choose others"):
         prepare([labelled], [roads], [area], [nothing], TILE, 0, reader)
 
 
@@ -210,6 +210,22 @@ def test_all_eight_turns_are_drawn_and_none_without_augmentation(scene, reader):
     assert directions(False) == {(1, 0, 0)}
     # Where columns grow to the right or left, rows grow down or up, which these three signs do not tell apart.
     assert directions(True) == {(1, 0, 0), (-1, 0, 0), (0, 1, 1), (0, 1, -1), (0, -1, 1), (0, -1, -1)}
+
+
+@pytest.mark.parametrize("with_data", [False, True])
+def test_an_annotated_area_without_data_is_told_before_any_training(write_raster, write_layer, reader, with_data):
+    pixels = np.full((3, 300, 400), 9, np.uint8)
+    pixels[:, :, :200] = 0
+    # A pixel's row in the last of the windows is enough.
+    pixels[:, 290:, :200] = 9 if with_data else 0
+    raster = write_raster("half.tif", pixels, nodata=0)
+    roads = write_layer("roads.gpkg", [in_pixels(100, 0, 120, 300)])
+    area = write_layer("area.gpkg", [in_pixels(0, 0, 200, 300)])
+    if with_data:
+        prepare([raster], [roads], [area], [], TILE, 0, reader)
+        return
+    with pytest.raises(AnnotationError, match="nothing but nodata or transparent pixels where roads were drawn"):
+        prepare([raster], [roads], [area], [], TILE, 0, reader)
 
 
 def test_nodata_takes_no_part(write_raster, write_layer, reader):
