@@ -130,6 +130,16 @@ def test_of_rasters_of_one_place_none_learns_from_what_another_holds_out(write_r
         assert learned.intersection(held_out).area < 1e-6 < learned.area
 
 
+def test_of_a_road_that_two_rasters_show_both_sides_see_a_part(write_raster, write_layer, reader):
+    dates = [write_raster(name, np.ones((1, 400, 400), np.uint8)) for name in ("spring.tif", "next.tif")]
+    more = write_raster("more.tif", np.ones((1, 400, 400), np.uint8), left=LEFT + 1000)
+    roads = [write_layer("road.gpkg", [in_pixels(203, 155, 218, 195)])]
+    for seed in range(8):
+        data = prepare(dates, roads, [], [more], TILE, seed, reader)
+        for sources in (data.labelled, [window.source for window in data.validation]):
+            assert any((labels_of(source) == 1).any() for source in sources)
+
+
 @pytest.mark.parametrize("kind", ["uint8", "float32"])
 def test_what_holds_no_data_is_neither_learned_from_nor_held_out(write_raster, write_layer, reader, kind):
     rows, columns = np.mgrid[:640, :640]
@@ -145,6 +155,12 @@ def test_what_holds_no_data_is_neither_learned_from_nor_held_out(write_raster, w
             roads_scored += np.count_nonzero((source.annotation.labels(window, (TILE, TILE)) == 1) & valid)
         assert roads_scored > 200
         assert data.labelled_area + data.held_out_area < 1.4 * flown.sum() * PIXEL**2
+
+
+def labels_of(source):
+    """Of the whole raster."""
+    height, width = source.raster.height, source.raster.width
+    return source.annotation.labels(Window(0, 0, width, height), (height, width))
 
 
 def parts_of(source):
