@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = [
     "BLOCK_CACHE",
     "RasterInfo",
     "RasterReader",
+    "cells_with_data",
     "files_of",
     "has_mask",
     "inspect_raster",
@@ -39,6 +41,7 @@ BLOCK_CACHE = 64 * 2**20
 _OPEN_FILES = 64
 _BRIGHTEST = 65535  # of what sensors deliver
 _THINNED = 512  # pixels along a side of a copy that tells where a raster holds data
+_REMEMBERED = 64  # such copies: of a large raster without overviews, one takes seconds
 _SAMPLED_SIDE, _SAMPLED_WINDOWS = 64, 256  # pixels, and windows of all rasters together: a million values a band
 
 
@@ -200,6 +203,7 @@ class RasterReader:
         self._handles = threading.local()
         self._opened: set[rasterio.DatasetReader] = set()
         self._lock = threading.Lock()
+        self.thinned_validity = lru_cache(_REMEMBERED)(self._thinned_validity)
 
     def __enter__(self) -> RasterReader:
         return self
@@ -233,19 +237,18 @@ class RasterReader:
         pixels, valid = self._read_inside(raster, inside, (height, width))
         return mirrored(pixels, valid, ((top, shape[0] - top - height), (left, shape[1] - left - width)))
 
-    def thinned_validity(self, raster: RasterInfo, shape: tuple[int, int]) -> Mask:
-        """Whether the pixels of a thinned copy of a raster, `(H, W)`, hold data.
-
-        Raises:
-            RasterError: if the raster cannot be read.
-        """
-        _, valid = self._read(raster, raster.window, shape, Resampling.nearest)
-        return valid
-
     def block_shape(self, raster: RasterInfo) -> tuple[int, int]:
         """Rows and columns of the blocks that a raster is stored in."""
         shape: tuple[int, int] = self._handle(raster.path).block_shapes[raster.bands[0] - 1]
         return shape
+
+    def _thinned_validity(self, raster: RasterInfo) -> Mask:
+        """Whether the pixels of a thinned copy of a raster, `(H, W)`, hold data."""
+        shape = (min(_THINNED, raster.height), min(_THINNED, raster.width))
+        if not raster.may_lack_data:
+            return np.ones(shape, dtype=bool)
+        _, valid = self._read(raster, raster.window, shape, Resampling.nearest)
+        return valid
 
     def _read_inside(self, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> tuple[Pixels, Mask]:
         shrinks = shape[0] < window.height and shape[1] < window.width
@@ -367,6 +370,26 @@ def has_mask(raster: RasterInfo) -> bool:
         return _is_hidden(dataset, raster.bands)
 
 
+def cells_with_data(raster: RasterInfo, cell: tuple[float, float], reader: RasterReader) -> npt.NDArray[np.int64]:
+    """Rows and columns `(N, 2)` of the cells of a grid that hold data in a thinned copy of a raster.
+
+    Args:
+        raster: which raster.
+        cell: height and width of a cell, in pixels; the first lies in the upper left corner.
+        reader: reads the raster.
+
+    Raises:
+        RasterError: if the raster cannot be read.
+    """
+    valid = reader.thinned_validity(raster)
+    rows, columns = np.nonzero(valid)
+    down = (rows + 0.5) * raster.height / valid.shape[0] // cell[0]
+    right = (columns + 0.5) * raster.width / valid.shape[1] // cell[1]
+    across = math.ceil(raster.width / cell[1])
+    numbers = np.unique((down * across + right).astype(np.int64))
+    return np.column_stack(np.divmod(numbers, across))
+
+
 def measure_normalisation(rasters: Sequence[RasterInfo], reader: RasterReader) -> Normalisation:
     """The paper's 0.5 and 0.5 for 8-bit imagery; else centre and half range of the middle 98 % of the values.
 
@@ -396,7 +419,7 @@ def _centre_and_half_range(values: npt.NDArray[Any]) -> tuple[float, float]:
 
 def _sample(raster: RasterInfo, reader: RasterReader, most: int) -> Pixels:
     """Valid pixels `(C, N)` of some windows of a raster, as they are: the means of a thinned copy vary less."""
-    corners = _corners_with_data(raster, reader)
+    corners = cells_with_data(raster, (_SAMPLED_SIDE, _SAMPLED_SIDE), reader) * _SAMPLED_SIDE
     chosen = np.random.default_rng(0).choice(len(corners), min(most, len(corners)), replace=False)
     samples = [np.empty((len(raster.bands), 0), raster.dtype)]
     for top, left in corners[np.sort(chosen)].tolist():
@@ -404,15 +427,3 @@ def _sample(raster: RasterInfo, reader: RasterReader, most: int) -> Pixels:
         pixels, valid = reader.read(raster, Window(left, top, width, height), (height, width))
         samples.append(pixels[:, valid])
     return np.concatenate(samples, axis=1)
-
-
-def _corners_with_data(raster: RasterInfo, reader: RasterReader) -> npt.NDArray[np.int64]:
-    """First rows and columns `(N, 2)` of the windows of a grid that hold data in a thinned copy of a raster."""
-    shape = (min(_THINNED, raster.height), min(_THINNED, raster.width))
-    valid = reader.thinned_validity(raster, shape) if raster.may_lack_data else np.ones(shape, dtype=bool)
-    rows, columns = np.nonzero(valid)
-    across = math.ceil(raster.width / _SAMPLED_SIDE)
-    down = (rows + 0.5) * raster.height / shape[0] // _SAMPLED_SIDE
-    right = (columns + 0.5) * raster.width / shape[1] // _SAMPLED_SIDE
-    numbers = np.unique((down * across + right).astype(np.int64))
-    return np.column_stack(np.divmod(numbers, across)) * _SAMPLED_SIDE

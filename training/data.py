@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
@@ -16,7 +16,7 @@ from ..core.annotations import Annotation, VectorLayer, annotate, names_of
 from ..core.errors import AnnotationError, RasterError
 from ..core.images import Images, Mask, Normalisation
 from ..core.labels import IGNORE, Labels
-from ..core.rasters import RasterInfo, RasterReader, measure_normalisation
+from ..core.rasters import RasterInfo, RasterReader, cells_with_data, measure_normalisation
 from ..core.trainers import Batch
 from .hold_out import hold_out
 
@@ -43,7 +43,6 @@ _WIDEST = 2.0  # times the largest raster's side: beyond, windows hold little bu
 _LEAST_LABELLED = 0.25
 _LEAST_UNLABELLED = 0.5
 _MOST_CELLS = 64  # along and across a raster, by which it is known where it holds data
-_SAMPLES = 4  # along and across a cell
 
 Bounds = npt.NDArray[np.float64]
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -149,11 +148,11 @@ def prepare(
     if gsd is not None:
         _check_gsd(gsd, usual, tile, labelled)
     gsd = gsd or usual
-    annotations = {raster: annotate(raster, roads, area) for raster in labelled}
+    annotations = {raster: _with_data(annotate(raster, roads, area), raster, gsd, tile, reader) for raster in labelled}
     annotations = {r: a for r, a in annotations.items() if len(a.area.geometries)}
     _check_annotations(annotations, roads, area)
     training, held_out = hold_out(annotations, round(2 * tile * gsd / usual), np.random.default_rng(seed))
-    data = TrainingData(
+    return TrainingData(
         labelled=tuple(source_of(r, a, gsd, tile, _bounds(a)) for r, a in training.items()),
         unlabelled=tuple(_unlabelled(unlabelled or labelled, roads, area, bool(unlabelled), gsd, tile, reader)),
         validation=tuple(window for r, a in held_out.items() for window in windows_of_parts(r, a, gsd, tile)),
@@ -163,8 +162,6 @@ def prepare(
         labelled_area=_square_metres(training),
         held_out_area=_square_metres(held_out),
     )
-    _check_data(data, (window for r, a in training.items() for window in windows_of_parts(r, a, gsd, tile)), reader)
-    return data
 
 
 def coarsened_gsd(labelled: Sequence[RasterInfo], finest: float, tile: int) -> float | None:
@@ -408,6 +405,14 @@ def _unlabelled(
     return sources
 
 
+def _with_data(annotation: Annotation, raster: RasterInfo, gsd: float, tile: int, reader: RasterReader) -> Annotation:
+    """An annotation without the ground that its raster holds no data of: nothing is to be learned or scored there."""
+    regions = _regions_with_data(source_of(raster, annotation, gsd, tile), reader)
+    parts = shapely.intersection(annotation.area.geometries, shapely.union_all(shapely.box(*regions.T)))
+    parts = shapely.get_parts(parts)
+    return annotation.inside(parts[shapely.area(parts) > 0])
+
+
 def _regions_with_data(source: Source, reader: RasterReader) -> Bounds:
     """Boxes of what a raster holds data in: itself, or cells of it where some of its pixels may hold none."""
     raster = source.raster
@@ -415,10 +420,11 @@ def _regions_with_data(source: Source, reader: RasterReader) -> Bounds:
         return source.regions
     sides = [2 * size // side for size, side in zip((raster.height, raster.width), source.shape, strict=True)]
     rows, columns = (min(max(1, cells), _MOST_CELLS) for cells in sides)
-    valid = reader.thinned_validity(raster, (rows * _SAMPLES, columns * _SAMPLES))
-    row, column = np.nonzero(valid.reshape(rows, _SAMPLES, columns, _SAMPLES).any(axis=(1, 3)))
-    cell = np.array([raster.width / columns, raster.height / rows] * 2)
-    regions: Bounds = np.stack([column, row, column + 1, row + 1], axis=1) * cell
+    height, width = raster.height / rows, raster.width / columns
+    row, column = cells_with_data(raster, (height, width), reader).T
+    if len(row) == rows * columns:
+        return source.regions
+    regions: Bounds = np.stack([column, row, column + 1, row + 1], axis=1) * [width, height, width, height]
     return regions
 
 
@@ -438,7 +444,8 @@ def _check_annotations(
     """Checks that there are labelled pixels, and roads among them."""
     if not annotations:
         raise AnnotationError(
-            f"The annotated area {names_of(area)} lies outside of the labelled rasters; check the layers' positions."
+            f"The labelled rasters hold no data{f' in the annotated area {names_of(area)}' if area else ''}; check the "
+            "layers' positions and the rasters' nodata."
         )
     if not any(
         len(annotation.roads.query(annotation.area.geometries, predicate="intersects")[0])
@@ -446,15 +453,3 @@ def _check_annotations(
     ):
         where = "annotated part of the labelled rasters" if area else "labelled rasters"
         raise AnnotationError(f"No road of {names_of(roads)} lies inside the {where}; check the layers' positions.")
-
-
-def _check_data(data: TrainingData, labelled: Iterable[LabelledWindow], reader: RasterReader) -> None:
-    """Checks that a pixel that is labelled holds data; the first window mostly shows one."""
-    for each in labelled:
-        _, valid = read_window(each.source, each.window, data, reader)
-        if (each.source.annotation.labels(each.window, (data.tile, data.tile))[valid] != IGNORE).any():
-            return
-    raise AnnotationError(
-        "The labelled rasters hold nothing but nodata or transparent pixels where roads were drawn; check the layers' "
-        "positions, and the nodata value that the rasters declare."
-    )

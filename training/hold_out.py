@@ -26,7 +26,7 @@ def hold_out(
     """Splits the annotated area into what is learned from and a tenth, or at least one block, to validate on.
 
     Blocks are parts of the area, cut where they are much larger than `side` pixels, and cut finer where
-    that gives too few of them; the only block that shows a road is cut until two do.
+    that gives too few of them; those that show a road are cut until both sides see one.
 
     Args:
         annotations: by raster; the areas are in pixels of their raster.
@@ -46,8 +46,13 @@ def hold_out(
         units = _units(annotations, side)
     if len(units) < 2:
         raise AnnotationError("The annotated area is too small to hold a part of it out for validation; draw more.")
-    # Both sides of the split need roads.
-    while len(showing := _with_road(units, annotations)) < 2:
+    while True:
+        showing = _with_road(units, annotations)
+        if len(showing) >= 2:
+            training, held_out = _split(units, _choose(units, showing, rng), annotations)
+            # What several rasters show of a road may all be held out with one of them.
+            if _with_road(_parts(training), annotations):
+                return training, held_out
         if side <= 1:
             raise AnnotationError("The roads are too small to hold a part of them out for validation; draw more.")
         side //= 2
@@ -56,23 +61,14 @@ def hold_out(
             for k, (raster, block) in enumerate(units)
             for piece in (_cut(block, side) if k in showing else [block])
         ]
-    chosen = _choose(units, showing, rng)
-    held_out = _grouped([units[k] for k in sorted(chosen)], annotations)
-    training = _grouped([unit for k, unit in enumerate(units) if k not in chosen], annotations)
-    training = {raster: _elsewhere(raster, annotation, held_out) for raster, annotation in training.items()}
-    training = {raster: annotation for raster, annotation in training.items() if len(annotation.area.geometries)}
-    if not training:
-        raise AnnotationError("The labelled rasters show the same small place, which cannot be cut; draw more.")
-    return training, held_out
 
 
 def _units(annotations: Mapping[RasterInfo, Annotation], side: int) -> list[_Unit]:
-    return [
-        (raster, block)
-        for raster, annotation in annotations.items()
-        for part in annotation.area.geometries
-        for block in _cut(part, side)
-    ]
+    return [(raster, block) for raster, part in _parts(annotations) for block in _cut(part, side)]
+
+
+def _parts(annotations: Mapping[RasterInfo, Annotation]) -> list[_Unit]:
+    return [(raster, part) for raster, annotation in annotations.items() for part in annotation.area.geometries]
 
 
 def _cut(part: shapely.Geometry, side: int) -> list[shapely.Geometry]:
@@ -125,6 +121,16 @@ def _elsewhere(raster: RasterInfo, annotation: Annotation, held_out: Mapping[Ras
             area = shapely.difference(area, shapely.union_all(ground))
     parts = shapely.get_parts(area)
     return annotation.inside(parts[shapely.area(parts) > 0])
+
+
+def _split(
+    units: Sequence[_Unit], chosen: set[int], annotations: Mapping[RasterInfo, Annotation]
+) -> tuple[dict[RasterInfo, Annotation], dict[RasterInfo, Annotation]]:
+    """What is learned from, and the chosen units, which are held out."""
+    held_out = _grouped([units[k] for k in sorted(chosen)], annotations)
+    training = _grouped([unit for k, unit in enumerate(units) if k not in chosen], annotations)
+    training = {raster: _elsewhere(raster, annotation, held_out) for raster, annotation in training.items()}
+    return {raster: annotation for raster, annotation in training.items() if len(annotation.area.geometries)}, held_out
 
 
 def _grouped(units: Sequence[_Unit], annotations: Mapping[RasterInfo, Annotation]) -> dict[RasterInfo, Annotation]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -286,8 +287,9 @@ def job(file: Path) -> None:
     if hasattr(os, "setpgid"):
         # A group of its own: whoever started the worker can end it with all that it started.
         os.setpgid(0, 0)
-    reporter = JsonReporter(claim_stdout(), listen_for_cancel())
-    end_at_signals()
+    stop = listen_for_cancel()
+    reporter = JsonReporter(claim_stdout(), stop)
+    end_at_signals(stop)
     try:
         outputs = _outputs(_read(file), reporter)
     except CancelledError:
@@ -312,16 +314,20 @@ def _run(kind: type[AnyJob], options: dict[str, Any]) -> None:
     # Of the processes that torchrun starts, the first one talks.
     talks = os.environ.get("RANK", "0") == "0"
     console = Console(stderr=True, quiet=not talks)
-    reporter = TerminalReporter(console)
+    stop = threading.Event()
+    reporter = TerminalReporter(console, stop)
 
     def say_cancelled() -> None:
         reporter.stop()
         console.print("sslkd: cancelled; what was not whole was removed.", markup=False)
 
-    end_at_signals(say_cancelled)
+    end_at_signals(stop, say_cancelled)
     try:
         with reporter:
             outputs = _outputs(_parsed(kind, options), reporter)
+    except CancelledError:
+        say_cancelled()
+        sys.exit(CANCELLED)
     except SslkdError as error:
         console.print(f"sslkd: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(_FAILED)

@@ -6,37 +6,40 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from ..core.files import remove_unfinished
 
-__all__ = ["CANCELLED", "end_at_signals", "end_now"]
+__all__ = ["CANCELLED", "end_at_signals", "end_soon"]
 
 CANCELLED = 130
 """Exit code of a process that was asked to end."""
 
+_GRACE_SECONDS = 3.0
 
-def end_now(say: Callable[[], object] | None = None) -> None:
-    """Ends the process from a thread beside the work, which may be in a library that hears of nothing.
+
+def end_soon(stop: threading.Event) -> None:
+    """Asks the work to stop, from a thread beside it, and ends the process if it does not within seconds.
 
     Args:
-        say: called at the very end.
+        stop: is set; the work looks at it now and then.
     """
-    try:
-        remove_unfinished()
-        if say:
-            say()
-    finally:
-        os._exit(CANCELLED)
+    stop.set()
+    time.sleep(_GRACE_SECONDS)
+    _end_now()
 
 
-def end_at_signals(say: Callable[[], object] | None = None) -> None:
+def end_at_signals(stop: threading.Event, say: Callable[[], object] | None = None) -> None:
     """Has Ctrl+C, `kill`, a scheduler or a closed terminal end the process with what it began to write.
 
-    No exception: one might come in the middle of tidying up, or of what several processes do together.
+    The work is asked to stop, and the process ended if it does not within seconds, or at a second signal. No
+    exception: one might come in the middle of tidying up.
 
     Args:
-        say: called at the very end.
+        stop: is set; the work looks at it now and then.
+        say: called at the very end, where the work does not stop by itself.
     """
     # Not every system has each; `nohup` ignores the last, and Windows's closed terminals send the one before.
     for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
@@ -47,9 +50,25 @@ def end_at_signals(say: Callable[[], object] | None = None) -> None:
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     signal.set_wakeup_fd(theirs.detach(), warn_on_full_buffer=False)
-    threading.Thread(target=_end_at, args=(ours, say), daemon=True).start()
+    threading.Thread(target=_end_at, args=(ours, stop, say), daemon=True).start()
 
 
-def _end_at(signals: socket.socket, say: Callable[[], object] | None) -> None:
+def _end_at(signals: socket.socket, stop: threading.Event, say: Callable[[], object] | None) -> None:
     signals.recv(1)
-    end_now(say)
+    # Processes that `torchrun` started would each stop at another step, and wait for one another there.
+    if "RANK" not in os.environ:
+        stop.set()
+        signals.settimeout(_GRACE_SECONDS)
+        with suppress(TimeoutError):
+            signals.recv(1)
+    _end_now(say)
+
+
+def _end_now(say: Callable[[], object] | None = None) -> None:
+    """Ends the process though the work may be in a library that hears of nothing."""
+    try:
+        remove_unfinished()
+        if say:
+            say()
+    finally:
+        os._exit(CANCELLED)

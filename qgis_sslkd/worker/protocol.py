@@ -10,13 +10,12 @@ import time
 from typing import Any, TextIO
 
 from ..core.errors import CancelledError
-from .ending import end_now
+from .ending import end_soon
 
 __all__ = ["JsonReporter", "claim_stdout", "listen_for_cancel"]
 
 _SECONDS_BETWEEN_FRACTIONS = 0.5
 _SECONDS_BETWEEN_TEXTS = 5.0
-_GRACE_SECONDS = 3.0
 
 
 def claim_stdout() -> TextIO:
@@ -80,6 +79,4 @@ def _listen(stop: threading.Event) -> None:
     for line in sys.stdin:
         if line.strip() == "cancel":
             break
-    stop.set()
-    time.sleep(_GRACE_SECONDS)
-    end_now()
+    end_soon(stop)

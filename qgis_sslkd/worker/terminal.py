@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from ..core.errors import CancelledError
 
 __all__ = ["TerminalReporter"]
 
@@ -13,10 +17,11 @@ class TerminalReporter:
 
     Args:
         console: where to write; without a terminal only the messages are written.
+        stop: set when the work should stop.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, stop: threading.Event) -> None:
+        self._console, self._stop = console, stop
         self._progress = Progress(
             BarColumn(),
             TaskProgressColumn(),
@@ -40,6 +45,8 @@ class TerminalReporter:
 
     def progress(self, fraction: float, text: str) -> None:
         """Moves the bar."""
+        if self._stop.is_set():
+            raise CancelledError
         self._progress.update(self._task, completed=fraction, description=text)
 
     def info(self, text: str) -> None:

@@ -17,7 +17,7 @@ from rasterio.windows import Window
 
 from qgis_sslkd.core.errors import RasterError
 from qgis_sslkd.core.images import Normalisation
-from qgis_sslkd.core.rasters import RasterReader, inspect_raster, measure_normalisation
+from qgis_sslkd.core.rasters import RasterReader, cells_with_data, inspect_raster, measure_normalisation
 
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 HEIGHT, WIDTH = 37, 53
@@ -418,6 +418,18 @@ def test_values_are_sampled_where_there_are_any(make_raster):
     raster = inspect_raster(str(make_raster(pixels, nodata=0)))
     with RasterReader() as reader:
         assert measure_normalisation([raster], reader).mean == pytest.approx([1049.5], abs=0.1)
+
+
+def test_cells_with_data_are_those_that_hold_a_pixel_of_it_however_often_they_are_asked_for(make_raster):
+    pixels = np.zeros((1, 300, 400), np.uint16)
+    pixels[0, [3, 120, 299], [5, 210, 399]] = 7
+    raster = inspect_raster(str(make_raster(pixels, nodata=0)))
+    with RasterReader() as reader:
+        for height, width in ((64, 64), (75, 100), (300 / 7, 400 / 9)):
+            expected = {(int(row // height), int(column // width)) for _, row, column in np.argwhere(pixels)}
+            assert set(map(tuple, cells_with_data(raster, (height, width), reader).tolist())) == expected
+        # Read once: for a large raster it takes seconds.
+        assert reader.thinned_validity(raster) is reader.thinned_validity(raster)
 
 
 @pytest.mark.parametrize(

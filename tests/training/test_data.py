@@ -130,6 +130,39 @@ def test_of_rasters_of_one_place_none_learns_from_what_another_holds_out(write_r
         assert learned.intersection(held_out).area < 1e-6 < learned.area
 
 
+def test_of_a_road_that_two_rasters_show_both_sides_see_a_part(write_raster, write_layer, reader):
+    dates = [write_raster(name, np.ones((1, 400, 400), np.uint8)) for name in ("spring.tif", "next.tif")]
+    more = write_raster("more.tif", np.ones((1, 400, 400), np.uint8), left=LEFT + 1000)
+    roads = [write_layer("road.gpkg", [in_pixels(203, 155, 218, 195)])]
+    for seed in range(8):
+        data = prepare(dates, roads, [], [more], TILE, seed, reader)
+        for sources in (data.labelled, [window.source for window in data.validation]):
+            assert any((labels_of(source) == 1).any() for source in sources)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_what_holds_no_data_is_neither_learned_from_nor_held_out(write_raster, write_layer, reader, kind):
+    rows, columns = np.mgrid[:640, :640]
+    flown = abs(rows - columns) < 90
+    strip = write_raster("strip.tif", np.where(flown, 9, 0).astype(kind)[None], nodata=0)
+    more = write_raster("more.tif", np.ones((1, 400, 400), kind), left=LEFT + 1000)
+    roads = [write_layer("roads.gpkg", [in_pixels(k, 0, k + 8, 640) for k in range(20, 640, 60)])]
+    for seed in range(8):
+        data = prepare([strip], roads, [], [more], TILE, seed, reader)
+        roads_scored = 0
+        for source, window in ((each.source, each.window) for each in data.validation):
+            _, valid = read_window(source, window, data, reader)
+            roads_scored += np.count_nonzero((source.annotation.labels(window, (TILE, TILE)) == 1) & valid)
+        assert roads_scored > 200
+        assert data.labelled_area + data.held_out_area < 1.4 * flown.sum() * PIXEL**2
+
+
+def labels_of(source):
+    """Of the whole raster."""
+    height, width = source.raster.height, source.raster.width
+    return source.annotation.labels(Window(0, 0, width, height), (height, width))
+
+
 def parts_of(source):
     return source.annotation.area.geometries
 
@@ -224,7 +257,7 @@ def test_an_annotated_area_without_data_is_told_before_any_training(write_raster
     if with_data:
         prepare([raster], [roads], [area], [], TILE, 0, reader)
         return
-    with pytest.raises(AnnotationError, match="nothing but nodata or transparent pixels where roads were drawn"):
+    with pytest.raises(AnnotationError, match=r"hold no data in the annotated area area\.gpkg; check"):
         prepare([raster], [roads], [area], [], TILE, 0, reader)
 
 
@@ -324,11 +357,14 @@ def test_errors_name_the_thing(scene, write_raster, write_layer, reader):
     raster, roads, area = scene
     far = write_layer("far.gpkg", [shapely.box(0, 0, 100, 100)])
     speck = write_layer("speck.gpkg", [in_pixels(150.2, 50.2, 150.4, 50.4)])
+    empty = write_raster("empty.tif", np.zeros((3, 300, 400), np.uint16), nodata=0)
     grey = write_raster("grey.tif", np.zeros((1, 100, 100), dtype=np.uint16))
     other = write_raster("bytes.tif", np.zeros((3, 100, 100), dtype=np.uint8))
     for inputs, error, words in (
         (([raster], [far], [area], []), AnnotationError, "far.gpkg"),
         (([raster], [roads], [far], []), AnnotationError, "far.gpkg"),
+        (([empty], [roads], [area], [raster]), AnnotationError, "no data in the annotated area area.gpkg"),
+        (([empty], [roads], [], [raster]), AnnotationError, "rasters hold no data; check"),
         (([raster], [roads], [], []), AnnotationError, "unlabelled"),
         (([raster], [speck], [area], []), AnnotationError, "roads are too small"),
         (([raster, grey], [roads], [area], []), RasterError, "grey.tif has 1"),

@@ -128,8 +128,7 @@ def write_beside():
     threading.Thread(target=write).start()
     wait()
 
-listen_for_cancel()
-end_at_signals(lambda: print("cancelled", file=sys.stderr))
+end_at_signals(listen_for_cancel(), lambda: print("cancelled", file=sys.stderr))
 old, made = Path("old.tif"), Path("made")
 with folder_for_outputs(made), all_written_whole([old, made / "new.tif"]) as partials, folder_beside(old) as own:
     for partial in (*partials.values(), own / "map.tif"): partial.write_text("half")
@@ -179,6 +178,38 @@ def test_signals_end_what_hears_of_nothing(tmp_path):
             for worker, number in zip(workers, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP), strict=True):
                 worker.send_signal(number)
     assert [worker.stderr.read() for worker in workers] == ["cancelled\n"] * 3
+
+
+WORKING = """
+from rich.console import Console
+from qgis_sslkd.core.errors import CancelledError
+from qgis_sslkd.worker.ending import end_at_signals
+from qgis_sslkd.worker.terminal import TerminalReporter
+
+stop = threading.Event()
+end_at_signals(stop, lambda: print("ended", file=sys.stderr))
+reporter = TerminalReporter(Console(stderr=True), stop)
+print("ready", flush=True)
+try:
+    while True:
+        reporter.progress(0.5, "step")
+        time.sleep(0.01)
+except CancelledError:
+    print("noted", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("together", [False, True])
+def test_work_on_the_command_line_stops_by_itself_at_a_signal_but_that_of_several_processes(
+    tmp_path, monkeypatch, number, together
+):
+    if together:
+        monkeypatch.setenv("RANK", "0")
+    worker = start(WORKING, tmp_path)
+    assert worker.stdout.readline() == "ready\n"
+    worker.send_signal(number)
+    assert (worker.wait(30), worker.stderr.read()) == ((130, "ended\n") if together else (0, "noted\n"))
 
 
 @pytest.fixture
