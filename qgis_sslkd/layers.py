@@ -193,6 +193,8 @@ def _led(parts: list[QgsGeometry], way: _Way, layer: str) -> list[QgsGeometry]:
 def _open_writer(
     path: str, source: QgsProcessingFeatureSource, crs: QgsCoordinateReferenceSystem, context: QgsProcessingContext
 ) -> QgsVectorFileWriter:
+    # First of all: a table has no coordinate reference system either, and none can be set.
+    geometries = _multi_type(source)
     if not source.sourceCrs().isValid():
         raise LayerUnusable(
             tr("The layer {} has no coordinate reference system: set it first.").format(source.sourceName())
@@ -200,9 +202,7 @@ def _open_writer(
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = "GPKG"
     options.layerName = "features"
-    writer = QgsVectorFileWriter.create(
-        path, QgsFields(), _multi_type(source), crs, context.transformContext(), options
-    )
+    writer = QgsVectorFileWriter.create(path, QgsFields(), geometries, crs, context.transformContext(), options)
     if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
         raise LayerUnusable(
             tr("The layer {} cannot be written to {}: {}").format(source.sourceName(), path, writer.errorMessage())
@@ -234,7 +234,10 @@ def _oddities(geometry: QgsGeometry) -> Iterator[str]:
 
 
 def _mended(geometry: QgsGeometry) -> QgsGeometry:
-    return geometry if geometry.isNull() or geometry.isGeosValid() else geometry.makeValid()
+    if geometry.isNull() or geometry.isGeosValid():
+        return geometry
+    # Part by part: mended together, what two parts share would become a hole.
+    return QgsGeometry.unaryUnion([part.makeValid() for part in geometry.asGeometryCollection()])
 
 
 def _plain(geometry: QgsGeometry, wanted: QgsWkbTypes.Type) -> list[QgsGeometry]:

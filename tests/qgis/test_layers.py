@@ -204,6 +204,13 @@ def test_crossed_outlines_are_mended_and_counted(written, feedback):
     assert feedback.infos == ["streets: 2 feature(s) (1 invalid, mended)."]
 
 
+@pytest.mark.parametrize("second", ["0 0,4 0,4 1,0 1,0 0", "-1 1,5 1,5 2,-1 2,-1 1", "1 1,2 1,2 2,1 2,1 1"])
+def test_where_parts_of_one_feature_overlap_is_no_hole(written, second):
+    rings = ["((0 0,3 0,3 3,0 3,0 0))", f"(({second}))"]
+    drawn = QgsGeometry.unaryUnion([QgsGeometry.fromWkt(f"Polygon{ring}") for ring in rings])
+    assert area(written(memory_layer("MultiPolygon", f"MultiPolygon({','.join(rings)})"))) == drawn.area()
+
+
 @pytest.mark.parametrize(
     ("kind", "wkt", "expected", "told"),
     [
@@ -248,6 +255,11 @@ def test_a_cancelled_writing_ends(written, feedback):
 def test_points_are_refused(written):
     with pytest.raises(LayerUnusable, match="neither polygons nor lines"):
         written(memory_layer("Point", "Point(0 0)"))
+
+
+def test_a_table_is_refused_for_what_it_is(written):
+    with pytest.raises(LayerUnusable, match="neither polygons nor lines"):
+        written(QgsVectorLayer("None?field=name:string", "table", "memory"))
 
 
 def test_a_layer_without_a_coordinate_reference_system_is_refused(written):
