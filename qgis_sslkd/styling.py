@@ -77,6 +77,8 @@ class _Presenter(QgsProcessingLayerPostProcessorInterface):
         self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
         """Style, describe and place the layer; called in the main thread when it is in the project."""
+        # One that was there before still shows the file that was replaced.
+        layer.reload()
         problem, loaded = layer.loadNamedStyle(style_file(self._product))
         if not loaded:
             feedback.pushWarning(tr("The layer {} keeps QGIS's style: {}").format(layer.name(), problem))

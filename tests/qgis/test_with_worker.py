@@ -565,6 +565,22 @@ def test_what_is_made_of_a_result_joins_it(street, tmp_path, window):
     )
 
 
+def test_a_layer_whose_file_was_made_anew_shows_the_new_one(street, evaluation, tmp_path, window):
+    project = QgsProject.instance()
+    evaluation["MAP"] = QgsProcessingOutputLayerDefinition(evaluation["MAP"], project)
+    outlines = QgsProcessingOutputLayerDefinition(str(tmp_path / "o.gpkg"), project)
+    for least_area, top in ((0, 44), (1e6, 40)):
+        vectorise = {"INPUT": street, "OUTLINES": outlines, "LEAST_AREA": least_area}
+        processing.runAndLoadResults("sslkd:vectoriseroads", vectorise)
+        evaluation["REFERENCE"] = memory_layer("Polygon", box(10, top, 150, 56))
+        processing.runAndLoadResults("sslkd:evaluateroads", evaluation)
+        vectors, raster = loaded(project, "street").values()
+        whole = raster.dataProvider().block(1, raster.extent(), raster.width(), raster.height())
+        shown = bytes(whole.data())
+    assert vectors.featureCount() == 0
+    assert shown == gdal_array_of(raster.source()).tobytes()
+
+
 @pytest.fixture
 def current_group(window):
     """A group that QGIS puts layers into, as it does in its window when a layer of the group is the current one."""
