@@ -565,20 +565,19 @@ def test_what_is_made_of_a_result_joins_it(street, tmp_path, window):
     )
 
 
-def test_a_layer_whose_file_was_made_anew_shows_the_new_one(street, evaluation, tmp_path, window):
+def test_layers_whose_files_were_made_anew_show_the_new_ones(detection, tmp_path, window):
     project = QgsProject.instance()
-    evaluation["MAP"] = QgsProcessingOutputLayerDefinition(evaluation["MAP"], project)
-    outlines = QgsProcessingOutputLayerDefinition(str(tmp_path / "o.gpkg"), project)
-    for least_area, top in ((0, 44), (1e6, 40)):
-        vectorise = {"INPUT": street, "OUTLINES": outlines, "LEAST_AREA": least_area}
-        processing.runAndLoadResults("sslkd:vectoriseroads", vectorise)
-        evaluation["REFERENCE"] = memory_layer("Polygon", box(10, top, 150, 56))
-        processing.runAndLoadResults("sslkd:evaluateroads", evaluation)
-        vectors, raster = loaded(project, "street").values()
-        whole = raster.dataProvider().block(1, raster.extent(), raster.width(), raster.height())
-        shown = bytes(whole.data())
-    assert vectors.featureCount() == 0
-    assert shown == gdal_array_of(raster.source()).tobytes()
+    for key, name in (("SURFACE", "s.tif"), ("OUTLINES", "o.gpkg")):
+        detection[key] = QgsProcessingOutputLayerDefinition(str(tmp_path / name), project)
+    part = f"{LEFT},{LEFT + 50},{TOP - 50},{TOP} [{UTM}]"
+    for chosen in ({"EXTENT": part, "LEAST_AREA": 1e6}, {"THRESHOLD": 0.001, "LEAST_AREA": 0}):
+        processing.runAndLoadResults("sslkd:detectroads", {**detection, **chosen})
+        shown = list(loaded(project, "scene").values())
+    made = [QgsVectorLayer(str(tmp_path / "o.gpkg")), QgsRasterLayer(str(tmp_path / "s.tif"))]
+    assert [layer.extent() for layer in shown] == [layer.extent() for layer in made]
+    assert shown[0].featureCount() == made[0].featureCount() > 0
+    pixels = shown[1].dataProvider().block(1, made[1].extent(), 256, 256)
+    assert bytes(pixels.data()) == gdal_array_of(tmp_path / "s.tif").tobytes()
 
 
 @pytest.fixture
