@@ -83,7 +83,8 @@ def write_features(
         feedback: is told what was written.
 
     Raises:
-        LayerUnusable: if it cannot be written, or a geometry cannot be brought to the first raster.
+        LayerUnusable: if there is nothing to write, it cannot be written, or a geometry cannot be brought to the
+            first raster.
     """
     way = _way(source.sourceCrs(), places, context.transformContext())
     path = QgsProcessingUtils.generateTempFilename(f"{file_name(source.sourceName())}.gpkg")
@@ -106,6 +107,13 @@ def write_features(
     if way and not counts["written"]:
         # That nothing is near is the worker's to tell, which knows whether it matters.
         return write_features(source, (), context, feedback)
+    if not counts["written"]:
+        raise LayerUnusable(
+            tr(
+                "The layer {} holds no polygon or line that can be used: draw some, or check its filter and its "
+                "selection."
+            ).format(source.sourceName())
+        )
     feedback.pushInfo(_told(source.sourceName(), counts))
     return path
 

@@ -246,6 +246,27 @@ def test_a_feature_without_a_surface_is_left_out_and_counted(written, feedback, 
     assert "layer: 1 feature(s) (" in told and "1 without a usable shape, left out" in told
 
 
+@pytest.mark.parametrize("wkts", [[], [""], ["Polygon EMPTY", ""]], ids=["empty", "null", "without a surface"])
+@pytest.mark.parametrize("place", [UTM, "EPSG:3857"])
+def test_a_layer_of_which_nothing_is_left_is_refused(written, wkts, place):
+    places = [QgsReferencedRectangle(QgsRectangle(0, 0, 9, 9), QgsCoordinateReferenceSystem(place))]
+    with pytest.raises(LayerUnusable, match="The layer streets holds no polygon or line .* check its filter"):
+        written(memory_layer("Polygon", *wkts, name="streets"), places)
+
+
+def test_a_filter_of_processing_counts(written):
+    layer = memory_layer("Polygon", ONE, THREE)
+    QgsProject.instance().addMapLayer(layer)
+    chosen = QgsProcessingFeatureSourceDefinition(layer.id())
+    if not hasattr(chosen, "filterExpression"):
+        pytest.skip("QGIS filters inputs of Processing since 3.32")
+    chosen.filterExpression = f"x_min($geometry) > {LEFT + 30 * PIXEL}"
+    assert area(written(chosen)) == (10 * PIXEL) ** 2
+    chosen.filterExpression = "false"
+    with pytest.raises(LayerUnusable, match="check its filter"):
+        written(chosen)
+
+
 def test_a_cancelled_writing_ends(written, feedback):
     feedback.cancel()
     with pytest.raises(Cancelled):
