@@ -250,7 +250,7 @@ def test_a_feature_without_a_surface_is_left_out_and_counted(written, feedback, 
 @pytest.mark.parametrize("place", [UTM, "EPSG:3857"])
 def test_a_layer_of_which_nothing_is_left_is_refused(written, wkts, place):
     places = [QgsReferencedRectangle(QgsRectangle(0, 0, 9, 9), QgsCoordinateReferenceSystem(place))]
-    with pytest.raises(LayerUnusable, match="The layer streets holds no polygon or line .* check its filter"):
+    with pytest.raises(LayerUnusable, match=r"The layer streets holds no polygon or line .* check its filter"):
         written(memory_layer("Polygon", *wkts, name="streets"), places)
 
 
