@@ -144,9 +144,8 @@ def read_polygons(path: str, line_width: float | None) -> VectorLayer:
     except (DataSourceError, DataLayerError) as error:
         raise AnnotationError(f"The vector layer {path} cannot be read: it is missing, damaged or none.") from error
     crs = _crs(path, meta["crs"])
-    geometries = shapely.get_parts(shapely.make_valid(shapely.from_wkb(encoded)))
-    # Mending a geometry may give a collection of parts.
-    geometries = shapely.get_parts(geometries)
+    # Part by part: mended together, what two parts of a road share would become a hole.
+    geometries = _single(shapely.make_valid(_single(shapely.from_wkb(encoded))))
     dimensions = shapely.get_dimensions(geometries)
     polygons = geometries[(dimensions == 2) & ~shapely.is_empty(geometries)]
     if line_width is not None:
@@ -243,6 +242,13 @@ def _crs(path: str, text: str | None) -> CRS:
         return CRS.from_user_input(text)
     except CRSError as error:
         raise AnnotationError(f"The coordinate reference system of {path} is not understood.") from error
+
+
+def _single(geometries: Geometries) -> Geometries:
+    """The points, lines and polygons that geometries consist of, however nested."""
+    while (shapely.get_type_id(geometries) >= shapely.GeometryType.MULTIPOINT).any():
+        geometries = shapely.get_parts(geometries)
+    return geometries
 
 
 def _widen(lines: Geometries, crs: CRS, width: float) -> Geometries:

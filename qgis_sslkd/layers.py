@@ -83,7 +83,8 @@ def write_features(
         feedback: is told what was written.
 
     Raises:
-        LayerUnusable: if it cannot be written, or a geometry cannot be brought to the first raster.
+        LayerUnusable: if there is nothing to write, it cannot be written, or a geometry cannot be brought to the
+            first raster.
     """
     way = _way(source.sourceCrs(), places, context.transformContext())
     path = QgsProcessingUtils.generateTempFilename(f"{file_name(source.sourceName())}.gpkg")
@@ -106,6 +107,13 @@ def write_features(
     if way and not counts["written"]:
         # That nothing is near is the worker's to tell, which knows whether it matters.
         return write_features(source, (), context, feedback)
+    if not counts["written"]:
+        raise LayerUnusable(
+            tr(
+                "The layer {} holds no polygon or line that can be used: draw some, or check its filter and its "
+                "selection."
+            ).format(source.sourceName())
+        )
     feedback.pushInfo(_told(source.sourceName(), counts))
     return path
 
@@ -193,6 +201,8 @@ def _led(parts: list[QgsGeometry], way: _Way, layer: str) -> list[QgsGeometry]:
 def _open_writer(
     path: str, source: QgsProcessingFeatureSource, crs: QgsCoordinateReferenceSystem, context: QgsProcessingContext
 ) -> QgsVectorFileWriter:
+    # First of all: a table has no coordinate reference system either, and none can be set.
+    geometries = _multi_type(source)
     if not source.sourceCrs().isValid():
         raise LayerUnusable(
             tr("The layer {} has no coordinate reference system: set it first.").format(source.sourceName())
@@ -200,9 +210,7 @@ def _open_writer(
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = "GPKG"
     options.layerName = "features"
-    writer = QgsVectorFileWriter.create(
-        path, QgsFields(), _multi_type(source), crs, context.transformContext(), options
-    )
+    writer = QgsVectorFileWriter.create(path, QgsFields(), geometries, crs, context.transformContext(), options)
     if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
         raise LayerUnusable(
             tr("The layer {} cannot be written to {}: {}").format(source.sourceName(), path, writer.errorMessage())
@@ -234,7 +242,10 @@ def _oddities(geometry: QgsGeometry) -> Iterator[str]:
 
 
 def _mended(geometry: QgsGeometry) -> QgsGeometry:
-    return geometry if geometry.isNull() or geometry.isGeosValid() else geometry.makeValid()
+    if geometry.isNull() or geometry.isGeosValid():
+        return geometry
+    # Part by part: mended together, what two parts share would become a hole.
+    return QgsGeometry.unaryUnion([part.makeValid() for part in geometry.asGeometryCollection()])
 
 
 def _plain(geometry: QgsGeometry, wanted: QgsWkbTypes.Type) -> list[QgsGeometry]:

@@ -12,6 +12,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
+    QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QDateTime, Qt
 
@@ -77,6 +78,7 @@ class _Presenter(QgsProcessingLayerPostProcessorInterface):
         self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
         """Style, describe and place the layer; called in the main thread when it is in the project."""
+        _read_anew(layer)
         problem, loaded = layer.loadNamedStyle(style_file(self._product))
         if not loaded:
             feedback.pushWarning(tr("The layer {} keeps QGIS's style: {}").format(layer.name(), problem))
@@ -102,6 +104,13 @@ class _Presenter(QgsProcessingLayerPostProcessorInterface):
 
 # QGIS keeps no reference to a post-processor and calls it when the algorithm is gone.
 _waiting: set[_Presenter] = set()
+
+
+def _read_anew(layer: QgsMapLayer) -> None:
+    """Have a layer that was in the project before let go of the file that was replaced."""
+    layer.setDataSource(layer.source(), layer.name(), layer.providerType())
+    if isinstance(layer, QgsVectorLayer):
+        layer.updateExtents()
 
 
 def _put_in_place(node: QgsLayerTreeLayer, title: str) -> None:

@@ -948,6 +948,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>{}: {} Objekt(e)</translation>
     </message>
     <message>
+      <source>The layer {} holds no polygon or line that can be used: draw some, or check its filter and its selection.</source>
+      <translation>Der Layer {} enthält kein Polygon und keine Linie, die genutzt werden können: Zeichnen Sie welche, oder prüfen Sie seinen Filter und seine Auswahl.</translation>
+    </message>
+    <message>
       <source>The layer {} has no coordinate reference system: set it first.</source>
       <translation>Der Layer {} hat kein Koordinatenbezugssystem: Legen Sie es zuerst fest.</translation>
     </message>

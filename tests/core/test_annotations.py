@@ -258,6 +258,14 @@ def test_whatever_was_drawn_becomes_valid_polygons(make_vector, geometries, area
     assert layer.crs == UTM
 
 
+@pytest.mark.parametrize("nested", ["{}", "GEOMETRYCOLLECTION ({}, POINT (9 9))"])
+@pytest.mark.parametrize("second", [(0, 0, 4, 1), (-1, 1, 5, 2), (1, 1, 2, 2)], ids=["corner", "crossing", "inside"])
+def test_where_parts_of_one_feature_overlap_is_road(make_vector, nested, second):
+    parts = [shapely.box(0, 0, 3, 3), shapely.box(*second)]
+    layer = read_polygons(str(make_vector([nested.format(shapely.MultiPolygon(parts).wkt)])), line_width=None)
+    assert shapely.union_all(layer.polygons).equals(shapely.union_all(parts))
+
+
 @pytest.mark.parametrize("extension", ["gpkg", "shp", "geojson", "fgb"])
 def test_formats(make_vector, extension):
     path = make_vector([shapely.box(0, 0, 2, 2)], f"straße [1].{extension}")

@@ -204,6 +204,13 @@ def test_crossed_outlines_are_mended_and_counted(written, feedback):
     assert feedback.infos == ["streets: 2 feature(s) (1 invalid, mended)."]
 
 
+@pytest.mark.parametrize("second", ["0 0,4 0,4 1,0 1,0 0", "-1 1,5 1,5 2,-1 2,-1 1", "1 1,2 1,2 2,1 2,1 1"])
+def test_where_parts_of_one_feature_overlap_is_no_hole(written, second):
+    rings = ["((0 0,3 0,3 3,0 3,0 0))", f"(({second}))"]
+    drawn = QgsGeometry.unaryUnion([QgsGeometry.fromWkt(f"Polygon{ring}") for ring in rings])
+    assert area(written(memory_layer("MultiPolygon", f"MultiPolygon({','.join(rings)})"))) == drawn.area()
+
+
 @pytest.mark.parametrize(
     ("kind", "wkt", "expected", "told"),
     [
@@ -239,6 +246,27 @@ def test_a_feature_without_a_surface_is_left_out_and_counted(written, feedback, 
     assert "layer: 1 feature(s) (" in told and "1 without a usable shape, left out" in told
 
 
+@pytest.mark.parametrize("wkts", [[], [""], ["Polygon EMPTY", ""]], ids=["empty", "null", "without a surface"])
+@pytest.mark.parametrize("place", [UTM, "EPSG:3857"])
+def test_a_layer_of_which_nothing_is_left_is_refused(written, wkts, place):
+    places = [QgsReferencedRectangle(QgsRectangle(0, 0, 9, 9), QgsCoordinateReferenceSystem(place))]
+    with pytest.raises(LayerUnusable, match=r"The layer streets holds no polygon or line .* check its filter"):
+        written(memory_layer("Polygon", *wkts, name="streets"), places)
+
+
+def test_a_filter_of_processing_counts(written):
+    layer = memory_layer("Polygon", ONE, THREE)
+    QgsProject.instance().addMapLayer(layer)
+    chosen = QgsProcessingFeatureSourceDefinition(layer.id())
+    if not hasattr(chosen, "filterExpression"):
+        pytest.skip("QGIS filters inputs of Processing since 3.32")
+    chosen.filterExpression = f"x_min($geometry) > {LEFT + 30 * PIXEL}"
+    assert area(written(chosen)) == (10 * PIXEL) ** 2
+    chosen.filterExpression = "false"
+    with pytest.raises(LayerUnusable, match="check its filter"):
+        written(chosen)
+
+
 def test_a_cancelled_writing_ends(written, feedback):
     feedback.cancel()
     with pytest.raises(Cancelled):
@@ -248,6 +276,11 @@ def test_a_cancelled_writing_ends(written, feedback):
 def test_points_are_refused(written):
     with pytest.raises(LayerUnusable, match="neither polygons nor lines"):
         written(memory_layer("Point", "Point(0 0)"))
+
+
+def test_a_table_is_refused_for_what_it_is(written):
+    with pytest.raises(LayerUnusable, match="neither polygons nor lines"):
+        written(QgsVectorLayer("None?field=name:string", "table", "memory"))
 
 
 def test_a_layer_without_a_coordinate_reference_system_is_refused(written):

@@ -565,6 +565,21 @@ def test_what_is_made_of_a_result_joins_it(street, tmp_path, window):
     )
 
 
+def test_layers_whose_files_were_made_anew_show_the_new_ones(detection, tmp_path, window):
+    project = QgsProject.instance()
+    for key, name in (("SURFACE", "s.tif"), ("OUTLINES", "o.gpkg")):
+        detection[key] = QgsProcessingOutputLayerDefinition(str(tmp_path / name), project)
+    part = f"{LEFT},{LEFT + 50},{TOP - 50},{TOP} [{UTM}]"
+    for chosen in ({"EXTENT": part, "LEAST_AREA": 1e6}, {"THRESHOLD": 0.001, "LEAST_AREA": 0}):
+        processing.runAndLoadResults("sslkd:detectroads", {**detection, **chosen})
+        shown = list(loaded(project, "scene").values())
+    made = [QgsVectorLayer(str(tmp_path / "o.gpkg")), QgsRasterLayer(str(tmp_path / "s.tif"))]
+    assert [layer.extent() for layer in shown] == [layer.extent() for layer in made]
+    assert shown[0].featureCount() == made[0].featureCount() > 0
+    pixels = shown[1].dataProvider().block(1, made[1].extent(), 256, 256)
+    assert bytes(pixels.data()) == gdal_array_of(tmp_path / "s.tif").tobytes()
+
+
 @pytest.fixture
 def current_group(window):
     """A group that QGIS puts layers into, as it does in its window when a layer of the group is the current one."""
