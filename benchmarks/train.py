@@ -30,7 +30,7 @@ from qgis_sslkd.core.devices import choose_device, describe_device
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
 from qgis_sslkd.core.reporting import Silent
 from qgis_sslkd.core.trainers import Batch, CrossModelTrainer, CrossSupervision, StudentTrainer, Trainer
-from qgis_sslkd.training.data import Sampler, TrainingData, prepare
+from qgis_sslkd.training.data import Sampler, TrainingData, TrainingInputs, prepare
 from qgis_sslkd.training.fit import READING_THREADS, Run
 from qgis_sslkd.training.presets import PRESETS, TrainingSettings
 from qgis_sslkd.training.steps import StepTaker
@@ -153,7 +153,7 @@ def _scene(folder: Path, tile: int, reader: RasterReader) -> TrainingData:
     quarter = shapely.box(_LEFT, _TOP - extent / 2, _LEFT + extent / 2, _TOP)
     roads = VectorLayer("streets", np.array(streets, dtype=object), raster.crs)
     area = VectorLayer("area", np.array([quarter], dtype=object), raster.crs)
-    return prepare([raster], [roads], [area], [], tile, 0, reader)
+    return prepare(TrainingInputs([raster], [roads], [area], []), tile, 0, reader)
 
 
 if __name__ == "__main__":

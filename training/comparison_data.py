@@ -17,7 +17,7 @@ from ..core.rasters import RasterInfo, RasterReader, inspect_raster
 from ..core.windows import TILE_MULTIPLE
 from .checkpoints import identify
 from .configuration import LabelSet, RastersData, RoadNetData, TilesData
-from .data import TrainingData, check_alike, prepare, windows_of_parts
+from .data import TrainingData, TrainingInputs, check_alike, prepare, windows_of_parts
 from .digests import digest_of
 from .tiles import (
     MaskedTile,
@@ -124,7 +124,7 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
     def training(tile: int, labels: LabelSet) -> TrainingData:
         if labels == "all":
             raise SettingError("Rasters have no labels beyond the drawn roads; leave out the rows with all labels.")
-        return prepare(labelled, roads, area, unlabelled, tile, 0, reader)
+        return prepare(TrainingInputs(labelled, roads, area, unlabelled), tile, 0, reader)
 
     learned = training(_TEST_TILE, "split")
     windows = [

@@ -26,6 +26,7 @@ __all__ = [
     "Sampler",
     "Source",
     "TrainingData",
+    "TrainingInputs",
     "check_alike",
     "coarsened_gsd",
     "prepare",
@@ -93,6 +94,25 @@ class LabelledWindow:
 
 
 @dataclass(frozen=True)
+class TrainingInputs:
+    """What is to be learned from.
+
+    Attributes:
+        labelled: rasters that roads were drawn on; at least one.
+        roads: all the roads inside of the area.
+        area: where all roads were drawn; empty for the whole of the rasters.
+        unlabelled: further rasters; empty for what lies outside of the area.
+        gsd: ground sampling distance to learn at, in metres; None for the median of the labelled rasters.
+    """
+
+    labelled: Sequence[RasterInfo]
+    roads: Sequence[VectorLayer]
+    area: Sequence[VectorLayer]
+    unlabelled: Sequence[RasterInfo]
+    gsd: float | None = None
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """All that a run learns from.
 
@@ -117,46 +137,37 @@ class TrainingData:
     held_out_area: float
 
 
-def prepare(
-    labelled: Sequence[RasterInfo],
-    roads: Sequence[VectorLayer],
-    area: Sequence[VectorLayer],
-    unlabelled: Sequence[RasterInfo],
-    tile: int,
-    seed: int,
-    reader: RasterReader,
-    gsd: float | None = None,
-) -> TrainingData:
+def prepare(inputs: TrainingInputs, tile: int, seed: int, reader: RasterReader) -> TrainingData:
     """Finds where labels and imagery are, and holds a part of the annotated area out.
 
     Args:
-        labelled: rasters that roads were drawn on; at least one.
-        roads: all the roads inside of the area.
-        area: where all roads were drawn; empty for the whole of the rasters.
-        unlabelled: further rasters; empty for what lies outside of the area.
+        inputs: what is to be learned from.
         tile: side of a window in pixels.
         seed: of the hold-out.
         reader: reads the rasters.
-        gsd: ground sampling distance of the windows, in metres; None for the median of the labelled rasters.
 
     Raises:
         RasterError: if the rasters do not go together, or are much coarser or smaller than the windows are to be.
         AnnotationError: if the annotation and the rasters' data do not meet, or nothing is unlabelled.
     """
-    check_alike([*labelled, *unlabelled])
-    usual = _usual_gsd(labelled)
-    if gsd is not None:
-        _check_gsd(gsd, usual, tile, labelled)
-    gsd = gsd or usual
-    annotations = {raster: _with_data(annotate(raster, roads, area), raster, gsd, tile, reader) for raster in labelled}
+    rasters = [*inputs.labelled, *inputs.unlabelled]
+    check_alike(rasters)
+    usual = _usual_gsd(inputs.labelled)
+    if inputs.gsd is not None:
+        _check_gsd(inputs.gsd, usual, tile, inputs.labelled)
+    gsd = inputs.gsd or usual
+    annotations = {
+        raster: _with_data(annotate(raster, inputs.roads, inputs.area), raster, gsd, tile, reader)
+        for raster in inputs.labelled
+    }
     annotations = {r: a for r, a in annotations.items() if len(a.area.geometries)}
-    _check_annotations(annotations, roads, area)
+    _check_annotations(annotations, inputs)
     training, held_out = hold_out(annotations, round(2 * tile * gsd / usual), np.random.default_rng(seed))
     return TrainingData(
         labelled=tuple(source_of(r, a, gsd, tile, _bounds(a)) for r, a in training.items()),
-        unlabelled=tuple(_unlabelled(unlabelled or labelled, roads, area, bool(unlabelled), gsd, tile, reader)),
+        unlabelled=tuple(_unlabelled(inputs, gsd, tile, reader)),
         validation=tuple(window for r, a in held_out.items() for window in windows_of_parts(r, a, gsd, tile)),
-        normalisation=measure_normalisation([*labelled, *unlabelled], reader),
+        normalisation=measure_normalisation(rasters, reader),
         gsd=gsd,
         tile=tile,
         labelled_area=_square_metres(training),
@@ -366,30 +377,13 @@ def _offset(rng: np.random.Generator, low: int, high: int, side: int, size: int)
     return min(max(offset, 0), max(size - side, 0))
 
 
-def _unlabelled(
-    rasters: Sequence[RasterInfo],
-    roads: Sequence[VectorLayer],
-    area: Sequence[VectorLayer],
-    elsewhere: bool,
-    gsd: float,
-    tile: int,
-    reader: RasterReader,
-) -> list[Source]:
-    """Sources of unlabelled windows: rasters where they hold data, of which the annotated area is left out.
-
-    Args:
-        rasters: where to look.
-        roads: of the annotation.
-        area: of the annotation.
-        elsewhere: whether these rasters are others than the labelled ones, so that no area means no annotation.
-        gsd: ground sampling distance of the windows, in metres.
-        tile: side of the windows, in pixels.
-        reader: reads the rasters.
-    """
+def _unlabelled(inputs: TrainingInputs, gsd: float, tile: int, reader: RasterReader) -> list[Source]:
+    """Sources of unlabelled windows: rasters where they hold data, of which the annotated area is left out."""
     sources = []
-    for raster in rasters:
-        annotation = annotate(raster, roads, area)
-        if elsewhere and not area:
+    for raster in inputs.unlabelled or inputs.labelled:
+        annotation = annotate(raster, inputs.roads, inputs.area)
+        if inputs.unlabelled and not inputs.area:
+            # The labelled rasters are annotated as a whole, these are not.
             annotation = annotation.inside(np.zeros(0, dtype=object))
         covered = float(shapely.area(annotation.area.geometries).sum())
         if covered < 0.99 * raster.width * raster.height:
@@ -398,7 +392,7 @@ def _unlabelled(
     if not any(len(source.regions) for source in sources):
         way_out = (
             "the unlabelled rasters hold nothing but nodata, or lie inside of the annotated area: choose others."
-            if elsewhere
+            if inputs.unlabelled
             else "give the annotated area, or unlabelled rasters."
         )
         raise AnnotationError(f"There is no unlabelled imagery to learn from; {way_out}")
@@ -438,18 +432,18 @@ def _square_metres(annotations: Mapping[RasterInfo, Annotation]) -> float:
     return sum(float(shapely.area(a.area.geometries).sum()) * raster.gsd**2 for raster, a in annotations.items())
 
 
-def _check_annotations(
-    annotations: Mapping[RasterInfo, Annotation], roads: Sequence[VectorLayer], area: Sequence[VectorLayer]
-) -> None:
+def _check_annotations(annotations: Mapping[RasterInfo, Annotation], inputs: TrainingInputs) -> None:
     """Checks that there are labelled pixels, and roads among them."""
     if not annotations:
+        where = f" in the annotated area {names_of(inputs.area)}" if inputs.area else ""
         raise AnnotationError(
-            f"The labelled rasters hold no data{f' in the annotated area {names_of(area)}' if area else ''}; check the "
-            "layers' positions and the rasters' nodata."
+            f"The labelled rasters hold no data{where}; check the layers' positions and the rasters' nodata."
         )
     if not any(
         len(annotation.roads.query(annotation.area.geometries, predicate="intersects")[0])
         for annotation in annotations.values()
     ):
-        where = "annotated part of the labelled rasters" if area else "labelled rasters"
-        raise AnnotationError(f"No road of {names_of(roads)} lies inside the {where}; check the layers' positions.")
+        place = "annotated part of the labelled rasters" if inputs.area else "labelled rasters"
+        raise AnnotationError(
+            f"No road of {names_of(inputs.roads)} lies inside the {place}; check the layers' positions."
+        )

@@ -2,49 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
 import torch
 
-from ..core.annotations import VectorLayer, names_of
+from ..core.annotations import names_of
 from ..core.devices import describe_device
 from ..core.distributed import is_first
 from ..core.files import make_folder, written_whole
 from ..core.metrics import Scores
 from ..core.model_card import ModelCard
 from ..core.model_file import save_model
-from ..core.rasters import RasterInfo, RasterReader
+from ..core.rasters import RasterReader
 from ..core.reporting import Reporter
 from .checkpoints import Checkpoints, identify
-from .data import TrainingData, prepare
+from .data import TrainingData, TrainingInputs, prepare
 from .fit import Run
 from .methods import Method, Trained
 from .presets import TrainingSettings
 from .report import write_report
 
-__all__ = ["TrainingInputs", "model_card", "train"]
-
-
-@dataclass(frozen=True)
-class TrainingInputs:
-    """What a run learns from.
-
-    Attributes:
-        labelled: rasters that roads were drawn on.
-        roads: all the roads inside of the area.
-        area: where all roads were drawn; empty for the whole of the rasters.
-        unlabelled: further rasters; empty for what lies outside of the area.
-        gsd: ground sampling distance to learn at, in metres; None for the median of the labelled rasters.
-    """
-
-    labelled: Sequence[RasterInfo]
-    roads: Sequence[VectorLayer]
-    area: Sequence[VectorLayer]
-    unlabelled: Sequence[RasterInfo]
-    gsd: float | None = None
+__all__ = ["model_card", "train"]
 
 
 def train(
@@ -72,16 +53,7 @@ def train(
     checkpoints = _checkpoints(checkpoint_folder, inputs)
     reporter.progress(0, "looking at the imagery and the drawn roads")
     with RasterReader() as reader:
-        data = prepare(
-            inputs.labelled,
-            inputs.roads,
-            inputs.area,
-            inputs.unlabelled,
-            settings.tile,
-            settings.seed,
-            reader,
-            inputs.gsd,
-        )
+        data = prepare(inputs, settings.tile, settings.seed, reader)
         reporter.info(_summary(data, method, settings, device))
         run = Run(data, settings, device, reader, reporter, checkpoints)
         trained = method.train(run)

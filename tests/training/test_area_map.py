@@ -12,7 +12,7 @@ from qgis_sslkd.core.annotations import VectorLayer
 from qgis_sslkd.core.images import Normalisation
 from qgis_sslkd.core.rasters import RasterInfo, RasterReader
 from qgis_sslkd.training.area_map import Place, area_map, places
-from qgis_sslkd.training.data import TrainingData, prepare, source_of, windows_over
+from qgis_sslkd.training.data import TrainingData, TrainingInputs, prepare, source_of, windows_over
 
 UTM, DEGREES = CRS.from_epsg(32632), CRS.from_epsg(4326)
 NOTHING = shapely.Polygon()
@@ -41,7 +41,7 @@ def drawn(axes, part):
 def data(small_scene):
     scene, roads, area = small_scene
     with RasterReader() as reader:
-        return prepare([scene], [roads], [area], [], 32, 0, reader)
+        return prepare(TrainingInputs([scene], [roads], [area], []), 32, 0, reader)
 
 
 def test_the_areas_are_those_of_the_data(data):
@@ -131,6 +131,6 @@ def test_roads_as_layers_have_no_say_outside_of_the_area(small_scene):
     scene, roads, area = small_scene
     far = VectorLayer("far", np.array([shapely.box(0, 0, 1, 1)], dtype=object), roads.crs)
     with RasterReader() as reader:
-        (with_far,) = places(prepare([scene], [roads, far], [area], [], 32, 0, reader))
-        (without,) = places(prepare([scene], [roads], [area], [], 32, 0, reader))
+        (with_far,) = places(prepare(TrainingInputs([scene], [roads, far], [area], []), 32, 0, reader))
+        (without,) = places(prepare(TrainingInputs([scene], [roads], [area], []), 32, 0, reader))
     assert with_far.roads.equals(without.roads)

@@ -13,7 +13,7 @@ from qgis_sslkd.core.annotations import annotate, read_polygons
 from qgis_sslkd.core.errors import AnnotationError, RasterError
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
-from qgis_sslkd.training.data import Sampler, coarsened_gsd, prepare, read_window, windows_of_parts
+from qgis_sslkd.training.data import Sampler, TrainingInputs, coarsened_gsd, prepare, read_window, windows_of_parts
 
 LEFT, TOP, PIXEL = 500_000.0, 5_000_000.0, 0.5
 TILE = 64
@@ -70,7 +70,7 @@ def held_out_of(data):
 
 def test_labels_lie_on_the_pixels_they_belong_to(scene, reader):
     raster, roads, area = scene
-    data = prepare([raster], [roads], [area], [], TILE, 0, reader)
+    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
     batch = Sampler(data, 8, (0,), True, reader).batch(3)
     for images, labels in zip(batch.images.numpy(), batch.labels.numpy(), strict=True):
         columns, _ = places(data, images)
@@ -82,7 +82,7 @@ def test_labels_lie_on_the_pixels_they_belong_to(scene, reader):
 
 def test_unlabelled_windows_leave_out_the_annotated_area(scene, reader):
     raster, roads, area = scene
-    data = prepare([raster], [roads], [area], [], TILE, 0, reader)
+    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
     batch = Sampler(data, 8, (0,), True, reader).batch(0)
     for images, valid in zip(batch.unlabelled.numpy(), batch.unlabelled_valid.numpy(), strict=True):
         columns, _ = places(data, images)
@@ -92,7 +92,7 @@ def test_unlabelled_windows_leave_out_the_annotated_area(scene, reader):
 
 def test_a_tenth_is_held_out_and_never_learned_from(scene, reader):
     raster, roads, area = scene
-    data = prepare([raster], [roads], [area], [], TILE, 0, reader)
+    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
     learned = shapely.union_all(data.labelled[0].annotation.area.geometries)
     held_out = held_out_of(data)
     assert learned.intersection(held_out).area == 0
@@ -105,7 +105,7 @@ def test_a_tenth_is_held_out_and_never_learned_from(scene, reader):
 def test_of_a_single_short_road_in_a_large_area_both_sides_see_a_part(write_raster, write_layer, reader):
     raster = write_raster("large.tif", np.zeros((1, 2000, 2000), np.uint8))
     road, area = in_pixels(703, 805, 715, 809), write_layer("area.gpkg", [in_pixels(0, 0, 1900, 2000)])
-    data = prepare([raster], [write_layer("road.gpkg", [road])], [area], [], TILE, 0, reader)
+    data = prepare(TrainingInputs([raster], [write_layer("road.gpkg", [road])], [area], []), TILE, 0, reader)
     learned, held_out = shapely.union_all(data.labelled[0].annotation.area.geometries), held_out_of(data)
     assert learned.intersection(held_out).area == 0
     assert shapely.union(learned, held_out).area == pytest.approx(1900 * 2000)
@@ -122,7 +122,7 @@ def test_of_rasters_of_one_place_none_learns_from_what_another_holds_out(write_r
         write_layer("a.gpkg", [in_pixels(0, 0, 450, 300)]),
     )
     for seed in range(3):
-        data = prepare(dates, [roads], [area], [], TILE, seed, reader)
+        data = prepare(TrainingInputs(dates, [roads], [area], []), TILE, seed, reader)
         learned, held_out = (
             shapely.union_all([on_ground(source, part) for source in sources for part in parts_of(source)])
             for sources in (data.labelled, [window.source for window in data.validation])
@@ -135,7 +135,7 @@ def test_of_a_road_that_two_rasters_show_both_sides_see_a_part(write_raster, wri
     more = write_raster("more.tif", np.ones((1, 400, 400), np.uint8), left=LEFT + 1000)
     roads = [write_layer("road.gpkg", [in_pixels(203, 155, 218, 195)])]
     for seed in range(8):
-        data = prepare(dates, roads, [], [more], TILE, seed, reader)
+        data = prepare(TrainingInputs(dates, roads, [], [more]), TILE, seed, reader)
         for sources in (data.labelled, [window.source for window in data.validation]):
             assert any((labels_of(source) == 1).any() for source in sources)
 
@@ -148,7 +148,7 @@ def test_what_holds_no_data_is_neither_learned_from_nor_held_out(write_raster, w
     more = write_raster("more.tif", np.ones((1, 400, 400), kind), left=LEFT + 1000)
     roads = [write_layer("roads.gpkg", [in_pixels(k, 0, k + 8, 640) for k in range(20, 640, 60)])]
     for seed in range(8):
-        data = prepare([strip], roads, [], [more], TILE, seed, reader)
+        data = prepare(TrainingInputs([strip], roads, [], [more]), TILE, seed, reader)
         roads_scored = 0
         for source, window in ((each.source, each.window) for each in data.validation):
             _, valid = read_window(source, window, data, reader)
@@ -190,26 +190,26 @@ def test_windows_are_drawn_where_there_is_data(scene, write_raster, reader, kind
     _, roads, area = scene
     labelled = write_raster("labelled.tif", np.full((3, 300, 400), 9, kind))
     sparse = write_raster("sparse.tif", pixels, nodata=0 if kind == "uint8" else None, left=LEFT + 1000)
-    data = prepare([labelled], [roads], [area], [sparse], TILE, 0, reader)
+    data = prepare(TrainingInputs([labelled], [roads], [area], [sparse]), TILE, 0, reader)
     batches = [Sampler(data, 8, (0,), True, reader).batch(step) for step in range(4)]
     assert min(valid.float().mean() for batch in batches for valid in batch.unlabelled_valid) >= 0.5
     nothing = write_raster("nothing.tif", np.full_like(pixels, 0 if kind == "uint8" else np.nan), nodata=0)
     with pytest.raises(AnnotationError, match=r"no unlabelled imagery.* choose others"):
-        prepare([labelled], [roads], [area], [nothing], TILE, 0, reader)
+        prepare(TrainingInputs([labelled], [roads], [area], [nothing]), TILE, 0, reader)
 
 
 def test_labelled_windows_are_drawn_where_there_is_data(scene, write_raster, reader):
     pixels = np.zeros((3, 300, 400), np.uint8)
     pixels[:, :, 80:130] = 7
     _, roads, area = scene
-    data = prepare([write_raster("strip.tif", pixels, nodata=0)], [roads], [area], [], TILE, 0, reader)
+    data = prepare(TrainingInputs([write_raster("strip.tif", pixels, nodata=0)], [roads], [area], []), TILE, 0, reader)
     batch = Sampler(data, 16, (0,), True, reader).batch(0)
     assert min((labels != IGNORE).float().mean() for labels in batch.labels) >= 0.25
 
 
 def test_validation_windows_cover_all_that_is_held_out(scene, reader):
     raster, roads, area = scene
-    data = prepare([raster], [roads], [area], [], TILE, 0, reader)
+    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
     labelled = sum(
         (held_out.source.annotation.labels(held_out.window, (TILE, TILE)) != IGNORE).sum()
         for held_out in data.validation
@@ -220,7 +220,7 @@ def test_validation_windows_cover_all_that_is_held_out(scene, reader):
 
 def test_batches_are_a_function_of_seed_and_step(scene, reader):
     raster, roads, area = scene
-    data = prepare([raster], [roads], [area], [], TILE, 0, reader)
+    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
     first, again = Sampler(data, 2, (4, 1), True, reader), Sampler(data, 2, (4, 1), True, reader)
     first.batch(0)
     assert first.batch(7).images.equal(again.batch(7).images)
@@ -230,7 +230,7 @@ def test_batches_are_a_function_of_seed_and_step(scene, reader):
 
 def test_all_eight_turns_are_drawn_and_none_without_augmentation(scene, reader):
     raster, roads, area = scene
-    data = prepare([raster], [roads], [area], [], TILE, 0, reader)
+    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
 
     def directions(augment):
         found = set()
@@ -245,29 +245,13 @@ def test_all_eight_turns_are_drawn_and_none_without_augmentation(scene, reader):
     assert directions(True) == {(1, 0, 0), (-1, 0, 0), (0, 1, 1), (0, 1, -1), (0, -1, 1), (0, -1, -1)}
 
 
-@pytest.mark.parametrize("with_data", [False, True])
-def test_an_annotated_area_without_data_is_told_before_any_training(write_raster, write_layer, reader, with_data):
-    pixels = np.full((3, 300, 400), 9, np.uint8)
-    pixels[:, :, :200] = 0
-    # A pixel's row in the last of the windows is enough.
-    pixels[:, 290:, :200] = 9 if with_data else 0
-    raster = write_raster("half.tif", pixels, nodata=0)
-    roads = write_layer("roads.gpkg", [in_pixels(100, 0, 120, 300)])
-    area = write_layer("area.gpkg", [in_pixels(0, 0, 200, 300)])
-    if with_data:
-        prepare([raster], [roads], [area], [], TILE, 0, reader)
-        return
-    with pytest.raises(AnnotationError, match=r"hold no data in the annotated area area\.gpkg; check"):
-        prepare([raster], [roads], [area], [], TILE, 0, reader)
-
-
 def test_nodata_takes_no_part(write_raster, write_layer, reader):
     pixels = np.full((3, 200, 200), 90, dtype=np.uint8)
     pixels[:, :, :60] = 0
     raster = write_raster("holes.tif", pixels, nodata=0)
     roads = write_layer("roads.gpkg", [in_pixels(0, 80, 200, 100)])
     area = write_layer("area.gpkg", [in_pixels(0, 0, 200, 120)])
-    data = prepare([raster], [roads], [area], [], TILE, 0, reader)
+    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
     batch = Sampler(data, 8, (0,), False, reader).batch(0)
     holes = batch.images[:, 0] == 0
     assert holes.any()
@@ -285,7 +269,7 @@ def test_rasters_of_another_resolution_come_at_the_common_one(write_raster, writ
         [in_pixels(100, 0, 120, 300), shapely.box(LEFT + 1100, TOP - 200, LEFT + 1110, TOP)],
     )
     more = write_raster("more.tif", np.full((3, 200, 200), 10, dtype=np.uint8))
-    data = prepare([fine, coarse, fine], [roads], [], [more], TILE, 0, reader)
+    data = prepare(TrainingInputs([fine, coarse, fine], [roads], [], [more]), TILE, 0, reader)
     assert data.gsd == pytest.approx(0.5, rel=1e-2)
     shapes = {source.raster.name: source.shape for source in data.labelled}
     assert shapes == {"fine.tif": (TILE, TILE), "coarse.tif": (TILE // 2, TILE // 2)}
@@ -306,7 +290,7 @@ def test_windows_of_oblong_pixels_are_square_on_the_ground(write_layer, make_ras
     oblong = inspect_raster(str(path))
     roads = write_layer("roads.gpkg", [shapely.box(LEFT + 20, TOP - 50, LEFT + 30, TOP - 40)])
     area = write_layer("area.gpkg", [in_pixels(0, 0, 100, 200)])
-    data = prepare([oblong], [roads], [area], [], TILE, 0, reader)
+    data = prepare(TrainingInputs([oblong], [roads], [area], []), TILE, 0, reader)
     assert data.gsd == pytest.approx(0.5, rel=1e-3)
     places = [*data.labelled, *data.unlabelled, *(each.source for each in data.validation)]
     assert {source.shape for source in places} == {(TILE // 2, TILE * 2)}
@@ -325,7 +309,7 @@ def test_windows_of_oblong_pixels_are_square_on_the_ground(write_layer, make_ras
 def test_windows_come_at_the_resolution_that_is_asked_for(scene, reader, gsd):
     """Images, labels and what is held out, and labels stay where they are on the images."""
     raster, roads, area = scene
-    data = prepare([raster], [roads], [area], [], TILE, 0, reader, gsd)
+    data = prepare(TrainingInputs([raster], [roads], [area], [], gsd), TILE, 0, reader)
     assert data.gsd == gsd
     for source in (*data.labelled, *data.unlabelled, *(window.source for window in data.validation)):
         assert source.shape == pytest.approx((TILE * gsd / raster.gsd,) * 2, abs=1)
@@ -346,7 +330,7 @@ def test_a_raster_smaller_than_a_tile_is_padded(write_raster, write_layer, reade
     raster = write_raster("small.tif", np.full((3, 40, 50), 50, dtype=np.uint8))
     more = write_raster("more.tif", np.full((3, 30, 30), 50, dtype=np.uint8))
     roads = write_layer("roads.gpkg", [in_pixels(10, 0, 20, 40)])
-    data = prepare([raster], [roads], [], [more], TILE, 0, reader)
+    data = prepare(TrainingInputs([raster], [roads], [], [more]), TILE, 0, reader)
     batch = Sampler(data, 2, (0,), False, reader).batch(0)
     assert batch.images.shape == (2, 3, TILE, TILE)
     assert (batch.labels != IGNORE).sum() <= 2 * 40 * 50
@@ -371,11 +355,11 @@ def test_errors_name_the_thing(scene, write_raster, write_layer, reader):
         (([raster], [roads], [area], [other]), RasterError, "bytes.tif has uint8"),
     ):
         with pytest.raises(error, match=words):
-            prepare(*inputs, TILE, 0, reader)
+            prepare(TrainingInputs(*inputs), TILE, 0, reader)
     with pytest.raises(RasterError, match=r"0\.1 m, is much finer than the labelled imagery's 0\.5 m"):
-        prepare([raster], [roads], [area], [], TILE, 0, reader, 0.1)
+        prepare(TrainingInputs([raster], [roads], [area], [], 0.1), TILE, 0, reader)
     with pytest.raises(RasterError, match=rf" {TILE} pixels {TILE * 50} m wide, but .* only 200 m"):
-        prepare([raster], [roads], [area], [], TILE, 0, reader, 50)
+        prepare(TrainingInputs([raster], [roads], [area], [], 50), TILE, 0, reader)
 
 
 # The scene is 400 pixels of 0.5 m long.

@@ -22,7 +22,7 @@ from qgis_sslkd.core.trainers import (
     StudentTrainer,
     SupervisedTrainer,
 )
-from qgis_sslkd.training.data import LabelledWindow, prepare
+from qgis_sslkd.training.data import LabelledWindow, TrainingInputs, prepare
 from qgis_sslkd.training.fit import History, Run, Stage, _averages, seed_torch, validate
 from qgis_sslkd.training.presets import PRESETS
 from qgis_sslkd.training.steps import StepTaker, learning_rate
@@ -185,7 +185,7 @@ def test_history_of_a_term_that_comes_later():
 def run(small_scene, reporter):
     raster, roads, area = small_scene
     with RasterReader() as reader:
-        data = prepare([raster], [roads], [area], [], TINY.tile, 0, reader)
+        data = prepare(TrainingInputs([raster], [roads], [area], []), TINY.tile, 0, reader)
         yield Run(data, TINY, CPU, reader, reporter)
 
 
@@ -282,7 +282,7 @@ def test_a_tiny_run_overfits_a_tile(small_scene, reporter):
     raster, roads, area = small_scene
     settings = replace(TINY, steps=60, batch=4, learning_rate=2e-3, augment=False, validations=1)
     with RasterReader() as reader:
-        data = prepare([raster], [roads], [area], [], settings.tile, 0, reader)
+        data = prepare(TrainingInputs([raster], [roads], [area], []), settings.tile, 0, reader)
         run = Run(data, settings, CPU, reader, reporter)
         step_1 = CrossModelTrainer(networks(), CrossSupervision(warm_up=0.5))
         run.fit(step_1, STAGE)

@@ -13,7 +13,7 @@ from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.networks import build_network
 from qgis_sslkd.core.rasters import RasterReader
 from qgis_sslkd.core.reporting import Silent
-from qgis_sslkd.training.data import prepare, read_window
+from qgis_sslkd.training.data import TrainingInputs, prepare, read_window
 from qgis_sslkd.training.explained import explained
 from qgis_sslkd.training.fit import History, Run, Stage, count
 from qgis_sslkd.training.methods import Method, Trained
@@ -33,7 +33,7 @@ def reported(small_scene, tmp_path_factory):
     torch.manual_seed(0)
     networks = {"teacher 1": build_network(SPEC), "student": build_network(SPEC)}
     with RasterReader() as reader:
-        data = prepare([raster], [roads], [area], [], SETTINGS.tile, 0, reader)
+        data = prepare(TrainingInputs([raster], [roads], [area], []), SETTINGS.tile, 0, reader)
         run = Run(data, SETTINGS, torch.device("cpu"), reader, Silent())
         history = History(seconds=100.0, validating=20.0, waiting=5.0)
         history.note_losses(1, {"supervised": 0.7}, 1e-3)

@@ -15,9 +15,10 @@ from qgis_sslkd.core.model_file import load_network
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.rasters import inspect_raster
 from qgis_sslkd.training.checkpoints import Checkpoints
+from qgis_sslkd.training.data import TrainingInputs
 from qgis_sslkd.training.methods import METHODS
 from qgis_sslkd.training.presets import PRESETS
-from qgis_sslkd.training.run import TrainingInputs, train
+from qgis_sslkd.training.run import train
 
 TINY = replace(
     PRESETS["quick"],

@@ -32,7 +32,7 @@ from qgis_sslkd.core.trainers import (
 )
 from qgis_sslkd.training import checkpoints, fit, steps
 from qgis_sslkd.training.checkpoints import Checkpoints
-from qgis_sslkd.training.data import prepare
+from qgis_sslkd.training.data import TrainingInputs, prepare
 from qgis_sslkd.training.fit import Run, Stage, seed_torch
 from qgis_sslkd.training.presets import PRESETS
 
@@ -67,7 +67,7 @@ def data(folder, reader):
     boxes = [shapely.box(500_000 + x, 4_999_700, 500_010 + x, 5_000_000) for x in range(0, SIDE, 40)]
     area = [shapely.box(500_000, 4_999_872, 500_128, 5_000_000)]
     roads, area = (VectorLayer("drawn", np.array(shapes, dtype=object), raster.crs) for shapes in (boxes, area))
-    return prepare([raster], [roads], [area], [], SETTINGS.tile, 0, reader)
+    return prepare(TrainingInputs([raster], [roads], [area], []), SETTINGS.tile, 0, reader)
 
 
 def main(folder, batch):

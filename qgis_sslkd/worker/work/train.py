@@ -14,10 +14,10 @@ from ...core.files import check_writable
 from ...core.networks import parse_network
 from ...core.rasters import RasterInfo, inspect_raster
 from ...core.reporting import Reporter
-from ...training.data import coarsened_gsd
+from ...training.data import TrainingInputs, coarsened_gsd
 from ...training.methods import find_method
 from ...training.presets import FINEST_GSD, TrainingSettings
-from ...training.run import TrainingInputs, train
+from ...training.run import train
 from ...training.settings import changed_settings, load_changes
 from ..jobs import Outputs, TrainJob
 from .common import check_inputs_stay, match_colours, number, read_area
