@@ -41,7 +41,7 @@ MOST_TILES = 2500
 _TILE = 256  # pixels of most servers' tiles
 _PIECE = 1024  # pixels asked for at a time; QGIS asks a server for 256 tiles at most
 _MOST_FAILURES = 16
-_NO_PICTURE = ("text/", "application/xml", "application/vnd.ogc.se")  # types of what servers say in place of one
+_NO_IMAGERY = ("text/", "application/xml", "application/vnd.ogc.se")  # types of what servers say in its place
 _WGS84_ELLIPSOID = "EPSG:7030"
 _NO_RESULT = -3.4028234663852886e38  # the least float: of formulas where their rasters have nothing, NaN in later QGIS
 _PICTURES = (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
@@ -285,12 +285,13 @@ class _Replies:
         """Take an answer; QGIS asks again after a failure, so the last one counts."""
         address, error = reply.request().url().toString(), reply.error()
         self.failed.pop(address, None)
-        if error == QNetworkReply.NetworkError.ContentNotFoundError:
+        # Of pictures it is a tile that there is not, which QGIS makes transparent.
+        if error == QNetworkReply.NetworkError.ContentNotFoundError and self._of_pictures:
             self.absent.add(address)
         elif error not in (QNetworkReply.NetworkError.NoError, QNetworkReply.NetworkError.OperationCanceledError):
             self.failed[address] = reply.errorString()
-        elif self._of_pictures and (kind := bytes(reply.rawHeader(b"Content-Type")).decode()).startswith(_NO_PICTURE):
-            self.failed[address] = tr("it sent {} in place of a picture").format(kind)
+        elif (kind := bytes(reply.rawHeader(b"Content-Type")).decode()).startswith(_NO_IMAGERY):
+            self.failed[address] = tr("it sent {} in place of imagery").format(kind)
         if len(self.failed) > _MOST_FAILURES:
             self._block.cancel()
 

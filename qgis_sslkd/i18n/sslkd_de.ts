@@ -1068,8 +1068,8 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Schr
       <translation>Der Server hat nichts für {} der Kacheln; sie gelten als NoData.</translation>
     </message>
     <message>
-      <source>it sent {} in place of a picture</source>
-      <translation>er schickte {} statt eines Bildes</translation>
+      <source>it sent {} in place of imagery</source>
+      <translation>er schickte {} statt Bilddaten</translation>
     </message>
     <message>
       <source>{}: made by {}, SSLKD {}</source>

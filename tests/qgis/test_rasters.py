@@ -9,6 +9,7 @@ from urllib.parse import quote
 import numpy
 import pytest
 from conftest import LEFT, PIXEL, TOP, UTM, Feedback, write_raster
+from coverages import CoverageServer
 from osgeo import gdal
 from qgis.core import (
     Qgis,
@@ -343,8 +344,29 @@ def test_a_server_that_fails_is_told_and_leaves_no_file(copied, server, tmp_path
 
 def test_a_server_that_sends_a_text_in_place_of_a_picture_is_told(copied, server):
     server.kind = "text/xml"
-    with pytest.raises(LayerUnusable, match="it sent text/xml in place of a picture"):
+    with pytest.raises(LayerUnusable, match="it sent text/xml in place of imagery"):
         copied(server.layer(), FRAME)
+
+
+@pytest.fixture
+def coverages(tmp_path):
+    server = CoverageServer(str(write_raster(tmp_path / "street.tif", bands=2)))
+    yield server
+    server.close()
+
+
+def test_a_coverage_is_copied_as_values(copied, coverages):
+    found = copied(coverages.layer())
+    assert (found.ReadAsArray() == array_of(coverages.path)).all()
+    assert found.GetGeoTransform() == (LEFT, PIXEL, 0, TOP, 0, -PIXEL)
+
+
+@pytest.mark.parametrize(("status", "sentence"), [(200, "it sent text/xml in place of imagery"), (404, "Not Found")])
+def test_a_server_that_refuses_a_coverage_is_told(copied, coverages, status, sentence):
+    layer = coverages.layer()
+    coverages.refuses, coverages.status = True, status
+    with pytest.raises(LayerUnusable, match=f"The server of the layer street does not answer: .*{sentence}"):
+        copied(layer)
 
 
 def test_a_server_that_is_gone_is_told_and_asked_no_more(copied, server):
