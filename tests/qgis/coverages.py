@@ -33,7 +33,7 @@ _REFUSAL = "<ServiceExceptionReport><ServiceException>That is too much.</Service
 
 
 class CoverageServer(ThreadingHTTPServer):
-    """Gives a raster away that lies at the place of the tests' rasters; may be told to refuse, by a text or a status."""
+    """Gives away a raster that lies where those of the tests do; may be told to refuse, by a text or a status."""
 
     daemon_threads = True
 
