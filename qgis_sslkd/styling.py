@@ -52,15 +52,15 @@ def present_when_loaded(
     Args:
         path: of the output.
         product: what it is, which names its style, too.
-        usual_name: what Processing calls it if nobody chose another name, which would be kept.
+        usual_name: what Processing calls it if nobody chose another name, which would be kept as the file's is.
         origin: where it comes from.
         context: of the algorithm.
     """
     if context.willLoadLayerOnCompletion(path):
         details = context.layerToLoadOnCompletionDetails(path)
         if details.name == usual_name:
+            # Not forced: by itself, QGIS calls files that somebody has named by those names.
             details.name = f"{usual_name}: {origin.subject}"
-            details.forceName = True
         presenter = _Presenter(product, origin)
         details.setPostProcessor(presenter)
         _waiting.add(presenter)

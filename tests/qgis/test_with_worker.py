@@ -29,6 +29,7 @@ from conftest import (
     write_raster,
 )
 from osgeo import gdal
+from processing.core.ProcessingConfig import ProcessingConfig
 from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
@@ -606,6 +607,20 @@ def test_a_name_that_was_chosen_is_kept(street, window):
     outlines.destinationName = "My town"
     processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": street, "OUTLINES": outlines})
     assert list(loaded(QgsProject.instance(), "street")) == ["My town"]
+
+
+@pytest.mark.parametrize(("prefers_files", "name"), [(True, "Town 2024"), (False, "Road outlines: street")])
+def test_a_file_that_was_named_names_its_layer_unless_qgis_is_told_otherwise(
+    street, tmp_path, window, monkeypatch, prefers_files, name
+):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))  # by it, QGIS knows temporary files
+    ProcessingConfig.setSettingValue(ProcessingConfig.PREFER_FILENAME_AS_LAYER_NAME, prefers_files)
+    outlines = QgsProcessingOutputLayerDefinition(str(tmp_path / "Town 2024.gpkg"), QgsProject.instance())
+    processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": street, "OUTLINES": outlines})
+    ProcessingConfig.setSettingValue(ProcessingConfig.PREFER_FILENAME_AS_LAYER_NAME, True)
+    (layer,) = loaded(QgsProject.instance(), "street").values()
+    assert layer.name() == name
 
 
 def test_the_map_of_an_evaluation_is_loaded_with_its_style(evaluation, window):
