@@ -8,6 +8,7 @@ __all__ = [
     "DeviceError",
     "GraphError",
     "ModelFileError",
+    "OutsideError",
     "RasterError",
     "SettingError",
     "SslkdError",
@@ -31,6 +32,10 @@ class RasterError(SslkdError, ValueError):
 
 class AnnotationError(SslkdError, ValueError):
     """Raised when roads or annotated areas cannot be read or do not meet the rasters."""
+
+
+class OutsideError(SslkdError, ValueError):
+    """Raised when nothing of a raster lies where is to be looked."""
 
 
 class ModelFileError(SslkdError, ValueError):

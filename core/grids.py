@@ -16,7 +16,7 @@ from rasterio.windows import Window
 from .ahead import map_ahead
 from .annotations import Annotation, VectorLayer, annotate, names_of
 from .blocks import BlockReader
-from .errors import AnnotationError
+from .errors import OutsideError
 from .images import Images, Mask, Pixels
 from .labels import ROAD
 from .rasters import RasterInfo, RasterReader
@@ -96,11 +96,12 @@ def area_of_interest(raster: RasterInfo, window: Window, layers: Sequence[Vector
     """Polygons at a raster; a pixel whose centre lies in one of them is labelled as road.
 
     Raises:
-        AnnotationError: if no pixel of the window is labelled so, or they cannot be brought to the raster's CRS.
+        OutsideError: if no pixel of the window is labelled so.
+        AnnotationError: if they cannot be brought to the raster's CRS.
     """
     area = annotate(raster, layers, [])
     if not area.has_road_pixels(window):
-        raise AnnotationError(
+        raise OutsideError(
             f"The area of {names_of(layers)} holds no pixel's centre of {raster.name}; check the layers' positions, "
             "or draw a larger area."
         )

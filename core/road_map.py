@@ -18,7 +18,7 @@ from shapely.affinity import affine_transform
 from .ahead import map_ahead
 from .bands import has_palette
 from .detection import Team, slide
-from .errors import RasterError, SettingError
+from .errors import OutsideError, RasterError, SettingError
 from .files import all_written_whole, check_writable, folder_beside
 from .grids import Grid, Scene, Strip
 from .images import Predictor
@@ -188,7 +188,8 @@ def window_of_extent(raster: RasterInfo, extent: tuple[float, float, float, floa
         extent: least x, least y, largest x, largest y in the raster's CRS.
 
     Raises:
-        RasterError: if the extent is empty or lies outside of the raster.
+        RasterError: if the extent is empty.
+        OutsideError: if it lies outside of the raster.
     """
     left, bottom, right, top = extent
     if not (left < right and bottom < top):
@@ -199,7 +200,7 @@ def window_of_extent(raster: RasterInfo, extent: tuple[float, float, float, floa
     columns = (max(0, math.floor(first_column + 1e-3)), min(raster.width, math.ceil(last_column - 1e-3)))
     rows = (max(0, math.floor(first_row + 1e-3)), min(raster.height, math.ceil(last_row - 1e-3)))
     if columns[0] >= columns[1] or rows[0] >= rows[1]:
-        raise RasterError(f"The extent {extent} lies outside of the raster {raster.name}.")
+        raise OutsideError(f"The extent {extent} lies outside of the raster {raster.name}.")
     return Window(columns[0], rows[0], columns[1] - columns[0], rows[1] - rows[0])
 
 

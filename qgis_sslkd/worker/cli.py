@@ -160,7 +160,10 @@ def detect(
     ] = None,
     area: Annotated[
         list[str],
-        typer.Option(help="Vector file of polygons to find roads in; outside is nodata. May be given again."),
+        typer.Option(
+            help="Vector file of polygons to find roads in; outside is nodata. Of several rasters, those outside are "
+            "left out. May be given again."
+        ),
     ] = [],  # noqa: B006
     extent: Annotated[
         tuple[float, float, float, float] | None,

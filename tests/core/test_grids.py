@@ -17,7 +17,7 @@ from rasterio.windows import Window
 
 from qgis_sslkd.core.annotations import VectorLayer
 from qgis_sslkd.core.detection import slide
-from qgis_sslkd.core.errors import AnnotationError
+from qgis_sslkd.core.errors import OutsideError
 from qgis_sslkd.core.grids import ModelGrid, OwnGrid, Scene, area_of_interest, grid_for
 from qgis_sslkd.core.images import Normalisation
 from qgis_sslkd.core.rasters import RasterInfo, RasterReader, inspect_raster
@@ -292,7 +292,7 @@ def test_an_area_in_other_coordinates_lies_where_it_was_drawn():
 )
 def test_an_area_without_a_pixel_is_named(place, window):
     raster = RasterInfo("raster.tif", 100, 80, UTM, PLACE, (1,), "uint8", False, 0.5)
-    with pytest.raises(AnnotationError, match=r"area\.gpkg holds no pixel's centre of raster\.tif"):
+    with pytest.raises(OutsideError, match=r"area\.gpkg holds no pixel's centre of raster\.tif"):
         area_of_interest(raster, window, [layer_of(place)])
 
 

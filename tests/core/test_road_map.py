@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
-from qgis_sslkd.core.errors import CancelledError, RasterError, SettingError
+from qgis_sslkd.core.errors import CancelledError, OutsideError, RasterError, SettingError
 from qgis_sslkd.core.grids import ModelGrid, OwnGrid, Scene
 from qgis_sslkd.core.images import Normalisation
 from qgis_sslkd.core.model_card import ModelCard
@@ -102,7 +102,7 @@ def test_an_empty_extent_is_named(extent):
 @pytest.mark.parametrize("pixels", [(-20, 0, -1, 60), (80, 0, 90, 60), (0, -9, 80, 0), (0, 60, 80, 70)])
 def test_an_extent_elsewhere_is_named(pixels):
     raster = info("utm")
-    with pytest.raises(RasterError, match=r"lies outside of the raster raster\.tif"):
+    with pytest.raises(OutsideError, match=r"lies outside of the raster raster\.tif"):
         window_of_extent(raster, extent_of(raster, *pixels))
 
 

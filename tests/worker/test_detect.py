@@ -11,6 +11,7 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
+from qgis_sslkd.core.errors import OutsideError
 from qgis_sslkd.core.images import Normalisation
 from qgis_sslkd.core.model_file import ModelCard, save_model
 from qgis_sslkd.core.network_spec import NetworkSpec
@@ -163,6 +164,18 @@ def test_the_progress_of_several_rasters_is_that_of_all(model, photo, results, r
     do_detect(DetectJob(raster=rasters, model=model, folder=results, tile=64, device="cpu"), reporter)
     # One tile of 50 x 60 pixels, then two of 70 x 40.
     assert reporter.fractions == pytest.approx([3000 / 5800, 4400 / 5800, 1])
+
+
+def test_of_several_rasters_those_outside_of_the_area_are_left_out(model, photo, make_vector, results, reporter):
+    west = photo(50, 60, "west.tif")
+    east = photo(50, 60, "east.tif", transform=Affine(0.5, 0, LEFT + 100, 0, -0.5, TOP))
+    job = {"raster": [str(west), str(east)], "model": model, "folder": results, "device": "cpu"}
+    areas = [str(make_vector([shapely.box(x, TOP - 9, x + 9, TOP)], f"{x}.gpkg")) for x in (LEFT + 110, LEFT + 500)]
+    outputs = do_detect(DetectJob(**job, area=areas[:1]), reporter)
+    assert outputs == {"surface": [str(results / "east-surface.tif")]}
+    assert reporter.warnings == [f"Left out, as nothing of them lies in the area or the extent: {west}."]
+    with pytest.raises(OutsideError, match=r"holds no pixel's centre of west\.tif"):
+        do_detect(DetectJob(**job, area=areas[1:]), reporter)
 
 
 # What is wrong: further options, and what the one sentence names.

@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 
 from ...core.annotations import VectorLayer
 from ...core.detection import Alone, Team, averaged_over_flips, slide
-from ...core.errors import SettingError
+from ...core.errors import OutsideError, SettingError
 from ...core.grids import Grid, OwnGrid, Scene, area_of_interest, grid_for
 from ...core.images import Predictor
 from ...core.model_card import ModelCard
@@ -66,7 +66,7 @@ def make_road_maps(
     shape = VectorSettings(job.least_area, job.fill_holes, job.simplify, job.smooth, job.bridge)
     settings = RoadMapSettings(job.threshold, shape)
     area = read_area(job.area)
-    tasks = [_task(job, path, each, card, area, reporter) for path, each in zip(job.raster, files, strict=True)]
+    tasks = _tasks(job, files, card, area, reporter)
     runtime = load()
     if job.batch is None:
         tiling = replace(tiling, batch=runtime.batch)
@@ -83,7 +83,7 @@ def make_road_maps(
                 f"with {card.network.architecture} / {card.network.encoder} on {runtime.description}."
             )
             make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs, team, runtime.release)
-    return _outputs(files[0]) if job.folder is None else _outputs_of_several(files)
+    return _outputs(files[0]) if job.folder is None else _outputs_of_several([task.files for task in tasks])
 
 
 @contextmanager
@@ -145,6 +145,24 @@ def _files_in(folder: Path, name: str, job: DetectJob) -> RoadMapFiles:
     paths = {product: folder / f"{name}-{product}{suffixes[product]}" for product in job.products}
     vectors = VectorFiles(paths.get("outlines"), paths.get("centre-lines"))
     return RoadMapFiles(folder / f"{name}-surface.tif", paths.get("probability"), vectors, job.cog)
+
+
+def _tasks(
+    job: DetectJob, files: Sequence[RoadMapFiles], card: ModelCard, area: Sequence[VectorLayer], reporter: Reporter
+) -> list[_Task]:
+    """A task for each raster; of several, those go without that lie outside of the area or the extent."""
+    tasks: list[_Task] = []
+    outside: dict[str, OutsideError] = {}
+    for path, each in zip(job.raster, files, strict=True):
+        try:
+            tasks.append(_task(job, path, each, card, area, reporter))
+        except OutsideError as error:
+            outside[path] = error
+    if not tasks:
+        raise next(iter(outside.values()))
+    if outside:
+        reporter.warning(f"Left out, as nothing of them lies in the area or the extent: {', '.join(outside)}.")
+    return tasks
 
 
 def _task(
