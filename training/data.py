@@ -16,9 +16,10 @@ from ..core.annotations import Annotation, VectorLayer, annotate, names_of
 from ..core.errors import AnnotationError, RasterError
 from ..core.images import Images, Mask, Normalisation
 from ..core.labels import IGNORE, Labels
-from ..core.rasters import RasterInfo, RasterReader, cells_with_data, measure_normalisation
+from ..core.rasters import RasterInfo, RasterReader
 from ..core.trainers import Batch
 from .hold_out import hold_out
+from .survey import cells_with_data, measure_normalisation
 
 __all__ = [
     "LabelSource",
