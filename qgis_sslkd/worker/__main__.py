@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from io import TextIOWrapper
@@ -12,6 +13,9 @@ from .imports import importing
 
 def main() -> None:
     """Runs the command that the arguments name, and ends the process."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # At Ctrl+C amid the imports, Python would show a traceback; nothing is to be tidied up yet.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     # PyTorch's threads then sleep while they wait; spinning, they would take the processor from QGIS.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Pydantic would look for plugins of its own in all that is installed.

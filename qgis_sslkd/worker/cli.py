@@ -336,7 +336,13 @@ def _run(kind: type[AnyJob], options: dict[str, Any]) -> None:
         sys.exit(_FAILED)
     for name, value in outputs.items() if talks else ():
         for each in value if isinstance(value, list) else [value]:
-            print(f"{name}: {each:.4f}" if isinstance(each, float) else f"{name}: {each}")
+            print(f"{name}: {_told(each)}")
+
+
+def _told(value: Any) -> str:  # noqa: ANN401 (an output)
+    if value is None:
+        return "undefined"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _parsed(kind: type[AnyJob], options: dict[str, Any]) -> AnyJob:

@@ -474,6 +474,16 @@ def test_letters_that_the_output_lacks_stop_nothing():
     assert b"Karaku\\u015f" in ended.stdout
 
 
+def test_an_interruption_amid_the_imports_ends_without_a_word():
+    program = (
+        "import os, signal, qgis_sslkd.worker.__main__ as worker\n"
+        "worker.importing = lambda: os.kill(os.getpid(), signal.SIGINT)\n"
+        "worker.main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, b"", b"")
+
+
 # Ctrl+C, `kill` or a scheduler, a terminal that is closed.
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_training_that_is_ended_leaves_nothing(start, scene, results, number):

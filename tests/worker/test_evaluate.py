@@ -133,6 +133,12 @@ def test_the_command_line_does_the_same(job, sslkd, results):
     assert "relaxed_recall: 1.0000" in lines and f"map: {results / 'e.tif'}" in lines
 
 
+def test_the_command_line_tells_what_is_undefined(job, make_raster, sslkd):
+    nothing = make_raster(np.zeros((1, 60, 100), np.uint8), "nothing.tif")
+    ended = sslkd("evaluate", "--surface", nothing, "--roads", job().roads[0])
+    assert "precision: undefined" in ended.stdout.splitlines()
+
+
 def test_the_map_is_shown_as_the_raster_lies_on_the_ground(make_raster):
     from qgis_sslkd.training.evaluation_report import _map_figure
 

@@ -43,7 +43,7 @@ def test_a_job_of_qgis(start_job, model, results):
     assert ended.code == 0, ended.stderr
     *said, last = ended.events
     assert last == {"event": "result", "outputs": {"onnx": str(results / "m.onnx")}}
-    assert "deeplabv3plus / resnet18 for 32 x 32 pixels of 0.50 m in 3 bands." in [each.get("text") for each in said]
+    assert "deeplabv3plus/resnet18 for 32 x 32 pixels of 0.50 m in 3 bands." in [each.get("text") for each in said]
     told = told_by(onnxruntime.InferenceSession(results / "m.onnx"))
     assert (told["tile_size"], told["tiles_overlap"], told["seg_small_segment"]) == (32, 0, 0)
 

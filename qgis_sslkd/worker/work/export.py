@@ -34,7 +34,7 @@ def _tell(card: ModelCard, tiling: Tiling, reporter: Reporter) -> None:
     """Says what the file takes."""
     network = card.network
     reporter.info(
-        f"{network.architecture} / {network.encoder} for {tiling.tile} x {tiling.tile} pixels of {card.gsd:.2f} m "
+        f"{network.architecture}/{network.encoder} for {tiling.tile} x {tiling.tile} pixels of {card.gsd:.2f} m "
         f"in {network.in_channels} bands."
     )
     if card.dtype != "uint8":

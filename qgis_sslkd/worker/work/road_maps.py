@@ -80,7 +80,7 @@ def make_road_maps(
                 continue
             reporter.info(
                 f"Detecting roads in {_described(task.grid.scene)}, "
-                f"with {card.network.architecture} / {card.network.encoder} on {runtime.description}."
+                f"with {card.network.architecture}/{card.network.encoder} on {runtime.description}."
             )
             make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs, team, runtime.release)
     return _outputs(files[0]) if job.folder is None else _outputs_of_several([task.files for task in tasks])
