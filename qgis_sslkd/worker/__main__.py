@@ -31,7 +31,8 @@ def main() -> None:
 
     try:
         try:
-            app()
+            # A pattern for several rasters is the value of one option; on Windows it would be spread over the line.
+            app(windows_expand_args=False)
         except SystemExit as end:
             if isinstance(end.code, int):
                 _leave(end.code)

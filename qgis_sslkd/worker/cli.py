@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from glob import glob
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,6 +44,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+def _matching(given: list[str]) -> list[str]:
+    """Files and what is no file, such as addresses, as they are; for patterns the files that match, by their names."""
+    # Not by pathlib, which takes no absolute patterns and raises errors of long addresses.
+    found = {each: [] if os.path.exists(each) else sorted(glob(each)) for each in given}  # noqa: PTH110, PTH207
+    return [path for each in given for path in found[each] or [each]]
+
+
+_SEVERAL = "May be given again, or be a quoted pattern such as 'tiles/*.tif'"
+
 Roads = Annotated[
     list[str],
     typer.Option(help="Vector file of roads: polygons, or lines with --road-width. May be given again."),
@@ -69,7 +80,9 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 @app.command()
 def train(
-    labelled: Annotated[list[str], typer.Option(help="Raster that roads were drawn on. May be given again.")],
+    labelled: Annotated[
+        list[str], typer.Option(help=f"Raster that roads were drawn on. {_SEVERAL}.", callback=_matching)
+    ],
     roads: Roads,
     model: Annotated[Path, typer.Option(help="The student's model file to write (.safetensors).")],
     report: Annotated[Path, typer.Option(help="HTML report to write.")],
@@ -77,7 +90,9 @@ def train(
     area: Area = [],  # noqa: B006 (typer copies it)
     unlabelled: Annotated[
         list[str],
-        typer.Option(help="Raster without labels. May be given again; without it, what lies outside of the area."),
+        typer.Option(
+            help=f"Raster without labels. {_SEVERAL}; without it, what lies outside of the area.", callback=_matching
+        ),
     ] = [],  # noqa: B006
     bands: Bands = [],  # noqa: B006
     gsd: Annotated[
@@ -129,7 +144,9 @@ def train(
 
 @app.command()
 def detect(
-    raster: Annotated[list[str], typer.Option(help="Raster to find roads in. With --folder, may be given again.")],
+    raster: Annotated[
+        list[str], typer.Option(help=f"Raster to find roads in. {_SEVERAL}, with --folder.", callback=_matching)
+    ],
     model: Annotated[Path, typer.Option(help="Model file that `sslkd train` wrote.")],
     surface: Annotated[
         Path | None, typer.Option(help="Raster to write: 1 road, 0 background, 255 nodata (.tif).")

@@ -166,6 +166,16 @@ def test_the_progress_of_several_rasters_is_that_of_all(model, photo, results, r
     assert reporter.fractions == pytest.approx([3000 / 5800, 4400 / 5800, 1])
 
 
+def test_a_pattern_stands_for_the_rasters_that_match_it(sslkd, model, photo, results):
+    inside = [photo(50, 60, name) for name in ("b.tif", "a.tif", "[ab].tif")]
+    folder = inside[0].parent
+    # What is there by that very name is no pattern.
+    for pattern, names in (("?.tif", ["a", "b"]), ("[ab].tif", ["[ab]"]), ("[a].tif", ["a"])):
+        ended = sslkd("detect", "--raster", folder / pattern, "--model", model, "--folder", results, "--device", "cpu")
+        assert ended.code == 0, ended.stderr
+        assert ended.stdout.splitlines() == [f"surface: {results / name}-surface.tif" for name in names]
+
+
 def test_of_several_rasters_those_outside_of_the_area_are_left_out(model, photo, make_vector, results, reporter):
     west = photo(50, 60, "west.tif")
     east = photo(50, 60, "east.tif", transform=Affine(0.5, 0, LEFT + 100, 0, -0.5, TOP))
