@@ -182,7 +182,7 @@ def test_the_whole_way(sslkd, scene, results):
     assert last == f"json: {results / 'm.json'}"
     for line in lines:
         name, _, value = line.partition(": ")
-        assert value == ("None" if scores[name] is None else f"{scores[name]:.4f}")
+        assert value == ("undefined" if scores[name] is None else f"{scores[name]:.4f}")
 
 
 def test_evaluation_of_lines_with_a_width(sslkd, make_raster, make_vector):
