@@ -27,7 +27,17 @@ from .labels import IGNORE, Labels
 from .plain_ways import plain_way
 from .rasters import RasterInfo
 
-__all__ = ["Annotation", "VectorLayer", "annotate", "are_near", "burn", "names_of", "on_ground", "read_polygons"]
+__all__ = [
+    "Annotation",
+    "VectorLayer",
+    "annotate",
+    "are_near",
+    "burn",
+    "names_of",
+    "on_ground",
+    "pixels_around",
+    "read_polygons",
+]
 
 # A window at the raster's corner has the identity as its transform, which is right in pixel coordinates.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
@@ -108,11 +118,7 @@ class Annotation:
 
     def has_road_pixels(self, window: Window) -> bool:
         """Whether the centre of a pixel of a window lies in the polygon of a road."""
-        return any(
-            burn(np.array([polygon]), part, (part.height, part.width)).any()
-            for polygon in _met(self.roads, window)
-            for part in _around(polygon, window)
-        )
+        return any(_holds_a_centre(polygon, window) for polygon in _met(self.roads, window))
 
     def inside(self, area: Geometries) -> Annotation:
         """The same roads with another annotated area."""
@@ -211,14 +217,26 @@ def burn(polygons: Geometries, window: Window, shape: tuple[int, int]) -> Labels
     return burnt
 
 
-def _around(polygon: shapely.Geometry, window: Window) -> Iterator[Window]:
-    """The pixels of a window around a polygon in pixel coordinates, some rows at a time."""
+def pixels_around(polygon: shapely.Geometry, window: Window) -> Window | None:
+    """The pixels of a window that the bounds of a polygon in pixel coordinates touch; None where there are none."""
     left, top, right, bottom = polygon.bounds
-    first_column, first_row = max(math.floor(left), window.col_off), max(math.floor(top), window.row_off)
-    width = min(math.ceil(right), window.col_off + window.width) - first_column
-    end = min(math.ceil(bottom), window.row_off + window.height)
-    for row in range(first_row, end if width > 0 else first_row, _ROWS_AT_ONCE):
-        yield Window(first_column, row, width, min(_ROWS_AT_ONCE, end - row))
+    columns = max(math.floor(left), window.col_off), min(math.ceil(right), window.col_off + window.width)
+    rows = max(math.floor(top), window.row_off), min(math.ceil(bottom), window.row_off + window.height)
+    return Window.from_slices(rows, columns) if rows[0] < rows[1] and columns[0] < columns[1] else None
+
+
+def _holds_a_centre(polygon: shapely.Geometry, window: Window) -> bool:
+    around = pixels_around(polygon, window)
+    return around is not None and any(
+        burn(np.array([polygon]), part, (part.height, part.width)).any() for part in _by_rows(around)
+    )
+
+
+def _by_rows(window: Window) -> Iterator[Window]:
+    """The parts of a window of some rows each, from the top."""
+    end = window.row_off + window.height
+    for row in range(window.row_off, end, _ROWS_AT_ONCE):
+        yield Window(window.col_off, row, window.width, min(_ROWS_AT_ONCE, end - row))
 
 
 def _only_layer(layers: npt.NDArray[np.object_], path: str) -> str | None:

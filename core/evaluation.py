@@ -16,7 +16,7 @@ from rasterio.windows import Window
 from scipy.ndimage import distance_transform_edt
 
 from .ahead import map_ahead
-from .annotations import Annotation, VectorLayer, annotate, burn
+from .annotations import Annotation, VectorLayer, annotate, burn, pixels_around
 from .errors import AnnotationError, RasterError, SettingError
 from .ground_plane import ground_plane
 from .images import Mask
@@ -149,13 +149,10 @@ class _Strip:
     def compare_inside(self, polygon: shapely.Geometry) -> Comparison:
         """What is counted inside a polygon in pixel coordinates."""
         height, width = self.labels.shape
-        left, top, right, bottom = polygon.bounds
-        columns = slice(max(0, math.floor(left)), min(width, math.ceil(right)))
-        rows = slice(max(0, math.floor(top) - self.top), min(height, math.ceil(bottom) - self.top))
-        if rows.start >= rows.stop or columns.start >= columns.stop:
+        place = pixels_around(polygon, Window(0, self.top, width, height))
+        if place is None:
             return _NOTHING
-        here = rows, columns
-        place = Window.from_slices((self.top + rows.start, self.top + rows.stop), (columns.start, columns.stop))
+        here = Window(place.col_off, place.row_off - self.top, place.width, place.height).toslices()
         inside = burn(np.array([polygon]), place, (place.height, place.width))
         labels = np.where(inside == 1, self.labels[here], np.uint8(IGNORE))
         return _Strip(self.top, self.found[here], labels, self.near_found[here], self.near_road[here]).compare()

@@ -159,8 +159,8 @@ def test_what_holds_no_data_is_neither_learned_from_nor_held_out(write_raster, w
 
 def labels_of(source):
     """Of the whole raster."""
-    height, width = source.raster.height, source.raster.width
-    return source.annotation.labels(Window(0, 0, width, height), (height, width))
+    window = source.raster.window
+    return source.annotation.labels(window, (window.height, window.width))
 
 
 def parts_of(source):
