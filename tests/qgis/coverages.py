@@ -1,10 +1,9 @@
 """A server of coverages (WCS 1.0.0) on this machine, which has one raster of a street."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlparse
 
 from conftest import LEFT, PIXEL, TOP, UTM
+from local_server import Handler, LocalServer
 from osgeo import gdal
 from qgis.core import QgsRasterLayer
 
@@ -32,32 +31,20 @@ _DESCRIPTION = (
 _REFUSAL = "<ServiceExceptionReport><ServiceException>That is too much.</ServiceException></ServiceExceptionReport>"
 
 
-class CoverageServer(ThreadingHTTPServer):
+class CoverageServer(LocalServer):
     """Gives away a raster that lies where those of the tests do; may be told to refuse, by a text or a status."""
 
-    daemon_threads = True
-
     def __init__(self, path):
-        super().__init__(("127.0.0.1", 0), _Handler)
         self.path, self.refuses, self.status = path, False, 200
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}/"
+        super().__init__(_Handler)
 
     def layer(self, name="street"):
-        source = f"cache=AlwaysNetwork&crs={UTM}&format=GeoTIFF&identifier=street&url={self.url}"
+        source = f"cache=AlwaysNetwork&crs={UTM}&format=GeoTIFF&identifier=street&url={self.url}/"
         return QgsRasterLayer(source, name, "wcs")
 
-    def close(self):
-        """Answer no more."""
-        self.shutdown()
-        self.server_close()
 
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
+class _Handler(Handler):
+    def do_GET(self):  # noqa: N802
         asked = {key.upper(): value for key, (value, *_) in parse_qs(urlparse(self.path).query).items()}
         if asked["REQUEST"] == "GetCoverage":
             self._give_coverage(asked)
@@ -65,13 +52,13 @@ class _Handler(BaseHTTPRequestHandler):
             raster = gdal.Open(self.server.path)
             columns, rows = raster.RasterXSize, raster.RasterYSize
             sides = {"left": LEFT, "bottom": TOP - rows * PIXEL, "right": LEFT + columns * PIXEL, "top": TOP}
-            self._answer("text/xml", _DESCRIPTION.format(**sides, last_column=columns - 1, last_row=rows - 1).encode())
+            self.answer(_DESCRIPTION.format(**sides, last_column=columns - 1, last_row=rows - 1).encode(), "text/xml")
         else:
-            self._answer("text/xml", _CAPABILITIES.format(url=self.server.url).encode())
+            self.answer(_CAPABILITIES.format(url=f"{self.server.url}/").encode(), "text/xml")
 
     def _give_coverage(self, asked):
         if self.server.refuses or self.server.status != 200:
-            return self._answer("text/xml", _REFUSAL.encode(), self.server.status)
+            return self.answer(_REFUSAL.encode(), "text/xml", self.server.status)
         left, bottom, right, top = (float(side) for side in asked["BBOX"].split(","))
         name = f"/vsimem/coverage{id(self)}.tif"
         window = {"projWin": (left, top, right, bottom), "width": int(asked["WIDTH"]), "height": int(asked["HEIGHT"])}
@@ -80,14 +67,4 @@ class _Handler(BaseHTTPRequestHandler):
         body = gdal.VSIFReadL(1, gdal.VSIStatL(name).size, file)
         gdal.VSIFCloseL(file)
         gdal.Unlink(name)
-        return self._answer("image/tiff", bytes(body))
-
-    def _answer(self, kind, body, status=200):
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        """Say nothing."""
+        return self.answer(bytes(body), "image/tiff")

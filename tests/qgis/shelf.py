@@ -6,10 +6,10 @@ import platform
 import threading
 import time
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from conftest import UV
+from local_server import Handler, LocalServer
 
 UV_VERSION = "9.9.9"
 
@@ -55,29 +55,26 @@ class Shelf:
         self.lock.write_text("".join(_pin(name, version, wheel) for name, wheel in wheels.items()))
 
 
-class Index(ThreadingHTTPServer):
+class Index(LocalServer):
     """A package index of a shelf, and a proxy for those who ask it for whole addresses."""
 
-    daemon_threads = True
-
     def __init__(self, shelf, user=None, hangs_at=None):
-        super().__init__(("127.0.0.1", 0), _Handler)
         self.shelf, self.user, self.hangs_at = shelf, user, hangs_at
         self.asked, self.hung = [], threading.Event()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        super().__init__(_Handler)
 
     @property
     def address(self):
-        return f"http://127.0.0.1:{self.server_port}/simple"
+        return f"{self.url}/simple"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self):
+    def do_GET(self):  # noqa: N802
         self.server.asked.append(self.path)
         if self.server.user and self.headers.get("Proxy-Authorization") != f"Basic {_base64(self.server.user)}":
-            self._answer(407, b"", **{"Proxy-Authenticate": 'Basic realm="test"'})
+            self.answer(b"", "text/html", 407, **{"Proxy-Authenticate": 'Basic realm="test"'})
         elif self.server.hangs_at and self.path.endswith(self.server.hangs_at):
             self.server.hung.set()
             time.sleep(60)
@@ -89,23 +86,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self, path):
         wheels = self.server.shelf.wheels
         if path.suffix == ".whl":
-            self._answer(200, (wheels / path.name).read_bytes())
+            self.answer((wheels / path.name).read_bytes(), "text/html")
         else:
             links = [
                 f'<a href="../../files/{wheel.name}#x">{wheel.name}</a>' for wheel in wheels.glob(f"{path.name}-*")
             ]
-            self._answer(200 if links else 404, "\n".join(links).encode())
-
-    def _answer(self, status, body, **headers):
-        self.send_response(status)
-        for name, value in {"Content-Type": "text/html", "Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    def log_message(self, *_):
-        """Say nothing."""
+            self.answer("\n".join(links).encode(), "text/html", 200 if links else 404)
 
 
 def _pin(name, version, wheel):

@@ -57,8 +57,7 @@ def index(shelf, monkeypatch):
 
     yield start
     for server in servers:
-        server.shutdown()
-        server.server_close()
+        server.close()
 
 
 def version_of(python, name="pebble"):

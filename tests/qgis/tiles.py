@@ -1,43 +1,38 @@
 """A server of map tiles on this machine, whose pixels tell where they lie."""
 
-import contextlib
 import struct
 import threading
 import zlib
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
 import numpy
+from local_server import Handler, LocalServer
 from qgis.core import QgsRasterLayer
 
 HALF_WORLD = 20037508.342789244  # metres of Web Mercator
 SIDE = 256
 
 
-class TileServer(ThreadingHTTPServer):
+class TileServer(LocalServer):
     """Tiles of every zoom level in red, green and blue; may be told to fail, to hang, or to have only some."""
 
-    daemon_threads = True
-
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Handler)
         self.asked, self.status, self.kind, self.absent = [], 200, "image/png", set()
         # QGIS keeps tiles by their addresses from one run to the next, and a port comes again.
         self._own = uuid4().hex
         self.going_on = threading.Event()
         self.going_on.set()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        super().__init__(_Handler)
 
     @property
     def uri(self):
         """The layer's source."""
-        return f"type=xyz&zmin=0&zmax=19&url=http://127.0.0.1:{self.server_port}/{self._own}/{{z}}/{{x}}/{{y}}.png"
+        return f"type=xyz&zmin=0&zmax=19&url={self.url}/{self._own}/{{z}}/{{x}}/{{y}}.png"
 
     def close(self):
         """Answer no more."""
         self.going_on.set()
-        self.shutdown()
-        self.server_close()
+        super().close()
 
     def layer(self, name="tiles"):
         return QgsRasterLayer(self.uri, name, "wms")
@@ -54,24 +49,16 @@ def colours(columns, rows):
     return numpy.dstack([x % 251, y % 241, (x // SIDE + 2 * (y // SIDE)) % 256]).astype("uint8")
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self):
+    def do_GET(self):  # noqa: N802
         zoom, x, y = (int(part) for part in self.path.partition(".")[0].split("/")[-3:])
         self.server.asked.append((zoom, x, y))
         self.server.going_on.wait(60)
         status = 404 if (x, y) in self.server.absent else self.server.status
         body = _png(colours(*(range(start * SIDE, (start + 1) * SIDE) for start in (x, y)))) if status == 200 else b""
-        self.send_response(status)
-        self.send_header("Content-Type", self.server.kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        with contextlib.suppress(ConnectionError):  # cancelled
-            self.wfile.write(body)
-
-    def log_message(self, *_):
-        """Say nothing."""
+        self.answer(body, self.server.kind, status)
 
 
 def _png(pixels):
