@@ -21,7 +21,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from .errors import RasterError, SettingError
+from .errors import SettingError
 from .files import NOT_WHOLE
 from .ground import WGS84
 from .plain_ways import check_plain, plain_way
@@ -51,8 +51,8 @@ _WRITES_AHEAD = 2
 class StripWriter:
     """Writes a one-band GeoTIFF from top to bottom, whole rows of blocks at a time, with overviews at the end.
 
-    A thread of its own writes while the next rows are made. Leaving the context raises a RasterError if the raster
-    could not be written whole.
+    A thread of its own writes while the next rows are made. Adding rows, or leaving the context, raises a SettingError
+    if the raster could not be written whole.
 
     Args:
         path: where to write.
@@ -127,8 +127,9 @@ class StripWriter:
         self._await(_WRITES_AHEAD)
 
     def _await(self, most: int) -> None:
-        while len(self._writing) > most:
-            self._writing.popleft().result()
+        with _told(self._path):
+            while len(self._writing) > most:
+                self._writing.popleft().result()
 
     def _add_overviews(self) -> int:
         """Adds overviews down to a small one, and returns how many."""
@@ -147,7 +148,7 @@ def optimise_for_cloud(path: Path) -> None:
     """Replaces a GeoTIFF that `StripWriter` wrote by a Cloud Optimised one.
 
     Raises:
-        RasterError: if it cannot be written whole.
+        SettingError: if it cannot be written whole.
     """
     plain = path.with_name(f"{path.stem}-plain{path.suffix}")
     path.rename(plain)
@@ -281,7 +282,7 @@ def _check_whole(path: Path, overviews: int) -> None:
             with rasterio.open(path, num_threads="all_cpus", overview_level=level) as dataset:
                 _read_through(dataset)
     if not whole:
-        raise RasterError(NOT_WHOLE.format(path.name))
+        raise SettingError(NOT_WHOLE.format(path.name))
 
 
 @contextmanager
@@ -290,7 +291,7 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except (RasterioError, CPLE_BaseError) as error:
-        raise RasterError(NOT_WHOLE.format(path.name)) from error
+        raise SettingError(NOT_WHOLE.format(path.name)) from error
 
 
 def _read_through(dataset: rasterio.DatasetReader) -> None:

@@ -252,9 +252,9 @@ class RasterReader:
     def _read(
         self, raster: RasterInfo, window: Window, shape: tuple[int, int], resampling: Resampling
     ) -> tuple[Pixels, Mask]:
-        dataset = self._handle(raster.path)
         where = {"indexes": list(raster.bands), "window": window, "out_shape": (len(raster.bands), *shape)}
         try:
+            dataset = self._handle(raster.path)
             pixels = dataset.read(**where, resampling=resampling)
             valid = np.ones(shape, dtype=bool)
             if raster.masked:

@@ -266,8 +266,9 @@ def test_a_damaged_block_is_told_of_where_only_its_validity_is_asked_for(torn):
 
 def test_threads_that_ask_for_validity_decode_each_block_once(make_raster, noise):
     raster = inspect_raster(str(make_raster(noise, nodata=7, tiled=True, blockxsize=32, blockysize=32)))
-    windows = [Window(0, top, WIDTH, 5) for top in range(0, HEIGHT, 5)]
+    # All their masks are kept: a thread may fall behind as far as it likes.
+    windows = [Window(0, top, WIDTH, 5) for top in range(0, 220, 5)]
     with by_blocks(raster) as (reader, decoder), ThreadPoolExecutor(4) as pool:
         valid = np.concatenate(list(pool.map(reader.valid_among, map(everywhere, windows), windows)))
-        np.testing.assert_array_equal(valid, (noise != 7).any(axis=0))
+        np.testing.assert_array_equal(valid, (noise != 7).any(axis=0)[:220])
         assert set(decoder.windows.values()) == {1}

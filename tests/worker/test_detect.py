@@ -188,6 +188,18 @@ def test_of_several_rasters_those_outside_of_the_area_are_left_out(model, photo,
         do_detect(DetectJob(**job, area=areas[1:]), reporter)
 
 
+def test_of_several_rasters_a_damaged_one_leaves_the_others_their_results(sslkd, model, photo, results):
+    torn = photo(100, 120, "torn.tif", tiled=True, blockxsize=64, blockysize=64, compress="deflate")
+    content = bytearray(torn.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 300] = bytes(300)
+    torn.write_bytes(content)
+    given = [option for raster in (photo(name="a.tif"), torn, photo(name="z.tif")) for option in ("--raster", raster)]
+    ended = sslkd("detect", *given, "--model", model, "--folder", results, "--device", "cpu")
+    assert ended.code == 1
+    assert f"1 of 3 rasters could not be read: {torn}. The results of the others are in {results}" in ended.stderr
+    assert {path.name for path in results.iterdir()} == {"a-surface.tif", "z-surface.tif"}
+
+
 # What is wrong: further options, and what the one sentence names.
 ERRORS = {
     "no output": ((), "name a file to write"),

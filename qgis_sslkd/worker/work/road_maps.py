@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 
 from ...core.annotations import VectorLayer
 from ...core.detection import Alone, Team, averaged_over_flips, slide
-from ...core.errors import OutsideError, SettingError
+from ...core.errors import OutsideError, RasterError, SettingError
 from ...core.grids import Grid, OwnGrid, Scene, area_of_interest, grid_for
 from ...core.images import Predictor
 from ...core.model_card import ModelCard
@@ -70,7 +70,8 @@ def make_road_maps(
     runtime = load()
     if job.batch is None:
         tiling = replace(tiling, batch=runtime.batch)
-    predict = averaged_over_flips(runtime.predict) if job.flips else runtime.predict
+    predict, release = averaged_over_flips(runtime.predict) if job.flips else runtime.predict, runtime.release
+    damaged: list[str] = []
     with _team() as team, rasterio.Env(GDAL_CACHEMAX=_CACHE):
         for warning in runtime.warnings:
             reporter.warning(warning)
@@ -82,7 +83,19 @@ def make_road_maps(
                 f"Detecting roads in {_described(task.grid.scene)}, "
                 f"with {card.network.architecture}/{card.network.encoder} on {runtime.description}."
             )
-            make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs, team, runtime.release)
+            try:
+                make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs, team, release)
+            except RasterError as error:
+                # Other processes would wait for the rest of it.
+                if len(tasks) == 1 or team.size > 1:
+                    raise
+                reporter.warning(str(error))
+                damaged.append(task.grid.scene.raster.path)
+    if damaged:
+        raise RasterError(
+            f"{len(damaged)} of {len(tasks)} rasters could not be read: {', '.join(damaged)}. "
+            f"The results of the others are in {job.folder}."
+        )
     return _outputs(files[0]) if job.folder is None else _outputs_of_several([task.files for task in tasks])
 
 
