@@ -177,7 +177,7 @@ def test_a_pattern_stands_for_the_rasters_that_match_it(sslkd, model, photo, res
 
 
 def test_of_several_rasters_those_outside_of_the_area_are_left_out(model, photo, make_vector, results, reporter):
-    west = photo(50, 60, "west.tif")
+    west = photo(50, 60, "west.tif", transform=Affine(5, 0, LEFT - 300, 0, -5, TOP))
     east = photo(50, 60, "east.tif", transform=Affine(0.5, 0, LEFT + 100, 0, -0.5, TOP))
     job = {"raster": [str(west), str(east)], "model": model, "folder": results, "device": "cpu"}
     areas = [str(make_vector([shapely.box(x, TOP - 9, x + 9, TOP)], f"{x}.gpkg")) for x in (LEFT + 110, LEFT + 500)]

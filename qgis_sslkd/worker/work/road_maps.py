@@ -182,12 +182,14 @@ def _task(
     job: DetectJob, path: str, files: RoadMapFiles, card: ModelCard, area: Sequence[VectorLayer], reporter: Reporter
 ) -> _Task:
     raster = inspect_raster(path, job.bands, job.nodata)
+    # First, as nothing is to be told of a raster that lies outside.
+    window = window_of_extent(raster, job.extent) if job.extent else raster.window
+    interest = area_of_interest(raster, window, area) if area else None
     if not job.bands:
         raster = match_colours(raster, card.colours, reporter)
     for warning in check_model_fits(card, raster, job.resample):
         reporter.warning(warning)
-    window = window_of_extent(raster, job.extent) if job.extent else raster.window
-    scene = Scene(raster, window, area_of_interest(raster, window, area) if area else None)
+    scene = Scene(raster, window, interest)
     grid = grid_for(scene, card.gsd) if job.resample else OwnGrid(scene)
     return _Task(grid, files, None if job.crs is None else find_crs(job.crs, raster))
 
