@@ -541,6 +541,20 @@ def test_no_output_replaces_what_an_input_lies_in(
         algorithm(name).prepareAlgorithm(wanted, context, feedback)
 
 
+def test_no_output_replaces_what_edits_are_not_saved_to(refusal, algorithm, detect, context, feedback, tmp_path):
+    layer = QgsProject.instance().addMapLayer(drawings(tmp_path))
+    wanted = {**detect, "OUTLINES": f"{tmp_path}/../{tmp_path.name}/drawings.gpkg"}
+    layer.startEditing()
+    assert algorithm("detectroads").checkParameterValues(wanted, context) == (True, "")
+    layer.deleteFeature(1)
+    sentence = "the layer drawings, which has edits that are not saved yet"
+    assert sentence in refusal("detectroads", wanted)
+    with pytest.raises(QgsProcessingException, match=sentence):
+        algorithm("detectroads").prepareAlgorithm(wanted, context, feedback)
+    layer.rollBack()
+    assert algorithm("detectroads").checkParameterValues(wanted, context) == (True, "")
+
+
 @pytest.mark.parametrize("value", [100, 65])
 @pytest.mark.parametrize(
     ("name", "usual"), [("trainsslkd", "train"), ("detectroads", "detect"), ("exportonnx", "export")]
