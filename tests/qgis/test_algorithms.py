@@ -579,6 +579,13 @@ def test_a_vector_layer_among_the_rasters_is_refused(refusal, train, ortho, tmp_
     assert refusal("trainsslkd", train) == f"Could not load source layer for {key}: invalid value"
 
 
+@pytest.mark.parametrize("key", ["LABELLED", "UNLABELLED"])
+def test_of_several_rasters_a_model_s_step_leaves_none_out(algorithm, train, ortho, context, feedback, tmp_path, key):
+    train[key] = [ortho, str(tmp_path / "gone.tif")]
+    with pytest.raises(QgsProcessingException, match=f"Could not load source layer for {key}"):
+        algorithm("trainsslkd").prepareAlgorithm(train, context, feedback)
+
+
 def test_an_annotation_layer_without_roads_is_refused(refusal, train):
     train["ANNOTATIONS"] = memory_layer("Polygon", name="empty roads")
     assert refusal("trainsslkd", train).startswith("The layer empty roads holds no road")
