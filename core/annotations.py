@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from shapely import STRtree
 from shapely.affinity import affine_transform
 
-from .errors import AnnotationError
+from .errors import AnnotationError, without_passwords
 from .ground import WGS84, metres_per_unit, project, project_bounds
 from .labels import IGNORE, Labels
 from .plain_ways import plain_way
@@ -59,7 +59,7 @@ class VectorLayer:
     @property
     def name(self) -> str:
         """The file's name, for messages; what comes from QGIS lies in a folder that says nothing."""
-        return Path(self.path).name
+        return Path(without_passwords(self.path)).name
 
     def in_pixels(self, raster: RasterInfo) -> Geometries:
         """The polygons at a raster, in its pixel coordinates (column, row).

@@ -14,6 +14,7 @@ __all__ = [
     "SslkdError",
     "WeightsError",
     "lacks_memory",
+    "without_passwords",
 ]
 
 # PyTorch, cuDNN and cuBLAS in turn; cuDNN finds no engine for a convolution, too, where none fits what memory is left.
@@ -21,9 +22,17 @@ _NO_MEMORY = re.compile(
     "out of memory|allocate memory|not enough memory|unable to find an engine|ALLOC_FAILED|NOT_INITIALIZED"
 )
 
+# As databases and servers are addressed: password=secret, PWD='my secret', //user:secret@host
+_PASSWORD = re.compile(
+    r"""((?:password|pwd)\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s,;'|]+)|(//[^\s/:@]*:)[^\s/]+(?=@)""", re.I
+)
+
 
 class SslkdError(Exception):
-    """Root of every error that is told to the user as one sentence."""
+    """Root of every error that is told to the user as one sentence, without passwords."""
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(without_passwords(sentence))
 
 
 class RasterError(SslkdError, ValueError):
@@ -60,6 +69,11 @@ class DeviceError(SslkdError, RuntimeError):
 
 class CancelledError(SslkdError):
     """Raised where the user asked to stop."""
+
+
+def without_passwords(text: str) -> str:
+    """A text with stars for each password that addresses of databases and servers in it hold."""
+    return _PASSWORD.sub(r"\1\2***", text)
 
 
 def lacks_memory(error: Exception) -> bool:

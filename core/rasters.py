@@ -17,7 +17,7 @@ from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import CRSError, RasterioError
 from rasterio.windows import Window
 
-from .errors import RasterError
+from .errors import RasterError, without_passwords
 from .ground import pixel_size
 from .images import Mask, Pixels
 
@@ -74,7 +74,7 @@ class RasterInfo:
     @property
     def name(self) -> str:
         """The file's name, for messages."""
-        return Path(self.path).name
+        return Path(without_passwords(self.path)).name
 
     @property
     def window(self) -> Window:

@@ -228,7 +228,7 @@ def _multi_type(source: QgsProcessingFeatureSource) -> QgsWkbTypes.Type:
 
 def _oddities(geometry: QgsGeometry) -> Iterator[str]:
     """Yield what a geometry has that a plain one has not."""
-    if geometry.isNull():
+    if geometry.isEmpty():
         return
     shape = geometry.constGet()
     if not geometry.isGeosValid():

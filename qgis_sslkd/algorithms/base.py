@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -325,14 +325,23 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         return self.parameterAsVectorLayer(parameters, key, context)
 
     def _check_inputs_stay(self, parameters: Parameters, context: QgsProcessingContext) -> None:
-        """Raise UnusableParameters if an output would replace a file that an input layer lies in."""
-        layers = self._input_layers(parameters, context)
-        taken = {Path(file).resolve() for layer in layers for file in files_of(layer)}
+        """Raise UnusableParameters if an output would replace a file that an input layer or unsaved edits lie in."""
+        taken = _places(self._input_layers(parameters, context))
+        edited = _places(_edited_layers(context))
         for destination in self.destinationParameterDefinitions():
             # Of any destination: it alone does not ask QGIS to load anything.
             output = self.parameterAsFileOutput(parameters, destination.name(), context)
-            if output and Path(output).resolve() in taken:
+            place = Path(output).resolve() if output else None
+            if place in taken:
                 raise UnusableParameters(tr("The output {} is one of the inputs; give it another name.").format(output))
+            # They would be saved to whatever features of the new file have the same numbers.
+            if place in edited:
+                raise UnusableParameters(
+                    tr(
+                        "The output {} would replace the file of the layer {}, which has edits that are not saved yet: "
+                        "save or drop them first, or give the output another name."
+                    ).format(output, edited[place])
+                )
 
     def _check_readable(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Raise UnusableParameters if an input layer cannot be read, as one whose file is gone."""
@@ -369,6 +378,17 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
     def _is_given(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> bool:
         # As a string, a missing key, None and QGIS's NULL all come out empty, and 0 does not.
         return bool(self.parameterAsString(parameters, key, context))
+
+
+def _places(layers: Iterable[QgsMapLayer]) -> dict[Path, str]:
+    """Return the files that layers lie in, each with the name of a layer."""
+    return {Path(file).resolve(): layer.name() for layer in layers for file in files_of(layer)}
+
+
+def _edited_layers(context: QgsProcessingContext) -> list[QgsVectorLayer]:
+    """Return the layers of the project that have edits which are not saved yet."""
+    layers = context.project().mapLayers().values() if context.project() else ()
+    return [layer for layer in layers if isinstance(layer, QgsVectorLayer) and layer.isModified()]
 
 
 def optional_number(

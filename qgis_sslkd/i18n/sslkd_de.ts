@@ -84,6 +84,10 @@
       <translation>Die Ausgabe {} ist eine der Eingaben; geben Sie ihr einen anderen Namen.</translation>
     </message>
     <message>
+      <source>The output {} would replace the file of the layer {}, which has edits that are not saved yet: save or drop them first, or give the output another name.</source>
+      <translation>Die Ausgabe {} würde die Datei des Layers {} ersetzen, der Änderungen hat, die noch nicht gespeichert sind: Speichern oder verwerfen Sie diese zuerst, oder geben Sie der Ausgabe einen anderen Namen.</translation>
+    </message>
+    <message>
       <source>The layer {} cannot be read: mend or remove it first.</source>
       <translation>Der Layer {} kann nicht gelesen werden: Reparieren oder entfernen Sie ihn zuerst.</translation>
     </message>

@@ -1,6 +1,8 @@
 """Reading windows: the right pixels, and which of them are valid."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
-from qgis_sslkd.core.errors import RasterError
+from qgis_sslkd.core.annotations import read_polygons
+from qgis_sslkd.core.errors import RasterError, SslkdError
 from qgis_sslkd.core.images import Normalisation
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
 
@@ -108,6 +111,23 @@ def test_what_is_no_raster_is_refused(tmp_path):
     text.write_text("no raster")
     for path in (text, tmp_path / "missing.tif", tmp_path):
         assert "cannot be read" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("PG:dbname=gis password=secret table=t", "PG:dbname=gis password=*** table=t"),
+        ("PG:dbname='gis' PASSWORD = 'my sec\\'ret' table=t", "PG:dbname='gis' PASSWORD = *** table=t"),
+        ("MYSQL:gis,user=me,password=secret,port=9", "MYSQL:gis,user=me,password=***,port=9"),
+        ("MSSQL:server=s;UID=me;PWD=secret;tables=t", "MSSQL:server=s;UID=me;PWD=***;tables=t"),
+        ("/vsicurl/http://me:sec@ret@127.0.0.1:9/a@b.tif", "/vsicurl/http://me:***@127.0.0.1:9/a@b.tif"),
+        ("/vsicurl/http://127.0.0.1:9/me:secret@b.tif", "/vsicurl/http://127.0.0.1:9/me:secret@b.tif"),
+    ],
+)
+@pytest.mark.parametrize("read", [inspect_raster, partial(read_polygons, line_width=None)])
+def test_passwords_are_not_shown(name, shown, read):
+    with pytest.raises(SslkdError, match=re.escape(f" {shown} cannot be read")):
+        read(name)
 
 
 def test_what_holds_no_imagery_is_refused(make_raster, noise):

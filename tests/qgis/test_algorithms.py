@@ -541,6 +541,20 @@ def test_no_output_replaces_what_an_input_lies_in(
         algorithm(name).prepareAlgorithm(wanted, context, feedback)
 
 
+def test_no_output_replaces_what_edits_are_not_saved_to(refusal, algorithm, detect, context, feedback, tmp_path):
+    layer = QgsProject.instance().addMapLayer(drawings(tmp_path))
+    wanted = {**detect, "OUTLINES": f"{tmp_path}/../{tmp_path.name}/drawings.gpkg"}
+    layer.startEditing()
+    assert algorithm("detectroads").checkParameterValues(wanted, context) == (True, "")
+    layer.deleteFeature(1)
+    sentence = "the layer drawings, which has edits that are not saved yet"
+    assert sentence in refusal("detectroads", wanted)
+    with pytest.raises(QgsProcessingException, match=sentence):
+        algorithm("detectroads").prepareAlgorithm(wanted, context, feedback)
+    layer.rollBack()
+    assert algorithm("detectroads").checkParameterValues(wanted, context) == (True, "")
+
+
 @pytest.mark.parametrize("value", [100, 65])
 @pytest.mark.parametrize(
     ("name", "usual"), [("trainsslkd", "train"), ("detectroads", "detect"), ("exportonnx", "export")]
@@ -563,6 +577,13 @@ def test_a_layer_whose_file_is_gone_is_refused(refusal, request, tmp_path, usual
 def test_a_vector_layer_among_the_rasters_is_refused(refusal, train, ortho, tmp_path, key):
     train[key] = [ortho, drawings(tmp_path).source()]
     assert refusal("trainsslkd", train) == f"Could not load source layer for {key}: invalid value"
+
+
+@pytest.mark.parametrize("key", ["LABELLED", "UNLABELLED"])
+def test_of_several_rasters_a_model_s_step_leaves_none_out(algorithm, train, ortho, context, feedback, tmp_path, key):
+    train[key] = [ortho, str(tmp_path / "gone.tif")]
+    with pytest.raises(QgsProcessingException, match=f"Could not load source layer for {key}"):
+        algorithm("trainsslkd").prepareAlgorithm(train, context, feedback)
 
 
 def test_an_annotation_layer_without_roads_is_refused(refusal, train):

@@ -243,7 +243,8 @@ def test_a_feature_without_a_surface_is_left_out_and_counted(written, feedback, 
     assert layer.featureCount() == 1
     assert area(layer) == pytest.approx((10 * PIXEL) ** 2)
     (told,) = feedback.infos
-    assert "layer: 1 feature(s) (" in told and "1 without a usable shape, left out" in told
+    mended = "" if QgsGeometry.fromWkt(wkt).isEmpty() else "1 invalid, mended; "
+    assert told == f"layer: 1 feature(s) ({mended}1 without a usable shape, left out)."
 
 
 @pytest.mark.parametrize("wkts", [[], [""], ["Polygon EMPTY", ""]], ids=["empty", "null", "without a surface"])
