@@ -1107,5 +1107,29 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Schr
       <source>Fetching {}</source>
       <translation>Hole {}</translation>
     </message>
+    <message>
+      <source>more than 14 m</source>
+      <translation>mehr als 14 m</translation>
+    </message>
+    <message>
+      <source>no road, rightly</source>
+      <translation>zu Recht keine Straße</translation>
+    </message>
+    <message>
+      <source>road, found</source>
+      <translation>Straße, gefunden</translation>
+    </message>
+    <message>
+      <source>road, missed</source>
+      <translation>Straße, übersehen</translation>
+    </message>
+    <message>
+      <source>called road by mistake</source>
+      <translation>fälschlich als Straße bezeichnet</translation>
+    </message>
+    <message>
+      <source>no road</source>
+      <translation>keine Straße</translation>
+    </message>
   </context>
 </TS>

@@ -12,7 +12,7 @@ sys.path.append(str(ROOT / "tools"))
 import translations
 from qgis_sslkd.algorithms import ALGORITHMS
 from qgis_sslkd.models import TrainAndDetect
-from qgis_sslkd.resources import tr, translator
+from qgis_sslkd.resources import layer_style, tr, translator
 
 FILES = sorted((PLUGINS / "qgis_sslkd" / "i18n").glob("*.ts"))
 TEXTS = list(translations.source_texts())
@@ -77,6 +77,22 @@ def test_german_short_help_explains_what_the_german_dialog_shows(qgis_app):
             assert [title for title in titles if title not in shown] == [], algorithm.name()
     finally:
         qgis_app.removeTranslator(german)
+
+
+def test_german_legends_explain_the_map_of_an_evaluation(qgis_app):
+    german = translator("de")
+    qgis_app.installTranslator(german)
+    try:
+        entries = layer_style("map").elementsByTagName("paletteEntry")
+        legend = [entries.at(number).toElement().attribute("label") for number in range(entries.count())]
+    finally:
+        qgis_app.removeTranslator(german)
+    assert legend == [
+        "zu Recht keine Straße",
+        "Straße, gefunden",
+        "Straße, übersehen",
+        "fälschlich als Straße bezeichnet",
+    ]
 
 
 def test_qgis_in_german_shows_german_names_and_keeps_the_ids(tmp_path):
