@@ -1,5 +1,6 @@
 """Translations: whole, true to their places for values, compiled, and shown by a QGIS in that language."""
 
+import re
 import string
 import sys
 
@@ -35,6 +36,26 @@ def test_german_is_there_and_every_text_is_found():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_text_has_a_finished_translation_and_no_other_is_there(path):
     assert set(translations.translations(path)) == set(TEXTS)
+
+
+TERMS = {
+    "extent": "ausdehnung",
+    "nodata": "nodata",
+    "plugin": "erweiterung",
+    "student": "schüler",
+    "threshold": "schwellenwert",
+    "tile": "kachel",
+    "windows": "ausschnitt",
+    "worker": "arbeitsprozess",
+}
+
+
+@pytest.mark.parametrize(("word", "term"), TERMS.items())
+def test_german_calls_a_thing_by_one_name(word, term):
+    # Of worker.txt it is the name; Windows, with a capital, is a system.
+    pattern = re.compile(rf"\b{word}s?\b(?!\.txt)")
+    german = translations.translations(FILES[0]).items()
+    assert [text for source, text in german if pattern.search(source) and term not in text.casefold()] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
