@@ -7,13 +7,15 @@ from pathlib import Path
 
 from qgis.PyQt.QtCore import QCoreApplication, QLocale, QTranslator
 from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtXml import QDomDocument
 
 _HERE = Path(__file__).parent
+_CONTEXT = "SSLKD"
 
 
 def tr(text: str) -> str:
     """Return the text in QGIS's language."""
-    return QCoreApplication.translate("SSLKD", text)
+    return QCoreApplication.translate(_CONTEXT, text)
 
 
 def translator(locale: str) -> QTranslator:
@@ -40,6 +42,12 @@ def help_page(name: str) -> str:
     return f"{metadata['general']['homepage']}/blob/main/docs/help/{name}.md"
 
 
-def style_file(name: str) -> str:
-    """Return the path of one of the plugin's layer styles."""
-    return str(_HERE / "styles" / f"{name}.qml")
+def layer_style(name: str) -> QDomDocument:
+    """Return one of the plugin's layer styles, with its legend in QGIS's language."""
+    style = QDomDocument()
+    style.setContent((_HERE / "styles" / f"{name}.qml").read_text(encoding="utf-8"))
+    for tag in ("paletteEntry", "range"):
+        entries = style.elementsByTagName(tag)
+        for entry in (entries.at(number).toElement() for number in range(entries.count())):
+            entry.setAttribute("label", QCoreApplication.translate(_CONTEXT, entry.attribute("label")))
+    return style

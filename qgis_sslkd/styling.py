@@ -17,7 +17,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QDateTime, Qt
 
 from .managed import plugin_version
-from .resources import style_file, tr
+from .resources import layer_style, tr
 
 # From the top of the layer tree down: what covers little of the map lies over what covers much.
 _ORDER = ("centre_lines", "outlines", "map", "probability", "surface")
@@ -79,7 +79,7 @@ class _Presenter(QgsProcessingLayerPostProcessorInterface):
     ) -> None:
         """Style, describe and place the layer; called in the main thread when it is in the project."""
         _read_anew(layer)
-        problem, loaded = layer.loadNamedStyle(style_file(self._product))
+        loaded, problem = layer.importNamedStyle(layer_style(self._product))
         if not loaded:
             feedback.pushWarning(tr("The layer {} keeps QGIS's style: {}").format(layer.name(), problem))
         layer.setCustomProperty(_SUBJECT, self._origin.subject)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -32,17 +33,24 @@ def main() -> None:
 
 
 def source_texts() -> Iterator[str]:
-    """Each text that the plugin shows in QGIS, once, in the order of the modules."""
-    seen = set()
+    """Each text that the plugin shows in QGIS, once: those of the modules in their order, then those of legends."""
+    yield from dict.fromkeys([*_texts_of_modules(), *_texts_of_legends()])
+
+
+def _texts_of_modules() -> Iterator[str]:
     for path in sorted(PLUGIN.rglob("*.py")):
         if path.relative_to(PLUGIN).parts[0] == "worker":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tr":
-                text = ast.literal_eval(node.args[0])
-                if text not in seen:
-                    seen.add(text)
-                    yield text
+                yield ast.literal_eval(node.args[0])
+
+
+def _texts_of_legends() -> Iterator[str]:
+    for path in sorted(PLUGIN.glob("styles/*.qml")):
+        labels = (element.get("label", "") for element in ET.parse(path).iter())
+        # A word has two letters at least, and needs a translation; metres do not.
+        yield from (label for label in labels if re.search("[a-z]{2}", label))
 
 
 def translations(path: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.metrics import Scores
+from .pages import ground
 
 __all__ = ["Outcome", "advice", "verdict"]
 
@@ -58,7 +59,7 @@ def _on_trust(outcome: Outcome) -> Iterator[str]:
     if outcome.held_out_area < _LEAST_AREA or few_roads:
         roads = "" if outcome.held_out_roads is None else f" with {outcome.held_out_roads:,.0f} m² of road"
         yield (
-            f"Read the scores with care: the held-out area is small, {outcome.held_out_area / 1e4:.2f} ha{roads}. "
+            f"Read the scores with care: the held-out area is small, {ground(outcome.held_out_area)}{roads}. "
             "Draw the roads of a larger area, in several places, and the scores will tell more."
         )
 

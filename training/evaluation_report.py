@@ -18,7 +18,7 @@ from ..core.evaluation import REJECTION, Comparison, Evaluation, Part
 from ..core.labels import IGNORE
 from ..core.metrics import Confusion
 from ..core.rasters import RasterInfo
-from .pages import decimals, embedded, facts_table, page, percent, table
+from .pages import decimals, embedded, facts_table, ground, page, percent, table
 from .palette import KINDS
 
 __all__ = ["write_evaluation_report"]
@@ -69,8 +69,8 @@ def write_evaluation_report(
         _score_table(whole, buffer),
         "<h2>Hits, misses and false alarms</h2>",
         embedded(_map_figure(map_file, surface), _MAP),
-        _confusion_table(whole.confusion, _hectares(surface)),
-        *([_part_table(evaluation.parts, _hectares(surface))] if evaluation.parts else []),
+        _confusion_table(whole.confusion, surface.gsd**2),
+        *([_part_table(evaluation.parts, surface.gsd**2)] if evaluation.parts else []),
         "<h2>What was compared</h2>",
         facts_table(facts),
     ]
@@ -81,7 +81,7 @@ def _introduction(surface: RasterInfo, counts: Confusion) -> str:
     scores = counts.scores()
     return (
         f"<p>The roads of <b>{html.escape(surface.name)}</b> were compared with drawn roads on "
-        f"{counts.pixels * _hectares(surface):,.2f} ha. It finds {percent(scores.recall)} of the road surface, and "
+        f"{ground(counts.pixels * surface.gsd**2)}. It finds {percent(scores.recall)} of the road surface, and "
         f"{percent(scores.precision)} of what it calls road is road.</p>"
     )
 
@@ -95,23 +95,23 @@ def _score_table(whole: Comparison, buffer: float) -> str:
     return table(("Score", "What it says", "Value"), rows, texts=2)
 
 
-def _confusion_table(counts: Confusion, hectares: float) -> str:
+def _confusion_table(counts: Confusion, square_metres: float) -> str:
     rows = (
         ("called road", counts.hits, counts.false_alarms),
         ("not called road", counts.misses, counts.rejections),
     )
     return table(
         ("", "drawn as road", "not drawn as road"),
-        [(name, *(f"{pixels * hectares:,.2f} ha" for pixels in areas)) for name, *areas in rows],
+        [(name, *(ground(pixels * square_metres) for pixels in areas)) for name, *areas in rows],
     )
 
 
-def _part_table(parts: Sequence[Part], hectares: float) -> str:
+def _part_table(parts: Sequence[Part], square_metres: float) -> str:
     """Scores of each polygon of the area, with a place to find it by."""
     titles = (
         "Polygon",
         "Place in it (x, y)",
-        "ha",
+        "Area",
         "Precision",
         "Recall",
         "IoU",
@@ -123,7 +123,7 @@ def _part_table(parts: Sequence[Part], hectares: float) -> str:
         (
             str(number),
             f"{part.place[0]:.10g}, {part.place[1]:.10g}",
-            f"{part.comparison.confusion.pixels * hectares:,.2f}",
+            ground(part.comparison.confusion.pixels * square_metres),
             *(
                 decimals(getattr(part.comparison.confusion.scores(), key))
                 for key in ("precision", "recall", "iou", "f1")
@@ -133,11 +133,6 @@ def _part_table(parts: Sequence[Part], hectares: float) -> str:
         for number, part in enumerate(parts, 1)
     ]
     return f"<h2>Quality by area</h2>{table(titles, rows)}"
-
-
-def _hectares(surface: RasterInfo) -> float:
-    """Of a pixel."""
-    return surface.gsd**2 / 1e4
 
 
 def _map_figure(map_file: Path, surface: RasterInfo) -> Figure:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-__all__ = ["decimals", "embedded", "facts_table", "page", "percent", "png", "table"]
+__all__ = ["decimals", "embedded", "facts_table", "ground", "page", "percent", "png", "table"]
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -20,7 +20,8 @@ td, th { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: left; 
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums } td.number { white-space: nowrap }
 thead th { vertical-align: bottom } tbody th { min-width: 6rem }
 .scrolled { overflow-x: auto } figure { margin: 1rem 0 } figcaption { color: #555; font-size: 90% }
-dt { font-weight: bold } dd { margin: 0 0 .5rem 1.5rem } td, dd, li { overflow-wrap: anywhere }
+dt { font-weight: bold } dd { margin: 0 0 .5rem 1.5rem }
+p, td, dd, li { overflow-wrap: anywhere } .scrolled td { overflow-wrap: normal }
 @media (max-width: 40rem) { table { font-size: 85% } td, th { padding: .3rem .4rem } dd { margin-left: .7rem } }
 @media print {
   body { font-size: 11pt; margin: 0; max-width: none } h2 { break-after: avoid }
@@ -66,6 +67,11 @@ def percent(share: float) -> str:
 def decimals(score: float) -> str:
     """A score, from 0 to 1; NaN where it is undefined."""
     return "undefined" if math.isnan(score) else f"{score:.3f}"
+
+
+def ground(square_metres: float) -> str:
+    """An area on the ground, in hectares from a tenth of one on."""
+    return f"{square_metres / 1e4:,.2f} ha" if square_metres >= 1000 else f"{square_metres:,.0f} m²"
 
 
 def embedded(figure: Figure, alt: str) -> str:

@@ -25,7 +25,7 @@ from .figures import picture, side_by_side
 from .fit import History, Run
 from .glossary import TERMS, loss_terms
 from .methods import Method, Trained
-from .pages import decimals, embedded, facts_table, page, percent, table
+from .pages import decimals, embedded, facts_table, ground, page, percent, table
 from .palette import KINDS
 from .results import SCORE_TITLES
 
@@ -111,7 +111,7 @@ def _learned_from(run: Run) -> Iterator[str]:
 
 def _areas(number: int, place: Place) -> tuple[str, ...]:
     areas = (place.hectares(part) for part in ("labelled", "held_out", "unlabelled"))
-    return f"{number}: {place.raster.name}", *(f"{area:,.2f} ha" if area else "none" for area in areas)
+    return f"{number}: {place.raster.name}", *(ground(area * 1e4) if area else "none" for area in areas)
 
 
 def _scores(run: Run, trained: Trained) -> Iterator[str]:

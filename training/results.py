@@ -36,7 +36,7 @@ _COST_TITLES = ("Parameters", "GFLOPs", "Images per second", "Training time")
 _STYLE = """
 body { max-width: 80rem } p, dl { max-width: 62rem } figure { margin: 2rem 0 }
 .wide { overflow-x: auto; font-size: 14px; line-height: 1.25 }
-.wide td, .wide th { padding: .3rem .5rem } .wide th { vertical-align: bottom }
+.wide td, .wide th { padding: .3rem .5rem }
 .wide th:not(:first-child) { text-align: right } .wide th:first-child { min-width: 13rem }
 .small { color: #666; font-size: 85% }
 """
@@ -187,7 +187,8 @@ def _section(title: str, summaries: Sequence[Summary]) -> list[str]:
     head = "".join(f"<th>{name}</th>" for name in ("Method", "Seeds", *SCORE_TITLES.values(), *_COST_TITLES))
     best = {name: max(_shown(getattr(each.mean, name)) for each in summaries) for name in SCORE_TITLES}
     rows = "".join(f"<tr>{''.join(_cells(summary, best))}</tr>" for summary in summaries)
-    return [f"<h2>{title}</h2>", f"<div class='wide'><table><tr>{head}</tr>{rows}</table></div>"]
+    content = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+    return [f"<h2>{title}</h2>", f"<div class='wide'><table>{content}</table></div>"]
 
 
 def _cells(summary: Summary, best: Mapping[str, str]) -> Iterator[str]:

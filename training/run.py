@@ -22,6 +22,7 @@ from .checkpoints import Checkpoints, identify
 from .data import TrainingData, TrainingInputs, prepare
 from .fit import Run
 from .methods import Method, Trained
+from .pages import ground
 from .presets import TrainingSettings
 from .report import write_report
 
@@ -108,7 +109,7 @@ def _summary(data: TrainingData, method: Method, settings: TrainingSettings, dev
     rasters = {source.raster for source in (*data.labelled, *data.unlabelled)}
     return (
         f"Learning from {len(rasters)} raster(s) at {data.gsd:.2f} m, "
-        f"{data.labelled_area / 10_000:.1f} ha labelled, {data.held_out_area / 10_000:.1f} ha held out for validation: "
+        f"{ground(data.labelled_area)} labelled, {ground(data.held_out_area)} held out for validation: "
         f"{method.title}, {settings.steps} steps of {settings.batch} + {settings.batch} windows of {settings.tile} px "
         f"in each part of the training, on {describe_device(device)}."
     )

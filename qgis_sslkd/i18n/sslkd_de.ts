@@ -135,21 +135,21 @@ The rasters carry the coordinate reference system of the input and line up with 
 
 &lt;b&gt;Raster&lt;/b&gt;: Bilddaten wie die des Trainings, mit denselben Kanälen.
 &lt;b&gt;Modelldatei&lt;/b&gt;: der Schüler, wie &lt;i&gt;SSLKD trainieren&lt;/i&gt; ihn schreibt.
-&lt;b&gt;Ausdehnung&lt;/b&gt;: der Teil, der angesehen wird; ohne sie das ganze Raster.
+&lt;b&gt;Ausdehnung&lt;/b&gt;: der Teil, in dem gesucht wird; ohne sie das ganze Raster.
 &lt;b&gt;Gebiet&lt;/b&gt;: Polygone, in denen gesucht wird; anderswo enthalten die Ergebnisse NoData und kosten keine Zeit.
 &lt;b&gt;Schwellenwert&lt;/b&gt;: Ab dieser Wahrscheinlichkeit ist ein Pixel Straße. Ein niedrigerer findet mehr Straßen, und mehr, die keine sind.
 &lt;b&gt;Mindestfläche&lt;/b&gt;: Kleinere Flecken fehlen in Umrissen und Mittellinien.
 &lt;b&gt;Vereinfachung&lt;/b&gt;: wie weit ein Vektor von den Stufen der Pixel abweichen darf; 0 behält sie.
 
-Erweiterte Parameter, die leer bleiben, werden passend zu Gerät und Modell gewählt. Reicht der Speicher nicht, sehen Sie weniger Kacheln auf einmal an.
+Erweiterte Parameter, die leer bleiben, werden passend zu Gerät und Modell gewählt. Reicht der Speicher nicht, verarbeiten Sie weniger Kacheln auf einmal.
 &lt;b&gt;Kanäle&lt;/b&gt;: die, mit denen das Modell trainiert wurde, in dessen Reihenfolge; ohne Auswahl die seiner Farben, wo das Raster sie angibt, sonst alle außer Transparenz.
-&lt;b&gt;NoData-Wert&lt;/b&gt;: einer, der für nichts steht, neben denen, die das Raster nennt.
-&lt;b&gt;Auf die Pixelgröße des Modells umrechnen&lt;/b&gt;: sieht Pixel an, die so groß sind wie die des Trainings; die Ergebnisse behalten die des Rasters.
+&lt;b&gt;NoData-Wert&lt;/b&gt;: ein Wert, der für fehlende Daten steht, neben denen, die das Raster angibt.
+&lt;b&gt;Auf die Pixelgröße des Modells umrechnen&lt;/b&gt;: das Modell sieht Pixel, die so groß sind wie die des Trainings; die Ergebnisse behalten die des Rasters.
 &lt;b&gt;Spiegeln und drehen&lt;/b&gt;: nimmt das Mittel aus acht Ansichten.
 &lt;b&gt;Zu füllende Löcher&lt;/b&gt;, &lt;b&gt;Glättung&lt;/b&gt; und &lt;b&gt;zu überbrückende Lücken&lt;/b&gt;: wie in &lt;i&gt;Straßen vektorisieren&lt;/i&gt;.
 &lt;b&gt;Layer von Servern&lt;/b&gt; (Kacheln, WMS) werden zuerst kopiert, innerhalb der Ausdehnung, die sie brauchen, in der Pixelgröße am Boden, sonst in der des Modells oder der nächstfeineren, die der Server hat; eine Kachel hat 256 mal 256 Pixel.
 &lt;b&gt;Pixelgröße von Layern von Servern&lt;/b&gt; und &lt;b&gt;Höchstzahl der Kacheln, die von einem Layer kopiert werden&lt;/b&gt;: wie fein, und wie viel höchstens.
-&lt;b&gt;Kachel&lt;/b&gt;, &lt;b&gt;Kacheln auf einmal&lt;/b&gt; und &lt;b&gt;Überlappung der Kacheln&lt;/b&gt;: wie viel zusammen angesehen wird.
+&lt;b&gt;Kachel&lt;/b&gt;, &lt;b&gt;Kacheln auf einmal&lt;/b&gt; und &lt;b&gt;Überlappung der Kacheln&lt;/b&gt;: wie viel zusammen verarbeitet wird.
 &lt;b&gt;Gerät&lt;/b&gt;: auto nimmt die GPU, wo es eine gibt.
 &lt;b&gt;Genauigkeit&lt;/b&gt;: float32 ist exakt, bfloat16 kann schneller sein.
 &lt;b&gt;Cloud-optimierte GeoTIFFs schreiben&lt;/b&gt;: Raster, die sich in Teilen von einem Webserver lesen lassen.
@@ -357,7 +357,7 @@ Die Raster haben das Koordinatenbezugssystem der Eingabe und liegen auf ihren Pi
 
 &lt;b&gt;Genauigkeit&lt;/b&gt; ist der Anteil der als Straße bezeichneten Fläche, der Straße ist, &lt;b&gt;Trefferquote&lt;/b&gt; der Anteil der Straßen, der gefunden wurde; &lt;b&gt;IoU&lt;/b&gt; und &lt;b&gt;F1&lt;/b&gt; sind niedrig, wenn eine von beiden es ist. &lt;b&gt;Gesamtgenauigkeit&lt;/b&gt; ist hoch, wo es wenige Straßen gibt, selbst wenn keine gefunden wurde.
 
-&lt;b&gt;Tolerante Genauigkeit&lt;/b&gt;, &lt;b&gt;tolerante Trefferquote&lt;/b&gt; und &lt;b&gt;tolerantes F1&lt;/b&gt; sind die mit dem Puffer. Die Karte &lt;b&gt;Treffer, Versäumnisse und Fehlalarme&lt;/b&gt; zeigt, wo sie liegen. Der &lt;b&gt;Bericht&lt;/b&gt; erklärt die Maße, zeigt die Karte und bewertet jedes Polygon des Gebiets. Ein Maß fehlt, wo es nicht definiert ist, wie die Genauigkeit, wenn keine Straße gefunden wurde.</translation>
+&lt;b&gt;Tolerante Genauigkeit&lt;/b&gt;, &lt;b&gt;tolerante Trefferquote&lt;/b&gt; und &lt;b&gt;tolerantes F1&lt;/b&gt; sind die mit dem Puffer. Die Karte &lt;b&gt;Treffer, Auslassungen und Fehlalarme&lt;/b&gt; zeigt, wo sie liegen. Der &lt;b&gt;Bericht&lt;/b&gt; erklärt die Maße, zeigt die Karte und bewertet jedes Polygon des Gebiets. Ein Maß fehlt, wo es nicht definiert ist, wie die Genauigkeit, wenn keine Straße gefunden wurde.</translation>
     </message>
     <message>
       <source>road</source>
@@ -381,7 +381,7 @@ Die Raster haben das Koordinatenbezugssystem der Eingabe und liegen auf ihren Pi
     </message>
     <message>
       <source>Hits, misses and false alarms</source>
-      <translation>Treffer, Versäumnisse und Fehlalarme</translation>
+      <translation>Treffer, Auslassungen und Fehlalarme</translation>
     </message>
     <message>
       <source>Export to ONNX</source>
@@ -413,11 +413,11 @@ Mit den erweiterten Parametern beginnt Deepness; alle außer der Kachel lassen s
 &lt;b&gt;Kachel&lt;/b&gt;: die Seite der Bilder, die die Datei nimmt.
 &lt;b&gt;Überlappung der Kacheln&lt;/b&gt;: was benachbarte Kacheln gemeinsam haben; ohne Zahl ein Viertel der Kachel.
 &lt;b&gt;Schwellenwert&lt;/b&gt;: Ab dieser Wahrscheinlichkeit ist ein Pixel Straße.
-&lt;b&gt;Mindestfläche&lt;/b&gt;: Kleinere Flecken werden weggeglättet. Deepness tut das mit einem Medianfilter, der auch Straßen nimmt, die schmaler sind als das 0,7fache der Seite eines Quadrats dieser Fläche; 0 schaltet ihn ab.
+&lt;b&gt;Mindestfläche&lt;/b&gt;: Kleinere Flecken werden weggeglättet. Deepness tut das mit einem Medianfilter, der auch Straßen entfernt, die schmaler sind als das 0,7fache der Seite eines Quadrats dieser Fläche; 0 schaltet ihn ab.
 
 Die &lt;b&gt;ONNX-Datei&lt;/b&gt; nimmt die Werte des Rasters geteilt durch 255, in den Kanälen und der Pixelgröße, mit denen das Modell trainiert wurde, und gibt die Wahrscheinlichkeit von Straße. Wählen Sie sie in Deepness als Modell, laden Sie die Standardparameter, die in der Datei liegen, und starten Sie.
 
-Deepness sieht 8 Bit, überblendet seine Kacheln nicht und hält NoData für Bilddaten: Wo diese Erweiterung läuft, leistet &lt;i&gt;Straßen erkennen&lt;/i&gt; mehr.</translation>
+Deepness verarbeitet 8 Bit, überblendet seine Kacheln nicht und hält NoData für Bilddaten: Wo diese Erweiterung läuft, leistet &lt;i&gt;Straßen erkennen&lt;/i&gt; mehr.</translation>
     </message>
     <message>
       <source>roads,export,onnx,deepness,deep learning,model,convert,share,onnxruntime</source>
@@ -458,7 +458,7 @@ Deepness sieht 8 Bit, überblendet seine Kacheln nicht und hält NoData für Bil
 &lt;b&gt;The worker's Python&lt;/b&gt;: the program that the other algorithms start from now on.
 
 The proxy of QGIS's settings is used. Cancelling, or a failure, leaves what was there before.</source>
-      <translation>Installiert, was die anderen Algorithmen von SSLKD brauchen: eine eigene Python-Umgebung mit PyTorch in Ihrem QGIS-Profil. Das Python von QGIS bleibt, wie es ist. Es werden etwa 200 MB bis 3 GB geholt und etwa 2 bis 6 GB belegt.
+      <translation>Installiert, was die anderen Algorithmen von SSLKD brauchen: eine eigene Python-Umgebung mit PyTorch in Ihrem QGIS-Profil. Das Python von QGIS bleibt, wie es ist. Es werden etwa 200 MB bis 3 GB geholt und auf dem Datenträger etwa 2 bis 6 GB belegt.
 
 &lt;b&gt;Aktion&lt;/b&gt;: &lt;i&gt;install&lt;/i&gt; legt die Umgebung an oder erneuert sie für eine andere Version der Erweiterung; &lt;i&gt;repair&lt;/i&gt; holt und macht alles neu; &lt;i&gt;use&lt;/i&gt; nimmt ein eigenes Python; &lt;i&gt;remove&lt;/i&gt; entfernt alles, was installiert wurde.
 &lt;b&gt;PyTorch&lt;/b&gt;: &lt;i&gt;auto&lt;/i&gt; wählt für diesen Rechner, mit CUDA, wo es eine NVIDIA-GPU gibt; &lt;i&gt;lock&lt;/i&gt; nimmt die Pakete, mit denen SSLKD gemacht wurde, jede Datei geprüft; &lt;i&gt;driver&lt;/i&gt; nimmt die für den installierten Grafiktreiber von der Seite von PyTorch.
@@ -561,11 +561,11 @@ Zwei große Netze (die Lehrer) lernen vom annotierten Teil und lehren einander a
 &lt;b&gt;Raster ohne Annotationen&lt;/b&gt;: mehr Bilddaten derselben Art. Ohne sie wird der Teil außerhalb des annotierten Gebiets verwendet.
 &lt;b&gt;Voreinstellung&lt;/b&gt;: quick passt zu einem Laptop ohne GPU, balanced zu einer GPU, paper ist, was die Veröffentlichung tat.
 
-Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Methode&lt;/b&gt;: sslkd; die anderen sind das, womit es in der Forschung verglichen wird. &lt;b&gt;Netz des Schülers&lt;/b&gt;: Je später in der Liste, desto leichter ist es und desto schneller erkennt es. &lt;b&gt;Kanäle&lt;/b&gt;: ihre Nummern, etwa 4, 1, 2; von sich aus alle außer der Transparenz. &lt;b&gt;Pixelgröße zum Lernen&lt;/b&gt;: Gröbere Ausschnitte zeigen in derselben Zeit mehr vom Boden; von sich aus die der Raster mit Annotationen, mit quick 0,6 m, wo ihre feiner ist. &lt;b&gt;Schritte jeder Stufe&lt;/b&gt;: Mehr dauern länger und lernen mehr. &lt;b&gt;Kachel&lt;/b&gt; und &lt;b&gt;Kacheln auf einmal&lt;/b&gt;: was ein Schritt ansieht; weniger braucht weniger Speicher. &lt;b&gt;Lernrate&lt;/b&gt;: wie weit ein Schritt geht. &lt;b&gt;Startwert des Zufalls&lt;/b&gt;: Ein anderer zieht andere Kacheln und Gewichte. &lt;b&gt;Gerät&lt;/b&gt;: auto nimmt die GPU, wo es eine gibt. &lt;b&gt;Anfangsgewichte&lt;/b&gt;: imagenet lädt Gewichte herunter, die Fotos gesehen haben. Eine &lt;b&gt;Einstellungsdatei&lt;/b&gt; (TOML) setzt alles Weitere, was die Dokumentation nennt; was hier gewählt ist, geht ihr vor. Mit einem &lt;b&gt;Ordner für Zwischenstände&lt;/b&gt; geht ein abgebrochenes Training dort weiter, wo es aufhörte, wenn es mit denselben Parametern noch einmal gestartet wird.
+Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Methode&lt;/b&gt;: sslkd; die anderen sind das, womit es in der Forschung verglichen wird. &lt;b&gt;Netz des Schülers&lt;/b&gt;: Je später in der Liste, desto leichter ist es und desto schneller erkennt es. &lt;b&gt;Kanäle&lt;/b&gt;: ihre Nummern, etwa 4, 1, 2; von sich aus alle außer der Transparenz. &lt;b&gt;Pixelgröße zum Lernen&lt;/b&gt;: Gröbere Ausschnitte zeigen in derselben Zeit mehr vom Boden; von sich aus die der Raster mit Annotationen, mit quick 0,6 m, wo ihre feiner ist. &lt;b&gt;Schritte jeder Stufe&lt;/b&gt;: Mehr dauern länger und lernen mehr. &lt;b&gt;Kachel&lt;/b&gt; und &lt;b&gt;Kacheln auf einmal&lt;/b&gt;: was ein Schritt verarbeitet; weniger braucht weniger Speicher. &lt;b&gt;Lernrate&lt;/b&gt;: wie weit ein Schritt geht. &lt;b&gt;Startwert des Zufalls&lt;/b&gt;: Ein anderer zieht andere Kacheln und Gewichte. &lt;b&gt;Gerät&lt;/b&gt;: auto nimmt die GPU, wo es eine gibt. &lt;b&gt;Anfangsgewichte&lt;/b&gt;: imagenet lädt Gewichte herunter, die Fotos gesehen haben. Eine &lt;b&gt;Einstellungsdatei&lt;/b&gt; (TOML) setzt alles Weitere, was die Dokumentation nennt; was hier gewählt ist, geht ihr vor. Mit einem &lt;b&gt;Ordner für Zwischenstände&lt;/b&gt; geht ein abgebrochenes Training dort weiter, wo es aufhörte, wenn es mit denselben Parametern noch einmal gestartet wird.
 &lt;b&gt;Layer von Servern&lt;/b&gt; (Kacheln, WMS) werden zuerst kopiert, in den Ordner für Zwischenstände, wenn es einen gibt; sie brauchen die Ausdehnung und die Pixelgröße am Boden oder bekommen die nächstfeinere, die der Server hat. Eine Kachel hat 256 mal 256 Pixel.
 &lt;b&gt;Ausdehnung von Layern von Servern&lt;/b&gt;, &lt;b&gt;Pixelgröße von Layern von Servern&lt;/b&gt; und &lt;b&gt;Höchstzahl der Kacheln, die von einem Layer kopiert werden&lt;/b&gt;: wo, wie fein, und wie viel höchstens.
 
-Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;. Der &lt;b&gt;Bericht&lt;/b&gt; ist eine Seite für einen Browser. &lt;b&gt;Validierungs-IoU&lt;/b&gt; und &lt;b&gt;Validierungs-F1&lt;/b&gt; sind auf zurückgehaltenen Fenstern gemessen, von 0 bis 1.</translation>
+Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;. Der &lt;b&gt;Bericht&lt;/b&gt; ist eine Seite für einen Browser. &lt;b&gt;Validierungs-IoU&lt;/b&gt; und &lt;b&gt;Validierungs-F1&lt;/b&gt; sind auf zurückgehaltenen Ausschnitten gemessen, von 0 bis 1.</translation>
     </message>
     <message>
       <source>Labelled rasters</source>
@@ -681,7 +681,7 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
 &lt;b&gt;Mindestfläche&lt;/b&gt;: Kleinere Straßen fehlen.
 &lt;b&gt;Zu füllende Löcher&lt;/b&gt;: Kleinere Löcher werden gefüllt, wie parkende Autos und Bäume sie lassen.
 &lt;b&gt;Vereinfachung&lt;/b&gt;: wie weit ein Vektor von den Stufen der Pixel abweichen darf; 0 behält sie.
-&lt;b&gt;Glättung&lt;/b&gt;: So weit von einer Ecke wird sie abgerundet; 0 behält die Ecken.
+&lt;b&gt;Glättung&lt;/b&gt;: wie weit vor einer Ecke die Abrundung beginnt; 0 behält die Ecken.
 &lt;b&gt;Zu überbrückende Lücken&lt;/b&gt;: Unterbrechungen der Mittellinien bis zu dieser Länge werden geschlossen.
 &lt;b&gt;Koordinatenbezugssystem der Vektoren&lt;/b&gt;: ohne Angabe das des Rasters.
 
@@ -705,7 +705,7 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
     </message>
     <message>
       <source>The system has ended the worker, as it does where memory runs out: close other programs, or choose smaller tiles and fewer at a time.</source>
-      <translation>Das System hat den Worker beendet, wie es das tut, wenn der Speicher ausgeht: Schließen Sie andere Programme, oder wählen Sie kleinere Kacheln und weniger auf einmal.</translation>
+      <translation>Das System hat den Arbeitsprozess beendet, wie es das tut, wenn der Speicher ausgeht: Schließen Sie andere Programme, oder wählen Sie kleinere Kacheln und weniger auf einmal.</translation>
     </message>
     <message>
       <source>it left no message</source>
@@ -797,7 +797,7 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
     </message>
     <message>
       <source>none</source>
-      <translation>keine</translation>
+      <translation>keiner</translation>
     </message>
     <message>
       <source>GPU {} (name, driver, memory)</source>
@@ -1110,6 +1110,30 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Schr
     <message>
       <source>Fetching {}</source>
       <translation>Hole {}</translation>
+    </message>
+    <message>
+      <source>more than 14 m</source>
+      <translation>mehr als 14 m</translation>
+    </message>
+    <message>
+      <source>no road, rightly</source>
+      <translation>zu Recht keine Straße</translation>
+    </message>
+    <message>
+      <source>road, found</source>
+      <translation>Straße, gefunden</translation>
+    </message>
+    <message>
+      <source>road, missed</source>
+      <translation>Straße, übersehen</translation>
+    </message>
+    <message>
+      <source>called road by mistake</source>
+      <translation>fälschlich als Straße bezeichnet</translation>
+    </message>
+    <message>
+      <source>no road</source>
+      <translation>keine Straße</translation>
     </message>
   </context>
 </TS>

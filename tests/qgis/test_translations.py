@@ -1,5 +1,6 @@
 """Translations: whole, true to their places for values, compiled, and shown by a QGIS in that language."""
 
+import re
 import string
 import sys
 
@@ -12,7 +13,7 @@ sys.path.append(str(ROOT / "tools"))
 import translations
 from qgis_sslkd.algorithms import ALGORITHMS
 from qgis_sslkd.models import TrainAndDetect
-from qgis_sslkd.resources import tr, translator
+from qgis_sslkd.resources import layer_style, tr, translator
 
 FILES = sorted((PLUGINS / "qgis_sslkd" / "i18n").glob("*.ts"))
 TEXTS = list(translations.source_texts())
@@ -35,6 +36,26 @@ def test_german_is_there_and_every_text_is_found():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_text_has_a_finished_translation_and_no_other_is_there(path):
     assert set(translations.translations(path)) == set(TEXTS)
+
+
+TERMS = {
+    "extent": "ausdehnung",
+    "nodata": "nodata",
+    "plugin": "erweiterung",
+    "student": "schüler",
+    "threshold": "schwellenwert",
+    "tile": "kachel",
+    "windows": "ausschnitt",
+    "worker": "arbeitsprozess",
+}
+
+
+@pytest.mark.parametrize(("word", "term"), TERMS.items())
+def test_german_calls_a_thing_by_one_name(word, term):
+    # Of worker.txt it is the name; Windows, with a capital, is a system.
+    pattern = re.compile(rf"\b{word}s?\b(?!\.txt)")
+    german = translations.translations(FILES[0]).items()
+    assert [text for source, text in german if pattern.search(source) and term not in text.casefold()] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -77,6 +98,22 @@ def test_german_short_help_explains_what_the_german_dialog_shows(qgis_app):
             assert [title for title in titles if title not in shown] == [], algorithm.name()
     finally:
         qgis_app.removeTranslator(german)
+
+
+def test_german_legends_explain_the_map_of_an_evaluation(qgis_app):
+    german = translator("de")
+    qgis_app.installTranslator(german)
+    try:
+        entries = layer_style("map").elementsByTagName("paletteEntry")
+        legend = [entries.at(number).toElement().attribute("label") for number in range(entries.count())]
+    finally:
+        qgis_app.removeTranslator(german)
+    assert legend == [
+        "zu Recht keine Straße",
+        "Straße, gefunden",
+        "Straße, übersehen",
+        "fälschlich als Straße bezeichnet",
+    ]
 
 
 def test_qgis_in_german_shows_german_names_and_keeps_the_ids(tmp_path):

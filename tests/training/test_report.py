@@ -17,6 +17,7 @@ from qgis_sslkd.training.data import TrainingInputs, prepare, read_window
 from qgis_sslkd.training.explained import explained
 from qgis_sslkd.training.fit import History, Run, Stage, count
 from qgis_sslkd.training.methods import Method, Trained
+from qgis_sslkd.training.pages import ground
 from qgis_sslkd.training.presets import PRESETS
 from qgis_sslkd.training.report import write_report
 from qgis_sslkd.training.run import model_card
@@ -112,9 +113,9 @@ def test_areas_and_scores(reported, page):
     _, run, trained = reported
     ((name, labelled, held_out, unlabelled),) = page.table("Raster")
     assert name == "1: scene.tif"
-    assert labelled == f"{run.data.labelled_area / 1e4:.2f} ha"
-    assert held_out == f"{run.data.held_out_area / 1e4:.2f} ha"
-    assert unlabelled == f"{256 * 128 * 0.25 / 1e4:.2f} ha"
+    assert labelled == ground(run.data.labelled_area)
+    assert held_out == ground(run.data.held_out_area)
+    assert unlabelled == ground(256 * 128 * 0.25)
     teacher, student = page.table("Network")
     assert (teacher[0], student[0]) == ("teacher 1", "student (kept)")
     assert student[2] == f"{trained.scores['student'].oa:.3f}"

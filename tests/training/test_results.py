@@ -132,6 +132,13 @@ def test_the_best_of_each_column_is_bold_and_so_is_what_reads_the_same(tmp_path)
     assert "nan" not in bold
 
 
+def test_titles_of_the_tables_are_heads_not_rows_which_are_wider(tmp_path):
+    page = written_page(tmp_path, [result("S", 0, scored(0.5), split) for split in ("test", "validation")])
+    assert [tag for tag in page.tags if tag in ("thead", "th", "tbody", "td")] == 2 * (
+        ["thead", *["th"] * 13, "tbody", *["td"] * 13]
+    )
+
+
 def test_page_without_a_validation_has_no_table_of_it(tmp_path):
     page = written_page(tmp_path, [result("S", 0, scored(0.5))])
     assert len(page.tables) == 2

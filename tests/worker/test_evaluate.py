@@ -64,6 +64,9 @@ def test_the_report_needs_no_other_file_and_shows_the_map(job, results, reporter
     assert [path.name for path in results.iterdir()] == ["r.html"]
     text = report.read_text(encoding="utf-8")
     assert "compared with drawn roads on 0.12 ha" in text
+    # Hits, false alarms, misses and what is rightly no road; then the two polygons of the area: small ones, too.
+    areas = ["160 m²", "40 m²", "40 m²", "961 m²", "751 m²", "450 m²"]
+    assert re.findall(r"<td class='number'>([^<]* (?:ha|m²))</td>", text) == areas
     assert "finds 80% of the road surface, and 80% of what it calls road is road" in text
     assert re.search("<th [^>]*>IoU</th><td>[^<]*</td><td class='number'>0.667</td>", text)
     assert "within 0.5 m of a road" in text
