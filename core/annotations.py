@@ -22,7 +22,7 @@ from shapely import STRtree
 from shapely.affinity import affine_transform
 
 from .errors import AnnotationError, without_passwords
-from .ground import WGS84, metres_per_unit, project, project_bounds
+from .ground import WGS84, metres_per_unit, on_nearest_turn, project, project_bounds
 from .labels import IGNORE, Labels
 from .plain_ways import plain_way
 from .rasters import RasterInfo
@@ -62,20 +62,25 @@ class VectorLayer:
         return Path(without_passwords(self.path)).name
 
     def in_pixels(self, raster: RasterInfo) -> Geometries:
-        """The polygons at a raster, in its pixel coordinates (column, row).
+        """The polygons at a raster, in its pixel coordinates (column, row); across the antimeridian they go on.
 
         Raises:
             AnnotationError: if no way leads from their CRS to the raster's.
         """
+        centre, _ = raster.transform @ (raster.width / 2, raster.height / 2)
+
+        def in_crs(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+            xs, ys = project(self.crs, raster.crs, *points.T)
+            return np.column_stack([on_nearest_turn(xs, centre, raster.crs), ys])
 
         def to_pixels(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-            xs, ys = points.T
-            if self.crs != raster.crs:
-                xs, ys = project(self.crs, raster.crs, xs, ys)
-            return np.column_stack(~raster.transform @ (xs, ys))
+            return np.column_stack(~raster.transform @ points.T)
 
         try:
-            near = self.polygons if self.crs == raster.crs else self._near(raster)
+            if self.crs == raster.crs:
+                near = _on_nearest_turn(self.polygons, centre, self.crs)
+            else:
+                near = shapely.transform(self._near(raster), in_crs)
             polygons: Geometries = shapely.make_valid(shapely.transform(near, to_pixels))
         except CRSError as error:
             raise AnnotationError(
@@ -267,6 +272,16 @@ def _single(geometries: Geometries) -> Geometries:
     while (shapely.get_type_id(geometries) >= shapely.GeometryType.MULTIPOINT).any():
         geometries = shapely.get_parts(geometries)
     return geometries
+
+
+def _on_nearest_turn(polygons: Geometries, centre: float, crs: CRS) -> Geometries:
+    """Polygons, each moved as a whole by turns round the Earth to the nearest to a centre."""
+    points, owners = shapely.get_coordinates(polygons, return_index=True)
+    left, _, right, _ = shapely.bounds(polygons).T
+    middles = (left + right) / 2
+    points[:, 0] += (on_nearest_turn(middles, centre, crs) - middles)[owners]
+    moved: Geometries = shapely.set_coordinates(polygons.copy(), points)
+    return moved
 
 
 def _widen(lines: Geometries, crs: CRS, width: float) -> Geometries:

@@ -109,6 +109,7 @@ def _steps(network: RoadNetwork, settings: VectorSettings) -> list[Callable[[], 
         lambda: network.settle(network.junctions),
         # Junctions that settle nearly in one place are one.
         lambda: network.settle(network.untangle()),
+        lambda: network.unite(settings.tolerance),
         network.straighten_ends,
     ]
     if settings.bridge == 0:

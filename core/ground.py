@@ -14,12 +14,20 @@ from rasterio.errors import CRSError
 from rasterio.warp import transform as transform_points
 from rasterio.warp import transform_bounds
 
-__all__ = ["EQUATORIAL_RADIUS", "WGS84", "is_on_ground", "metres_per_unit", "pixel_size", "project", "project_bounds"]
+__all__ = [
+    "WGS84",
+    "is_on_ground",
+    "metres_per_unit",
+    "on_nearest_turn",
+    "pixel_size",
+    "project",
+    "project_bounds",
+]
 
 WGS84 = CRS.from_epsg(4326)
 
-EQUATORIAL_RADIUS = 6378137.0
-"""Of the WGS 84 ellipsoid, and of the sphere of Web Mercator, in metres."""
+_WEB_MERCATOR = CRS.from_epsg(3857)
+_EQUATORIAL_RADIUS = 6378137.0  # metres, of the WGS 84 ellipsoid, and of the sphere of Web Mercator
 _ECCENTRICITY_SQUARED = 0.00669437999014
 _FARTHEST = 1e12  # in units of a CRS; there are none below a millimetre
 
@@ -75,6 +83,21 @@ def project(
     return np.asarray(projected_xs), np.asarray(projected_ys)
 
 
+def on_nearest_turn(xs: Coordinates, centre: float | Coordinates, crs: CRS) -> Coordinates:
+    """First coordinates, moved by whole turns round the Earth to the nearest to a centre.
+
+    In degrees and in Web Mercator the antimeridian has two; in other CRSs all stay as they are.
+    """
+    if crs.is_geographic:
+        turn = 360.0
+    elif crs == _WEB_MERCATOR:
+        turn = 2 * math.pi * _EQUATORIAL_RADIUS
+    else:
+        return xs
+    nearest: Coordinates = xs - turn * np.round((xs - centre) / turn)
+    return nearest
+
+
 def project_bounds(source: CRS, target: CRS, bounds: Bounds) -> Bounds:
     """Least x, least y, largest x, largest y in another CRS of all that lies in the bounds.
 
@@ -119,8 +142,8 @@ def _distance(
     curvature = 1 - _ECCENTRICITY_SQUARED * np.sin(latitudes) ** 2
     # From one side of the antimeridian to the other it is no turn round the Earth.
     turned = (longitudes_b - longitudes_a + 180) % 360 - 180
-    east = np.radians(turned) * np.cos(latitudes) * EQUATORIAL_RADIUS / np.sqrt(curvature)
-    meridian_radii = EQUATORIAL_RADIUS * (1 - _ECCENTRICITY_SQUARED) / curvature**1.5
+    east = np.radians(turned) * np.cos(latitudes) * _EQUATORIAL_RADIUS / np.sqrt(curvature)
+    meridian_radii = _EQUATORIAL_RADIUS * (1 - _ECCENTRICITY_SQUARED) / curvature**1.5
     north = np.radians(latitudes_b - latitudes_a) * meridian_radii
     distances: Coordinates = np.hypot(east, north)
     return distances

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +10,9 @@ import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 
-from .ground import EQUATORIAL_RADIUS, WGS84, pixel_size, project
+from .ground import WGS84, on_nearest_turn, pixel_size, project
 
 __all__ = ["GroundPlane", "ground_plane"]
-
-_WEB_MERCATOR = CRS.from_epsg(3857)
 
 Points = npt.NDArray[np.float64]
 
@@ -46,11 +43,9 @@ class GroundPlane:
         in_crs = np.stack(self.transform @ (x, y), axis=1)
         if crs == self.crs:
             return in_crs
-        projected = np.stack(project(self.crs, crs, *in_crs.T), axis=1)
-        if turn := _turn(crs):
-            (centre,), _ = project(self.equal_area, crs, [0], [0])
-            projected[:, 0] -= turn * np.round((projected[:, 0] - centre) / turn)
-        return projected
+        xs, ys = project(self.crs, crs, *in_crs.T)
+        centre, _ = project(self.equal_area, crs, [0], [0])
+        return np.stack([on_nearest_turn(xs, centre, crs), ys], axis=1)
 
     def on_ground(self, points: Points) -> Points:
         """Points in metres on the ground: what is measured there holds at any place of the raster."""
@@ -75,10 +70,3 @@ def ground_plane(dataset: rasterio.DatasetReader) -> GroundPlane:
     equal_area = CRS.from_dict(proj="laea", lat_0=latitude, lon_0=longitude, datum="WGS84", units="m")
     pixel = pixel_size(dataset.crs, dataset.transform, dataset.width, dataset.height)
     return GroundPlane(pixel, dataset.transform, dataset.crs, equal_area)
-
-
-def _turn(crs: CRS) -> float | None:
-    """How far a turn round the Earth is along x, of CRSs that begin anew at the antimeridian; None for others."""
-    if crs.is_geographic:
-        return 360.0
-    return 2 * math.pi * EQUATORIAL_RADIUS if crs == _WEB_MERCATOR else None

@@ -39,6 +39,13 @@ class Line:
         return float(widths @ steps / length) if length > 0 else float(widths.mean())
 
     @property
+    def farthest_aside(self) -> float:
+        """How far from the straight line between its ends it leads, in metres."""
+        points = self.points[:, :2] - self.points[0, :2]
+        x, y = points[-1] / max(math.hypot(*points[-1]), 1e-9)
+        return float(np.abs(points[:, 0] * y - points[:, 1] * x).max())
+
+    @property
     def is_loop(self) -> bool:
         """Whether it ends where it began."""
         return self.nodes[0] == self.nodes[1]

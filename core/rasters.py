@@ -102,8 +102,8 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
         nodata: a value that counts as nodata besides what the file declares.
 
     Raises:
-        RasterError: if it cannot be opened or read to its end, has no CRS or not those bands, or holds no imagery,
-            such of several types, or several rasters of which none is named.
+        RasterError: if it cannot be opened or read to its end, has no CRS, no place in it or not those bands, or holds
+            no imagery, such of several types, or several rasters of which none is named.
     """
     try:
         with rasterio.open(path) as dataset:
@@ -111,6 +111,11 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
                 raise RasterError(_without_bands(dataset))
             if dataset.crs is None:
                 raise RasterError(_without_crs(dataset))
+            if dataset.transform.is_degenerate or dataset.transform == Affine.identity():
+                raise RasterError(
+                    f"Nothing tells where the pixels of the raster {path} lie in its coordinate reference system; add "
+                    "its world file, or bring it to its place (in QGIS: Georeferencer)."
+                )
             chosen = _imagery_bands(dataset, bands)
             # A file that was cut short fails at its last block.
             dataset.read(list(chosen), window=Window(dataset.width - 1, dataset.height - 1, 1, 1))
@@ -180,7 +185,8 @@ def _imagery_bands(dataset: rasterio.DatasetReader, wanted: Sequence[int]) -> tu
         raise RasterError(f"A band is named twice in {', '.join(map(str, wanted))}; name each band once.")
     colours = zip(dataset.indexes, dataset.colorinterp, strict=True)
     bands = tuple(wanted) or tuple(index for index, colour in colours if colour != ColorInterp.alpha)
-    if not bands or any(np.iscomplexobj(np.zeros(0, dataset.dtypes[band - 1])) for band in bands):
+    # GDAL has complex integers, NumPy has not.
+    if not bands or any(dataset.dtypes[band - 1].startswith("complex") for band in bands):
         raise RasterError(f"The raster {dataset.name} holds no imagery bands.")
     types = list(dict.fromkeys(dataset.dtypes[band - 1] for band in bands))
     if len(types) > 1:

@@ -109,8 +109,8 @@ def _neighbours(sizes: Indices) -> tuple[Indices, Indices]:
 
 def _towards(points: Points, others: Points, reach: float) -> Points:
     line = others - points
-    length = np.maximum(np.hypot(*line.T), np.finfo(float).tiny)
-    result: Points = points + line * np.minimum(reach / length, 0.25)[:, None]
+    length = np.hypot(*line.T)
+    result: Points = points + line * (reach / np.maximum(length, 4 * reach))[:, None]
     return result
 
 

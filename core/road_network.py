@@ -17,6 +17,7 @@ from .skeleton import Chains, smooth_lines
 
 __all__ = ["RoadNetwork"]
 
+_ROUNDING = 1e-6  # metres
 _PULL = 0.05  # of the skeleton's junction against the meeting point of the lines
 
 
@@ -85,6 +86,19 @@ class RoadNetwork:
             if self._degree(node) > 2:
                 self._settle(node)
 
+    def unite(self, farthest: float) -> None:
+        """Makes one line of those that lead straight from one node to another, as around a small hole.
+
+        Their roads lie side by side. Straight is what keeps as near to the straight line, in metres.
+        """
+        while sides := self._side_by_side(farthest):
+            for numbers in sides:
+                lines = [self._remove(number) for number in numbers]
+                ends = lines[0].points[[0, -1]]
+                ends[:, 2] = sum(line.width for line in lines)
+                self._add(replace(lines[0], points=ends))
+            self._join()
+
     def bridge_ends(self, longest: float) -> None:
         """Joins free ends that point at each other across a gap of at most `longest` metres, the nearest first."""
         for a, b in facing_ends(list(self._free_ends()), longest):
@@ -124,6 +138,14 @@ class RoadNetwork:
             points = self._from(end.line, end.node)
             tip = np.append(end.place + end.direction * end.point[2] / 2, points[1, 2])
             self._put(end.line, end.node, np.vstack([tip, points[1:]]))
+
+    def _side_by_side(self, farthest: float) -> list[list[int]]:
+        """The numbers of straight lines, together with those between the same two nodes."""
+        straight: defaultdict[frozenset[int], list[int]] = defaultdict(list)
+        for number, line in self._lines.items():
+            if not line.is_loop and line.farthest_aside <= max(farthest, _ROUNDING):
+                straight[frozenset(line.nodes)].append(number)
+        return [numbers for numbers in straight.values() if len(numbers) > 1]
 
     def _from(self, number: int, node: int) -> Floats:
         """The points of a line from one of its two nodes on."""

@@ -75,6 +75,18 @@ def test_roads_lie_on_their_pixels_whatever_the_crs(make_vector, place, drawn_in
     np.testing.assert_array_equal(all_labels(annotate(info, [roads], []), info), drawn(*ROADS))
 
 
+@pytest.mark.parametrize("drawn_in", ["EPSG:4326", "EPSG:32760", "EPSG:32701", "EPSG:3832"])
+@pytest.mark.parametrize("longitude", [-180, 180])
+@pytest.mark.parametrize("turns", [-1, 0, 1])
+def test_roads_meet_rasters_in_degrees_across_the_antimeridian(make_vector, longitude, turns, drawn_in):
+    info = raster(crs=DEGREES, transform=Affine(1e-5, 0, longitude - 20e-5, 0, -1e-5, -17))
+    here = [on_ground(shapely.box(*box), info, CRS.from_user_input(drawn_in)) for box in ROADS]
+    turned = 360 * turns if drawn_in == "EPSG:4326" else 0
+    boxes = shapely.transform(here, lambda points: points + np.array([turned, 0]))
+    roads = read_polygons(str(make_vector(boxes, crs=drawn_in)), line_width=None)
+    np.testing.assert_array_equal(all_labels(annotate(info, [roads], []), info), drawn(*ROADS))
+
+
 def test_outside_of_the_area_nothing_is_labelled(make_vector):
     info = raster()
     boxes = [on_ground(shapely.box(*box), info, UTM) for box in ROADS]

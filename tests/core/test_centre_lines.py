@@ -248,6 +248,18 @@ def test_blocks_make_no_difference(lines_of, monkeypatch):
         assert fields["width"].mean() == pytest.approx(whole_fields["width"].mean(), rel=0.01)
 
 
+@pytest.mark.parametrize("tolerance", [0, 0.3, 1])
+def test_no_line_runs_as_another_does(lines_of, tolerance):
+    """Around small holes the skeleton has a line on either side."""
+    rng = np.random.default_rng(0)
+    holes = [shapely.box(x, y, x + PIXEL, y + PIXEL) for x, y in rng.uniform((0, 0), (160, 120), (60, 2))]
+    lines, fields, _ = lines_of([town() - shapely.union_all(holes)], options=VectorSettings(tolerance=tolerance))
+    assert len({line.normalize().wkb for line in lines}) == len(lines)
+    _, whole_fields, _ = lines_of([town()], options=VectorSettings(tolerance=tolerance))
+    areas = [(each["width"] * each["length"]).sum() for each in (fields, whole_fields)]
+    assert areas[0] == pytest.approx(areas[1], rel=0.05)
+
+
 def test_roads_that_do_not_touch_do_not_change_each_other(lines_of):
     """Though one surrounds another, and comes into the box around a third."""
     ring = shapely.Point(80, 60).buffer(45).boundary.buffer(4)

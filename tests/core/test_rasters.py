@@ -96,6 +96,11 @@ def test_a_crs_that_is_nowhere_is_refused(make_raster, noise):
     )
 
 
+@pytest.mark.parametrize("transform", [Affine.identity(), Affine(1, 1, 5e5, 1, 1, 5.2e6)])
+def test_a_raster_that_has_no_place_in_its_crs_is_refused(make_raster, noise, transform):
+    assert "Nothing tells where" in refusal(make_raster(noise, transform=transform))
+
+
 def test_a_raster_that_control_points_place_is_refused(tmp_path, noise):
     path = tmp_path / "scan.tif"
     bands, height, width = noise.shape
@@ -130,8 +135,12 @@ def test_passwords_are_not_shown(name, shown, read):
         read(name)
 
 
-def test_what_holds_no_imagery_is_refused(make_raster, noise):
+def test_what_holds_no_imagery_is_refused(make_raster, noise, tmp_path):
     assert "no imagery" in refusal(make_raster(noise[:1].astype(np.complex64), "complex.tif"))
+    integers = {"driver": "GTiff", "width": 1, "height": 1, "count": 1, "dtype": "complex_int16", "crs": "EPSG:32632"}
+    with rasterio.open(tmp_path / "integers.tif", "w", transform=from_origin(5e5, 5.2e6, 1, 1), **integers):
+        pass
+    assert "no imagery" in refusal(tmp_path / "integers.tif")
     assert "no imagery" in refusal(make_raster(noise[:1], "alpha.tif", colours=[ColorInterp.alpha]))
 
 

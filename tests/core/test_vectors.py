@@ -348,6 +348,13 @@ def test_rounding_takes_off_no_more_than_the_corners(surface_of, read_vector, tm
     assert areas[0] - 4 * 2.0**2 / 2 < areas[1] < areas[0] - 4 * 1.0**2 / 2
 
 
+def test_points_in_one_place_are_cut_without_a_warning():
+    points = np.array([(0, 0), (0, 0), (10, 0), (10, 10)], float)
+    with np.errstate(all="raise"):
+        cut = ring_shapes.cut_corners(points, np.array([4]), 2, np.ones(4, bool))
+    assert cut[1:-1].tolist() == [[0, 0], [0, 0], [2, 0], [8, 0], [10, 2], [10, 8]]
+
+
 def test_small_holes_are_filled_with_what_stands_in_them(surface_of, read_vector, tmp_path):
     mask = np.ones((60, 60), np.uint8)
     mask[0, 0] = 0
