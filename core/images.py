@@ -35,9 +35,10 @@ class Normalisation:
         mean = np.asarray(self.mean, dtype=np.float32)[:, None, None]
         std = np.asarray(self.std, dtype=np.float32)[:, None, None]
         images: Images = np.empty(pixels.shape, np.float32) if out is None else out
-        images[:] = pixels
-        images -= mean
-        images /= std
+        with np.errstate(over="ignore"):  # by what is not valid
+            images[:] = pixels
+            images -= mean
+            images /= std
         if not valid.all():
             images[:, ~valid] = 0
         return images

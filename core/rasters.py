@@ -36,6 +36,7 @@ BLOCK_CACHE = 64 * 2**20
 
 _OPEN_FILES = 64
 _BRIGHTEST = 65535  # of what sensors deliver
+_NO_VALUE = 1e30  # from here on: programs write the lowest float, or the largest, where nothing is, and may not say so
 _THINNED = 512  # pixels along a side of a copy that tells where a raster holds data
 _REMEMBERED = 64  # such copies: of a large raster without overviews, one takes seconds
 
@@ -273,7 +274,8 @@ class RasterReader:
                 f"row {window.row_off:.0f}: a file is missing, damaged or cut short ({error.__cause__ or error})."
             ) from error
         if pixels.dtype.kind == "f":
-            valid &= np.isfinite(pixels).all(axis=0)
+            # NaN is below nothing.
+            valid &= (np.abs(pixels) < _NO_VALUE).all(axis=0)
         return pixels, valid
 
     def _handle(self, path: str) -> rasterio.DatasetReader:

@@ -119,7 +119,7 @@ class TrainingData:
 
     Attributes:
         labelled: rasters with roads, their areas without what is held out.
-        unlabelled: rasters without; their areas are to be left out.
+        unlabelled: rasters without; their areas are to be left out. None where the labels alone are learned from.
         validation: windows of what is held out of the annotated area: a tenth, or one block where blocks are larger.
         normalisation: of every window.
         gsd: ground sampling distance of every window, in metres.
@@ -138,7 +138,9 @@ class TrainingData:
     held_out_area: float
 
 
-def prepare(inputs: TrainingInputs, tile: int, seed: int, reader: RasterReader) -> TrainingData:
+def prepare(
+    inputs: TrainingInputs, tile: int, seed: int, reader: RasterReader, unlabelled: bool = True
+) -> TrainingData:
     """Finds where labels and imagery are, and holds a part of the annotated area out.
 
     Args:
@@ -146,12 +148,13 @@ def prepare(inputs: TrainingInputs, tile: int, seed: int, reader: RasterReader) 
         tile: side of a window in pixels.
         seed: of the hold-out.
         reader: reads the rasters.
+        unlabelled: whether imagery without labels is learned from, too.
 
     Raises:
         RasterError: if the rasters do not go together, or are much coarser or smaller than the windows are to be.
         AnnotationError: if the annotation and the rasters' data do not meet, or nothing is unlabelled.
     """
-    rasters = [*inputs.labelled, *inputs.unlabelled]
+    rasters = [*inputs.labelled, *(inputs.unlabelled if unlabelled else ())]
     check_alike(rasters)
     usual = _usual_gsd(inputs.labelled)
     if inputs.gsd is not None:
@@ -166,7 +169,7 @@ def prepare(inputs: TrainingInputs, tile: int, seed: int, reader: RasterReader) 
     training, held_out = hold_out(annotations, round(2 * tile * gsd / usual), np.random.default_rng(seed))
     return TrainingData(
         labelled=tuple(source_of(r, a, gsd, tile, _bounds(a)) for r, a in training.items()),
-        unlabelled=tuple(_unlabelled(inputs, gsd, tile, reader)),
+        unlabelled=tuple(_unlabelled(inputs, gsd, tile, reader)) if unlabelled else (),
         validation=tuple(window for r, a in held_out.items() for window in windows_of_parts(r, a, gsd, tile)),
         normalisation=measure_normalisation(rasters, reader),
         gsd=gsd,
@@ -233,7 +236,7 @@ class Sampler:
 
     Args:
         data: where to draw from.
-        batch: labelled windows a step, and as many unlabelled ones.
+        batch: labelled windows a step, and as many unlabelled ones where there are any.
         seed: of the drawing; several numbers make one seed.
         augment: whether windows are flipped and turned.
         reader: reads the rasters; from several threads if need be.
@@ -258,8 +261,10 @@ class Sampler:
     def batch(self, step: int) -> Batch:
         """The batch of a step, counted from 0."""
         labelled = [self._labelled(np.random.default_rng((*self._seed, step, n, 0))) for n in self._numbers]
-        unlabelled = [self._unlabelled(np.random.default_rng((*self._seed, step, n, 1))) for n in self._numbers]
         images, labels, valid = (torch.from_numpy(np.stack(part)) for part in zip(*labelled, strict=True))
+        if not self._data.unlabelled:
+            return Batch(images, labels.long(), valid, images[:0], valid[:0])
+        unlabelled = [self._unlabelled(np.random.default_rng((*self._seed, step, n, 1))) for n in self._numbers]
         more, more_valid = (torch.from_numpy(np.stack(part)) for part in zip(*unlabelled, strict=True))
         return Batch(images, labels.long(), valid, more, more_valid)
 

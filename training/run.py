@@ -54,7 +54,7 @@ def train(
     checkpoints = _checkpoints(checkpoint_folder, inputs)
     reporter.progress(0, "looking at the imagery and the drawn roads")
     with RasterReader() as reader:
-        data = prepare(inputs, settings.tile, settings.seed, reader)
+        data = prepare(inputs, settings.tile, settings.seed, reader, method.unlabelled)
         reporter.info(_summary(data, method, settings, device))
         run = Run(data, settings, device, reader, reporter, checkpoints)
         trained = method.train(run)
@@ -106,10 +106,11 @@ def _checkpoints(folder: Path | None, inputs: TrainingInputs) -> Checkpoints | N
 
 
 def _summary(data: TrainingData, method: Method, settings: TrainingSettings, device: torch.device) -> str:
+    windows = f"{settings.batch} + {settings.batch}" if data.unlabelled else f"{settings.batch}"
     rasters = {source.raster for source in (*data.labelled, *data.unlabelled)}
     return (
         f"Learning from {len(rasters)} raster(s) at {data.gsd:.2f} m, "
         f"{ground(data.labelled_area)} labelled, {ground(data.held_out_area)} held out for validation: "
-        f"{method.title}, {settings.steps} steps of {settings.batch} + {settings.batch} windows of {settings.tile} px "
+        f"{method.title}, {settings.steps} steps of {windows} windows of {settings.tile} px "
         f"in each part of the training, on {describe_device(device)}."
     )

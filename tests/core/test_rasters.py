@@ -374,6 +374,16 @@ def test_a_mask_inside_or_beside_the_file_decides(make_raster, beside):
     assert read(path)[1].tolist() == [[True, False, True]]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_ends_of_floats_are_no_values_declared_or_not(make_raster, dtype):
+    """Programs mark by them where nothing is; as brightness, one would drown all the others."""
+    ends = np.finfo(dtype)
+    pixels = np.array([[[ends.min, ends.max, -3.4e38, 1, -9999]]], dtype=dtype)
+    raster = inspect_raster(str(make_raster(pixels)))
+    with RasterReader() as reader:
+        assert reader.read(raster, raster.window, (1, 5))[1].tolist() == [[False, False, False, True, True]]
+
+
 @pytest.mark.parametrize("nodata", [None, np.nan, -9999])
 def test_what_is_no_number_is_not_valid(make_raster, nodata):
     pixels = np.ones((2, 1, 4), dtype=np.float32)
@@ -401,8 +411,10 @@ def test_many_threads_read_the_same(make_raster, noise):
             np.testing.assert_array_equal(valid, alone[1])
 
 
-def test_nan_in_invalid_pixels_does_not_reach_the_network():
-    images = Normalisation((1.0,), (2.0,)).apply(np.array([[[np.nan, 5.0]]]), np.array([[False, True]]))
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, -1.7e308])
+def test_what_invalid_pixels_hold_does_not_reach_the_network(value):
+    images = Normalisation((1.0,), (2.0,)).apply(np.array([[[value, 5.0]]]), np.array([[False, True]]))
     assert images.tolist() == [[[0.0, 2.0]]]
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import shapely
+import torch
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 from shapely.affinity import affine_transform
@@ -88,6 +89,16 @@ def test_unlabelled_windows_leave_out_the_annotated_area(scene, reader):
         columns, _ = places(data, images)
         np.testing.assert_array_equal(valid, columns >= 200)
         assert valid.mean() >= 0.5
+
+
+def test_labelled_windows_are_the_same_where_nothing_unlabelled_is_learned_from(scene, reader):
+    inputs = TrainingInputs([scene[0]], [scene[1]], [scene[2]], [])
+    both, alone = (
+        Sampler(prepare(inputs, TILE, 0, reader, unlabelled), 4, (0,), True, reader).batch(0)
+        for unlabelled in (True, False)
+    )
+    assert torch.equal(both.images, alone.images) and torch.equal(both.labels, alone.labels)
+    assert (len(both.unlabelled), len(alone.unlabelled), len(alone.unlabelled_valid)) == (4, 0, 0)
 
 
 def test_a_tenth_is_held_out_and_never_learned_from(scene, reader):

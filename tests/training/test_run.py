@@ -34,8 +34,8 @@ TINY = replace(
 def train_scene(small_scene):
     raster, roads, area = small_scene
 
-    def run(folder, reporter, settings=TINY, checkpoints=None, method="sslkd", gsd=None, raster=raster):
-        inputs = TrainingInputs([raster], [roads], [area], [], gsd)
+    def run(folder, reporter, settings=TINY, checkpoints=None, method="sslkd", gsd=None, raster=raster, areas=(area,)):
+        inputs = TrainingInputs([raster], [roads], areas, [], gsd)
         files = folder / "m.safetensors", folder / "r.html"
         return train(inputs, METHODS[method], settings, torch.device("cpu"), *files, reporter, checkpoints)
 
@@ -54,6 +54,13 @@ def test_the_model_tells_the_pixels_it_saw_and_those_of_the_imagery(train_scene,
     card = load_card(tmp_path / "m.safetensors")
     assert card.colours == ("red", "green", "blue")
     assert (card.gsd, card.imagery_gsd) == (1.0, pytest.approx(0.5, rel=1e-3))
+
+
+@pytest.mark.parametrize("method", ["supervised", "supervised-t1", "supervised-t2"])
+def test_supervised_training_asks_for_no_unlabelled_imagery(method, train_scene, tmp_path):
+    reporter = Listener()
+    train_scene(tmp_path, reporter, replace(TINY, steps=1), method=method, areas=())
+    assert any("1 steps of 2 windows of 64 px" in said for said in reporter.said)
 
 
 def weights(folder):

@@ -15,9 +15,9 @@ __all__ = ["METHODS", "Method", "Trained", "find_method"]
 METHODS = {
     "sslkd": Method("the student by SSLKD", train_sslkd),
     "sslkd-structural": Method("the student by SSLKD and the last teacher's structure", train_structural),
-    "supervised": Method("the student, supervised", train_student),
-    "supervised-t1": Method("the first teacher, supervised", train_teacher(0)),
-    "supervised-t2": Method("the second teacher, supervised", train_teacher(1)),
+    "supervised": Method("the student, supervised", train_student, unlabelled=False),
+    "supervised-t1": Method("the first teacher, supervised", train_teacher(0), unlabelled=False),
+    "supervised-t2": Method("the second teacher, supervised", train_teacher(1), unlabelled=False),
     "cms-t1": Method("the first teacher by cross-model supervision", train_cms_teacher(0)),
     "cms-t2": Method("the second teacher by cross-model supervision", train_cms_teacher(1)),
     "cms": Method("the student by cross-model supervision with the second teacher's network", train_cms),

@@ -56,10 +56,12 @@ class Method:
     Attributes:
         title: what it trains and how, for people.
         train: does it.
+        unlabelled: whether it learns from imagery without labels, too.
     """
 
     title: str
     train: Callable[[Run], Trained]
+    unlabelled: bool = True
 
 
 def fit_all(run: Run, trainer: Trainer, kept: str, spec: NetworkSpec, stage: Stage) -> Trained:
