@@ -125,6 +125,11 @@ class Annotation:
         """Whether the centre of a pixel of a window lies in the polygon of a road."""
         return any(_holds_a_centre(polygon, window) for polygon in _met(self.roads, window))
 
+    @property
+    def has_roads_inside(self) -> bool:
+        """Whether the polygon of a road meets the annotated area."""
+        return bool(self.roads.query(self.area.geometries, predicate="intersects").size)
+
     def inside(self, area: Geometries) -> Annotation:
         """The same roads with another annotated area."""
         return Annotation(self.roads, STRtree(area))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import shapely
 
-from ..core.annotations import VectorLayer, annotate, are_near, on_ground, read_polygons
+from ..core.annotations import VectorLayer, annotate, are_near, names_of, on_ground, read_polygons
 from ..core.bands import in_colours
 from ..core.errors import AnnotationError, SettingError
 from ..core.rasters import RasterInfo, RasterReader, inspect_raster
@@ -127,13 +127,14 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
         return prepare(TrainingInputs(labelled, roads, area, unlabelled), tile, 0, reader)
 
     learned = training(_TEST_TILE, "split")
-    windows = [
-        window
-        for raster in test
-        for window in windows_of_parts(raster, annotate(raster, test_roads, test_area), learned.gsd, _TEST_TILE)
-    ]
+    annotations = {raster: annotate(raster, test_roads, test_area) for raster in test}
+    windows = [w for raster, a in annotations.items() for w in windows_of_parts(raster, a, learned.gsd, _TEST_TILE)]
     if not windows:
-        raise AnnotationError(f"The test area {', '.join(data.test_area)} lies outside of the test rasters.")
+        raise AnnotationError(f"The test area {names_of(test_area)} lies outside of the test rasters.")
+    if not any(annotation.has_roads_inside for annotation in annotations.values()):
+        raise AnnotationError(
+            f"No road of {names_of(test_roads)} lies where is to be tested; check the layers' positions."
+        )
     return ComparisonData(
         description=f"{len(labelled)} labelled, {len(unlabelled)} unlabelled, {len(test)} test raster(s)",
         identity=identify([labelled, unlabelled, test], [roads, area, test_roads, test_area]),

@@ -445,10 +445,7 @@ def _check_annotations(annotations: Mapping[RasterInfo, Annotation], inputs: Tra
         raise AnnotationError(
             f"The labelled rasters hold no data{where}; check the layers' positions and the rasters' nodata."
         )
-    if not any(
-        len(annotation.roads.query(annotation.area.geometries, predicate="intersects")[0])
-        for annotation in annotations.values()
-    ):
+    if not any(annotation.has_roads_inside for annotation in annotations.values()):
         place = "annotated part of the labelled rasters" if inputs.area else "labelled rasters"
         raise AnnotationError(
             f"No road of {names_of(inputs.roads)} lies inside the {place}; check the layers' positions."

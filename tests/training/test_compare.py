@@ -264,6 +264,15 @@ def test_no_raster_is_tested_where_labels_are_learned_from(rasters, small_scene,
             opened(RastersData(**rasters | changes), tmp_path)
 
 
+def test_there_are_roads_where_is_to_be_tested(rasters, elsewhere, tmp_path):
+    for changes, words in (
+        ({"test_roads": elsewhere["test_roads"]}, r"No road of elsewhere\.gpkg lies where"),
+        (elsewhere | {"test_area": rasters["test_area"]}, r"right\.gpkg lies outside of the test rasters"),
+    ):
+        with pytest.raises(AnnotationError, match=words):
+            opened(RastersData(**rasters | changes), tmp_path)
+
+
 def test_rasters_to_test_on_are_like_those_to_learn_from(rasters, make_raster, tmp_path):
     for pixels, words in ((np.zeros((3, 64, 64), np.uint16), "uint16"), (np.zeros((1, 64, 64), np.uint8), "has 1")):
         raster = make_raster(pixels, transform=from_origin(400_000, 5_000_000, 0.5, 0.5))
