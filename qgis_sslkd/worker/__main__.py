@@ -23,6 +23,10 @@ def main() -> None:
     if sys.platform == "win32":
         # There lies msvc-runtime: the system's own may be missing, or older than PyTorch needs.
         os.add_dll_directory(sys.prefix)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # It was closed: the next file to be opened, such as a result, would take its place.
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 (no path; until the process ends)
     # What goes to a file or another program is in Windows's code page, which lacks most letters.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
