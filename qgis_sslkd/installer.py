@@ -94,7 +94,8 @@ def remove(home: Home) -> None:
     """Remove all that set-up made."""
     forget_fetched(home)
     with _alone(home):
-        for folder in [home.environment, *home.folder.glob(f"{_DISCARDED}*")]:
+        left_over = [*home.folder.glob("environment.*"), *home.folder.glob(f"{_DISCARDED}*")]
+        for folder in [home.environment, *left_over]:
             _remove_folder(folder)
     with suppress(OSError):  # what is not set-up's own keeps the folder
         home.folder.rmdir()
