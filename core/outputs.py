@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import product
 from pathlib import Path
 from types import TracebackType
@@ -174,14 +175,16 @@ def check_vector_output(path: Path) -> None:
     """Checks that a vector file of this name can be written.
 
     Raises:
-        SettingError: if its extension is none of a format that holds polygons and lines, numbers and any CRS, or
-            pyogrio cannot be given its name.
+        SettingError: if its extension is none of a format that holds polygons and lines, numbers and any CRS,
+            pyogrio cannot be given its name, or it is a GeoPackage of several layers, which would all go.
     """
     if path.suffix.lower() not in _FORMATS:
         raise SettingError(
             f"Features cannot be written to {path.name}; give it the extension .gpkg, .shp, .geojson or .fgb."
         )
     check_plain(path)
+    if path.suffix.lower() == ".gpkg" and path.exists() and (count := _count_layers(path)) > 1:
+        raise SettingError(f"The output {path} holds {count} layers, which would all be replaced; give another name.")
 
 
 def crs_told_in(path: Path, crs: CRS) -> CRS:
@@ -270,6 +273,16 @@ class FeatureWriter:
             yield
         except (DataLayerError, DataSourceError) as error:
             raise SettingError(NOT_WHOLE.format(self._path.name)) from error
+
+
+def _count_layers(path: Path) -> int:
+    """How many layers and tables a GeoPackage holds, styles aside; 0 of what is none."""
+    query = "SELECT count(*) FROM gpkg_contents WHERE table_name <> 'layer_styles'"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            return int(database.execute(query).fetchone()[0])
+    except sqlite3.Error:
+        return 0
 
 
 def _check_whole(path: Path, overviews: int) -> None:

@@ -94,7 +94,8 @@ def remove(home: Home) -> None:
     """Remove all that set-up made."""
     forget_fetched(home)
     with _alone(home):
-        for folder in [home.environment, *home.folder.glob(f"{_DISCARDED}*")]:
+        left_over = [*home.folder.glob("environment.*"), *home.folder.glob(f"{_DISCARDED}*")]
+        for folder in [home.environment, *left_over]:
             _remove_folder(folder)
     with suppress(OSError):  # what is not set-up's own keeps the folder
         home.folder.rmdir()
@@ -266,11 +267,22 @@ def _alone(home: Home) -> Iterator[None]:
     # Set-up may take long; Qt notices by itself if the one who locked is gone.
     lock.setStaleLockTime(0)
     if not lock.tryLock(0):
-        raise SetUpFailed(tr("Another set-up of SSLKD is running in {}: wait for its end.").format(home.folder))
+        raise SetUpFailed(_why_not_alone(home, lock))
     try:
         yield
     finally:
         lock.unlock()
+
+
+def _why_not_alone(home: Home, lock: QLockFile) -> str:
+    if lock.error() != QLockFile.LockError.LockFailedError:
+        return tr("The folder {} cannot be written to: set-up needs it.").format(home.folder.parent)
+    # Qt cannot ask another computer, or another container, whether the process still lives.
+    _, process, computer, _ = lock.getLockInfo()
+    return tr(
+        "Another set-up of SSLKD is running in {folder} (process {process} on {computer}): wait for its end. "
+        "If that process is gone, remove the file {file}."
+    ).format(folder=home.folder, process=process, computer=computer, file=f"{home.folder}.lock")
 
 
 def _put_in_place(part: Path, environment: Path) -> None:

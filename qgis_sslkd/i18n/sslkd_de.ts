@@ -900,12 +900,16 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>Die Umgebung kann nicht angelegt werden:</translation>
     </message>
     <message>
-      <source>Set-up needs {needed:.0f} GiB in {folder}, and {free:.1f} GiB are free: make room first.</source>
-      <translation>Die Einrichtung braucht {needed:.0f} GiB in {folder}, und {free:.1f} GiB sind frei: Schaffen Sie zuerst Platz.</translation>
+      <source>Another set-up of SSLKD is running in {folder} (process {process} on {computer}): wait for its end. If that process is gone, remove the file {file}.</source>
+      <translation>Eine andere Einrichtung von SSLKD läuft in {folder} (Prozess {process} auf {computer}): Warten Sie ihr Ende ab. Wenn es diesen Prozess nicht mehr gibt, löschen Sie die Datei {file}.</translation>
     </message>
     <message>
-      <source>Another set-up of SSLKD is running in {}: wait for its end.</source>
-      <translation>In {} läuft schon eine Einrichtung von SSLKD: Warten Sie ihr Ende ab.</translation>
+      <source>The folder {} cannot be written to: set-up needs it.</source>
+      <translation>In den Ordner {} kann nicht geschrieben werden: Die Einrichtung braucht ihn.</translation>
+    </message>
+    <message>
+      <source>Set-up needs {needed:.0f} GiB in {folder}, and {free:.1f} GiB are free: make room first.</source>
+      <translation>Die Einrichtung braucht {needed:.0f} GiB in {folder}, und {free:.1f} GiB sind frei: Schaffen Sie zuerst Platz.</translation>
     </message>
     <message>
       <source>The environment {} is in use ({}): end what SSLKD is doing, and set up again.</source>

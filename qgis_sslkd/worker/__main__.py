@@ -20,9 +20,16 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Pydantic would look for plugins of its own in all that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    # Rasterio and pyogrio bring their own; what PostGIS, conda or QGIS point at is of another version.
+    for name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
+        os.environ.pop(name, None)
     if sys.platform == "win32":
         # There lies msvc-runtime: the system's own may be missing, or older than PyTorch needs.
         os.add_dll_directory(sys.prefix)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # It was closed: the next file to be opened, such as a result, would take its place.
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 (no path; until the process ends)
     # What goes to a file or another program is in Windows's code page, which lacks most letters.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -183,6 +183,22 @@ def test_a_name_that_features_would_miss_is_told_before_any_work(tmp_path, name)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_geopackage_of_several_layers_is_not_replaced(tmp_path):
+    path = tmp_path / "50% #1?.gpkg"
+    path.touch()
+    check_vector_output(path)  # which is none
+    square = shapely.to_wkb([shapely.box(0, 0, 1, 1)])
+    about = {"fields": [], "field_data": [], "geometry_type": "Polygon", "crs": "EPSG:32632"}
+    for layer in ("outlines", "layer_styles"):
+        pyogrio.raw.write(path, square, layer=layer, append=layer == "layer_styles", **about)
+        check_vector_output(path)
+    pyogrio.raw.write(path, square, layer="parcels", append=True, **about)
+    before = path.read_bytes()
+    with pytest.raises(SettingError, match="holds 2 layers, which would all be replaced"):
+        check_vector_output(path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
 # In one folder's name what archives and URLs are told by; a first "//" stands for a host.
 @pytest.mark.parametrize("folder", ["!Projects/2024;b", "new!x.zip/a?b#c", "/"])
 @pytest.mark.parametrize("extension", [*FORMATS, "GPKG", "SHP"])

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import UV, alive
 from qgis.core import QgsNetworkAccessManager, QgsSettings
+from qgis.PyQt.QtCore import QLockFile
 from shelf import Index, Shelf
 
 from qgis_sslkd import installer
@@ -313,6 +314,30 @@ def test_no_second_set_up_at_the_same_time(plan, feedback):
     assert is_current(plan)
 
 
+def test_a_lock_of_another_computer_is_told_with_the_file_to_remove(plan, feedback):
+    """As of a container that is gone, or in a profile that was copied after a set-up was killed."""
+    lock = plan.home.folder.with_name("sslkd.lock")
+    lock.parent.mkdir(parents=True)
+    lock.write_text("4711\nqgis\nelsewhere\n0123456789abcdef0123456789abcdef\n0\n")
+    with pytest.raises(SetUpFailed, match=f"process 4711 on elsewhere.*remove the file {re.escape(str(lock))}"):
+        install(plan, works, feedback)
+    lock.unlink()
+    install(plan, works, feedback)
+    assert is_current(plan)
+
+
+def test_a_profile_that_cannot_be_written_to_is_no_other_set_up(plan, feedback, monkeypatch):
+    class LockFile(QLockFile):
+        """In a folder where root, too, may write nothing."""
+
+        def __init__(self, path):
+            super().__init__("/proc/sslkd.lock")
+
+    monkeypatch.setattr(installer, "QLockFile", LockFile)
+    with pytest.raises(SetUpFailed, match=f"{re.escape(str(plan.home.folder.parent))} cannot be written to"):
+        install(plan, works, feedback)
+
+
 def test_what_a_set_up_that_was_killed_left_goes_with_the_next(plan, feedback):
     for name in ("environment.part", "environment.old", ".discarded-before"):
         (plan.home.folder / name / "bin").mkdir(parents=True)
@@ -323,6 +348,8 @@ def test_what_a_set_up_that_was_killed_left_goes_with_the_next(plan, feedback):
 
 def test_removal_leaves_nothing(plan, feedback):
     install(plan, works, feedback)
+    for name in ("environment.part", "environment.old", ".discarded-before"):  # of a set-up that was killed
+        (plan.home.folder / name / "bin").mkdir(parents=True)
     remove(plan.home)
     assert list(plan.home.folder.parent.iterdir()) == []
 

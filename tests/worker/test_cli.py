@@ -474,6 +474,26 @@ def test_letters_that_the_output_lacks_stop_nothing():
     assert b"Karaku\\u015f" in ended.stdout
 
 
+def test_the_data_of_another_gdal_and_proj_spoils_nothing(make_raster, results, tmp_path):
+    variables = {**os.environ, **dict.fromkeys(("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"), str(tmp_path))}
+    raster, outlines = make_raster(np.ones((1, 20, 20), np.uint8)), results / "o.gpkg"
+    command = [SSLKD, "vectorise", "--raster", raster, "--crs", "EPSG:4326", "--least-area", "0", "--outlines", outlines]
+    ended = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert pyogrio.read_info(outlines)["crs"] == "EPSG:4326"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the shell's way to close a stream")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_no_result(make_raster, results, closed):
+    raster, outlines = make_raster(np.ones((1, 20, 20), np.uint8)), results / "o.gpkg"
+    command = f'exec "$0" vectorise --raster "$1" --least-area 0 --outlines "$2" {closed}'
+    ended = subprocess.run(["sh", "-c", command, SSLKD, raster, outlines], capture_output=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert b"Traceback" not in ended.stderr
+    assert len(pyogrio.raw.read(outlines)[2]) == 1
+
+
 def test_an_interruption_amid_the_imports_ends_without_a_word():
     program = (
         "import os, signal, qgis_sslkd.worker.__main__ as worker\n"
