@@ -477,8 +477,8 @@ def test_letters_that_the_output_lacks_stop_nothing():
 def test_the_data_of_another_gdal_and_proj_spoils_nothing(make_raster, results, tmp_path):
     variables = {**os.environ, **dict.fromkeys(("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"), str(tmp_path))}
     raster, outlines = make_raster(np.ones((1, 20, 20), np.uint8)), results / "o.gpkg"
-    command = [SSLKD, "vectorise", "--raster", raster, "--crs", "EPSG:4326", "--least-area", "0", "--outlines", outlines]
-    ended = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=60)
+    command = [SSLKD, "vectorise", "--raster", raster, "--crs", "EPSG:4326", "--least-area", 0, "--outlines", outlines]
+    ended = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=variables, timeout=60)
     assert ended.returncode == 0, ended.stderr
     assert pyogrio.read_info(outlines)["crs"] == "EPSG:4326"
 
