@@ -22,7 +22,7 @@ _NO_MEMORY = re.compile(
     "out of memory|allocate memory|not enough memory|unable to find an engine|ALLOC_FAILED|NOT_INITIALIZED"
 )
 
-# As databases and servers are addressed: password=secret, PWD='my secret', //user:secret@host
+# As databases and servers are addressed: by a key and its value, which may be quoted, or //user:secret@host
 _PASSWORD = re.compile(
     r"""((?:password|pwd)\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s,;'|]+)|(//[^\s/:@]*:)[^\s/]+(?=@)""", re.I
 )
