@@ -184,9 +184,9 @@ def channel_wise_loss(
     """
     student, teacher = (_spatial_logs(logits, valid, temperature) for logits in (student_logits, teacher_logits))
     # (B, C, H * W): an image without a valid pixel has the same distribution twice.
-    divergence = functional.kl_div(student, teacher, reduction="none", log_target=True).sum(dim=(1, 2))
+    divergence = functional.kl_div(student, teacher, reduction="sum", log_target=True)
     images = valid.flatten(1).any(dim=1).sum()
-    return _mean(divergence.sum() * temperature**2 / student_logits.shape[1], images)
+    return _mean(divergence * temperature**2 / student_logits.shape[1], images)
 
 
 def _spatial_logs(logits: Tensor, valid: Tensor, temperature: float) -> Tensor:

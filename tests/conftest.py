@@ -3,6 +3,7 @@
 import os
 import resource
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +127,15 @@ def data_folder():
 
 @pytest.fixture
 def little_room():
-    """Lets files grow to a number of bytes and no further, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    """Lets files grow to a number of bytes and no further, as on a full disk; only within `with`, for pytest writes."""
+
+    @contextmanager
+    def limited(size):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited

@@ -87,6 +87,8 @@ def test_pixels_that_are_oblong_on_the_ground_become_square(scene):
     oblong = scene(np.zeros((40, 60), np.uint8), transform=PLACE @ Affine.scale(0.6, 1.2))
     for gsd, shape in ((0.6, (40, 30)), (0.3, (80, 60)), (0.3 * 2**0.5, (57, 42))):
         assert grid_for(oblong, gsd).shape == shape
+    wide = scene(np.zeros((40, 60), np.uint8), transform=PLACE @ Affine.scale(1.2, 0.6), name="wide.tif")
+    assert grid_for(wide, 0.6).shape == (20, 60)
 
 
 @pytest.mark.parametrize("latitude", [0, 46, -60])
@@ -236,6 +238,8 @@ def test_outside_of_the_area_nothing_is_computed(scene, ratio):
 
     looked_at = scene(pixels, area=polygon)
     grid = OwnGrid(looked_at) if ratio == 1 else ModelGrid(looked_at, ratio, ratio)
+    with by_blocks(grid) as reader:
+        assert grid.read(reader, 58, 62, 32) is None
     probability, valid = detect(grid, count, Tiling(32, 0, 1))
     expected = rasterize([polygon], out_shape=pixels.shape).astype(bool) & np.isfinite(pixels)
     np.testing.assert_array_equal(valid, expected)

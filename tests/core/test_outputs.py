@@ -138,8 +138,8 @@ def test_a_full_disk_is_an_error(make_raster, tmp_path, little_room, share):
     rows = np.random.default_rng(0).integers(0, 2, (1100, 700), np.uint8)
     raster = inspect_raster(str(make_raster(rows[None])))
     size = write(tmp_path / "result.tif", raster, rows).stat().st_size
-    little_room(int(size * share))
-    with pytest.raises(SettingError, match=r"again\.tif could not be written whole; make room"):
+    told = pytest.raises(SettingError, match=r"again\.tif could not be written whole; make room")
+    with told, little_room(int(size * share)):
         write(tmp_path / "again.tif", raster, rows)
 
 
@@ -309,8 +309,8 @@ def test_features_that_a_full_disk_cuts_off_are_told_of_in_a_sentence(tmp_path, 
         return path
 
     size = written(tmp_path / f"whole.{extension}").stat().st_size
-    little_room(int(size * share))
-    with pytest.raises(SettingError, match=rf"cut\.{extension} could not be written whole; make room"):
+    told = pytest.raises(SettingError, match=rf"cut\.{extension} could not be written whole; make room")
+    with told, little_room(int(size * share)):
         written(tmp_path / f"cut.{extension}")
 
 

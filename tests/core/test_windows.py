@@ -87,3 +87,8 @@ def test_the_middle_of_a_tile_counts_more_than_its_edge():
 def test_a_wrong_number_is_named(tile, overlap, batch, message):
     with pytest.raises(SettingError, match=message):
         Tiling(tile, overlap, batch)
+
+
+def test_the_ends_of_the_ranges_are_allowed():
+    Tiling(32, 0, 1)
+    Tiling(8192, 8191, 1)

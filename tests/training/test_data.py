@@ -15,6 +15,7 @@ from qgis_sslkd.core.errors import AnnotationError, RasterError
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
 from qgis_sslkd.training.data import Sampler, TrainingInputs, coarsened_gsd, prepare, read_window, windows_of_parts
+from qgis_sslkd.training.hold_out import hold_out
 
 LEFT, TOP, PIXEL = 500_000.0, 5_000_000.0, 0.5
 TILE = 64
@@ -123,6 +124,36 @@ def test_of_a_single_short_road_in_a_large_area_both_sides_see_a_part(write_rast
     in_raster = shapely.box(703, 805, 715, 809)
     assert learned.intersection(in_raster).area > 0 and held_out.intersection(in_raster).area > 0
     assert 0.03 < held_out.area / (1900 * 2000) <= 0.1
+
+
+@pytest.fixture
+def held_out(write_raster, write_layer):
+    """The parts of an area of 1000 x 1000 pixels that are held out, where blocks are cut to a side."""
+
+    def hold(roads, area, side, seed):
+        raster = write_raster("square.tif", np.zeros((1, 1000, 1000), np.uint8))
+        annotation = annotate(raster, [write_layer("r.gpkg", roads)], [write_layer("a.gpkg", area)])
+        _, held = hold_out({raster: annotation}, side, np.random.default_rng(seed))
+        return [shapely.bounds(part).round().tolist() for part in held[raster].area.geometries]
+
+    return hold
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_where_all_with_a_road_are_large_the_smallest_is_held_out(held_out, place):
+    """They are whole wherever they lie: none is twice as large as the side that blocks are cut to."""
+    tops = (200, 600)
+    smaller, larger = [500, tops[place], 700, tops[place] + 200], [500, tops[1 - place], 790, tops[1 - place] + 290]
+    specks = [in_pixels(20 * k, 0, 20 * k + 10, 10) for k in range(10)]
+    parts = held_out([in_pixels(550, 100, 560, 900)], [in_pixels(*smaller), in_pixels(*larger), *specks], 150, seed=0)
+    assert parts == [smaller]
+
+
+def test_of_small_blocks_that_show_a_road_half_are_held_out(held_out):
+    specks = [in_pixels(20 * k, 0, 20 * k + 10, 10) for k in range(4)]
+    for seed in range(3):
+        parts = held_out([in_pixels(0, 2, 100, 8)], [*specks, in_pixels(500, 500, 800, 800)], 75, seed)
+        assert len([part for part in parts if part[3] <= 10]) == 2
 
 
 def test_of_rasters_of_one_place_none_learns_from_what_another_holds_out(write_raster, write_layer, reader):
@@ -352,6 +383,7 @@ def test_errors_name_the_thing(scene, write_raster, write_layer, reader):
     raster, roads, area = scene
     far = write_layer("far.gpkg", [shapely.box(0, 0, 100, 100)])
     speck = write_layer("speck.gpkg", [in_pixels(150.2, 50.2, 150.4, 50.4)])
+    pixel = write_layer("pixel.gpkg", [in_pixels(110, 50, 111, 51)])
     empty = write_raster("empty.tif", np.zeros((3, 300, 400), np.uint16), nodata=0)
     grey = write_raster("grey.tif", np.zeros((1, 100, 100), dtype=np.uint16))
     other = write_raster("bytes.tif", np.zeros((3, 100, 100), dtype=np.uint8))
@@ -362,6 +394,7 @@ def test_errors_name_the_thing(scene, write_raster, write_layer, reader):
         (([empty], [roads], [], [raster]), AnnotationError, "rasters hold no data; check"),
         (([raster], [roads], [], []), AnnotationError, "unlabelled"),
         (([raster], [speck], [area], []), AnnotationError, "roads are too small"),
+        (([raster], [roads], [pixel], []), AnnotationError, "annotated area is too small"),
         (([raster, grey], [roads], [area], []), RasterError, "grey.tif has 1"),
         (([raster], [roads], [area], [other]), RasterError, "bytes.tif has uint8"),
     ):

@@ -131,8 +131,8 @@ def test_a_damaged_checkpoint_is_named(tmp_path, damage):
 def test_a_checkpoint_that_finds_no_room_is_named_and_the_former_one_stays(tmp_path, little_room):
     checkpoints = Checkpoints(tmp_path, "me")
     checkpoints.save("student", TINY, {"done": 1})
-    little_room(10_000)
-    with pytest.raises(SettingError, match=r"sslkd-student-.*\.checkpoint could not be written whole; make room"):
+    told = pytest.raises(SettingError, match=r"sslkd-student-.*\.checkpoint could not be written whole; make room")
+    with told, little_room(10_000):
         checkpoints.save("student", TINY, {"done": 2, "weights": torch.zeros(100_000)})
     assert checkpoints.load("student", TINY) == {"done": 1}
     assert len(list(tmp_path.iterdir())) == 1

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -13,6 +14,12 @@ from qgis_sslkd.core.model_card import ModelCard
 from qgis_sslkd.core.model_file import save_model
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.networks import build_network
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """Processes started here would inherit that Ctrl+C is ignored, as it is for tests that a script has in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
