@@ -18,7 +18,7 @@ from qgis_sslkd.core.networks import build_network
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible():
-    """Processes started here would inherit that Ctrl+C is ignored, as it is for tests that a script has in the background."""
+    """Else processes started here ignore Ctrl+C, too, where a script has the tests run in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
