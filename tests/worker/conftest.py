@@ -18,7 +18,7 @@ from qgis_sslkd.core.networks import build_network
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible():
-    """Else processes started here ignore Ctrl+C, too, where a script has the tests run in the background."""
+    """Tests that a script has in the background ignore Ctrl+C, and processes that they start would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
