@@ -125,8 +125,8 @@ def test_what_is_no_raster_is_refused(tmp_path):
         ("PG:dbname='gis' PASSWORD = 'my sec\\'ret' table=t", "PG:dbname='gis' PASSWORD = *** table=t"),
         ("MYSQL:gis,user=me,password=secret,port=9", "MYSQL:gis,user=me,password=***,port=9"),
         ("MSSQL:server=s;UID=me;PWD=secret;tables=t", "MSSQL:server=s;UID=me;PWD=***;tables=t"),
-        ("/vsicurl/http://me:sec@ret@127.0.0.1:9/a@b.tif", "/vsicurl/http://me:***@127.0.0.1:9/a@b.tif"),
-        ("/vsicurl/http://127.0.0.1:9/me:secret@b.tif", "/vsicurl/http://127.0.0.1:9/me:secret@b.tif"),
+        ("/vsicurl//me:sec@ret@localhost:9/a@b.tif", "/vsicurl//me:***@localhost:9/a@b.tif"),
+        ("/vsicurl/http://localhost:9/me:secret@b.tif", "/vsicurl/http://localhost:9/me:secret@b.tif"),
     ],
 )
 @pytest.mark.parametrize("read", [inspect_raster, partial(read_polygons, line_width=None)])
