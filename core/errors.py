@@ -1,5 +1,6 @@
 """The errors that a user can mend; each message names the thing and the way out."""
 
+import errno
 import re
 
 __all__ = [
@@ -17,9 +18,11 @@ __all__ = [
     "without_passwords",
 ]
 
-# PyTorch, cuDNN and cuBLAS in turn; cuDNN finds no engine for a convolution, too, where none fits what memory is left.
+# PyTorch, Python, OpenVINO, cuDNN and cuBLAS in turn; cuDNN finds no engine for a convolution, too, where none fits
+# what memory is left.
 _NO_MEMORY = re.compile(
-    "out of memory|allocate memory|not enough memory|unable to find an engine|ALLOC_FAILED|NOT_INITIALIZED"
+    "out of memory|allocate memory|not enough memory|start new thread|can't alloc|bad_alloc|temporarily unavailable|"
+    "unable to find an engine|ALLOC_FAILED|NOT_INITIALIZED"
 )
 
 # As databases and servers are addressed: by a key and its value, which may be quoted, or //user:secret@host
@@ -78,4 +81,6 @@ def without_passwords(text: str) -> str:
 
 def lacks_memory(error: Exception) -> bool:
     """Whether an error tells of too little memory, of the machine or of a GPU."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))

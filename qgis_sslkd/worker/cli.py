@@ -379,11 +379,11 @@ def _outputs(wanted: AnyJob, reporter: Reporter) -> Outputs:
         return do(wanted, reporter)
     except SslkdError:
         raise
-    except OSError as error:
+    except Exception as error:
+        if lacks_memory(error):
+            raise SettingError("There is too little memory for this; choose a smaller batch or tile.") from error
+        if not isinstance(error, OSError):
+            raise
         # GDAL's own words, which rasterio only refers to.
         reason = str(error.__cause__ or error).rstrip(".")
         raise SettingError(f"A file could not be read or written: {reason}.") from error
-    except Exception as error:
-        if not lacks_memory(error):
-            raise
-        raise SettingError("There is too little memory for this; choose a smaller batch or tile.") from error

@@ -1,6 +1,7 @@
 """The command line and the job command, end to end, in processes of their own."""
 
 import json
+import mmap
 import os
 import re
 import signal
@@ -433,7 +434,9 @@ def test_an_error_is_one_sentence_and_leaves_nothing(sslkd, bench, tmp_path, wro
     assert files_under(tmp_path) == before
 
 
-@pytest.mark.parametrize("allocate", [lambda: torch.empty(10**15), lambda: np.ones(10**15)])
+@pytest.mark.parametrize(
+    "allocate", [lambda: torch.empty(10**15), lambda: np.ones(10**15), lambda: mmap.mmap(-1, 10**15)]
+)
 def test_too_little_memory_is_told_in_a_sentence(monkeypatch, capsys, allocate):
     def do(job, reporter):
         allocate()
