@@ -280,7 +280,7 @@ def test_divergence_is_told(run):
 def test_a_tiny_run_overfits_a_tile(small_scene, reporter):
     """The student of the whole method finds the roads of the tile it learned from: road IoU above 0.85."""
     raster, roads, area = small_scene
-    settings = replace(TINY, steps=60, batch=4, learning_rate=2e-3, augment=False, validations=1)
+    settings = replace(TINY, steps=30, batch=4, learning_rate=2e-3, augment=False, validations=1)
     with RasterReader() as reader:
         data = prepare(TrainingInputs([raster], [roads], [area], []), settings.tile, 0, reader)
         run = Run(data, settings, CPU, reader, reporter)
