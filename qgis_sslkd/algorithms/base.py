@@ -99,9 +99,10 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
     ) -> bool:
         """Take from the layers what only the main thread may ask them."""
         with shown_by_qgis():
-            # Models do not check the values of their steps.
-            self._check_inputs_stay(parameters, context)
-            self._check_readable(parameters, context)
+            # Models do not check the values of their steps, and QGIS then takes a default for what is none.
+            fine, sentence = self.checkParameterValues(parameters, context)
+            if not fine:
+                raise UnusableParameters(sentence)
             self.take_layers(parameters, context)
         for sentence in self._unsaved_edits(parameters, context):
             feedback.pushInfo(sentence)

@@ -251,10 +251,8 @@ class TrainSslkd(SslkdAlgorithm):
 
     def _take_rasters(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> list[Raster]:
         layers = self.parameterAsLayerList(parameters, key, context)
-        # QGIS leaves out what it does not find, and does not check the steps of a model for that.
-        found = self.parameterDefinition(key).checkValueIsAcceptable(parameters.get(key), context)
         # QGIS looks at no layer's type in a list, and finds the vectors first in a GeoPackage that holds both.
-        if not (found and all(isinstance(layer, QgsRasterLayer) for layer in layers)):
+        if not all(isinstance(layer, QgsRasterLayer) for layer in layers):
             raise UnusableParameters(self.invalidRasterError(parameters, key))
         return [self.take_raster(layer, parameters, context) for layer in layers]
 
