@@ -118,7 +118,8 @@ def _steps(network: RoadNetwork, settings: VectorSettings) -> list[Callable[[], 
         *clear,
         lambda: network.bridge_ends(settings.bridge),
         lambda: network.drop_small(settings.least_area),
-        # Specks were dropped before: any of them would point at some line.
+        # Specks that are dropped before stand in no way, and do not point at some line.
+        lambda: network.bridge_ends(settings.bridge),
         lambda: network.bridge_sides(settings.bridge),
         network.extend,
     ]

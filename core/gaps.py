@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ _AIM = np.cos(np.radians(30))  # of two ends at each other
 _STEEP = np.sin(np.radians(30))  # between an end and the line whose side it points at
 _WIDEST = 60.0  # metres; ends of wider roads point nowhere
 _ENDS_AT_ONCE = 4096
+
+Indices = npt.NDArray[np.int64]
+_Thing = TypeVar("_Thing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,12 @@ class FreeEnd:
         """`(2,)`."""
         return self.point[:2]
 
+    @property
+    def tip(self) -> Floats:
+        """`(2,)`, where the road ends: half a width beyond."""
+        tip: Floats = self.place + self.direction * self.point[2] / 2
+        return tip
+
 
 @dataclass(frozen=True)
 class Crossing:
@@ -63,53 +73,89 @@ class Crossing:
     sine: float
 
     @property
+    def place(self) -> Floats:
+        """`(2,)`."""
+        return self.end.tip + self.end.direction * self.distance
+
+    @property
     def gap(self) -> float:
         """Metres from road to road, as the end points."""
         return self.distance - self.width / 2 / self.sine
 
 
-def facing_ends(ends: Sequence[FreeEnd], longest: float) -> list[tuple[FreeEnd, FreeEnd]]:
-    """Pairs of ends that point at each other across at most `longest` metres, the nearest first; each end once."""
+def facing_ends(ends: Sequence[FreeEnd], lines: Mapping[int, Line], longest: float) -> list[tuple[FreeEnd, FreeEnd]]:
+    """Pairs of ends that point at each other across at most `longest` metres, the nearest first; each end once.
+
+    The ways between them cross neither lines nor each other.
+    """
     ends = _narrow(ends)
     if not ends:
         return []
     pairs, gaps = _facing(ends, longest)
+    pairs = _clear(pairs[np.argsort(gaps, kind="stable")], ends, lines)
     taken: set[int] = set()
     found = []
-    for a, b in pairs[np.argsort(gaps, kind="stable")].tolist():
+    for a, b in pairs.tolist():
         if not {a, b} & taken:
             taken |= {a, b}
             found.append((ends[a], ends[b]))
-    return found
+    return _apart(found, [(a.place, b.place) for a, b in found])
 
 
 def sides_ahead(ends: Sequence[FreeEnd], lines: Mapping[int, Line], longest: float) -> dict[int, list[Crossing]]:
     """By number of the line, where ends point at its side across at most `longest` metres, and do not run along it.
 
-    An end is led to the first line ahead of it or to none.
+    An end is led to the first line ahead of it or to none; the ways there do not cross each other.
     """
     ends = _narrow(ends)
     if not ends:
         return {}
     reach = longest + _WIDEST / 2 / _STEEP
-    points, directions = _together(ends)
-    starts = points[:, :2] + directions * points[:, 2:] / 2  # where the road ends
+    _, directions = _together(ends)
+    starts = np.array([end.tip for end in ends])
     tree = shapely.STRtree(shapely.linestrings(np.stack([starts, starts + directions * reach], axis=1)))
     first: dict[int, tuple[int, Crossing]] = {}
-    numbers = list(lines)
-    # Some lines at a time: all of them as shapes would take as much memory again.
-    for some in groups(sizes_of(list(lines.values()))):
-        shapes = [shapely.LineString(lines[number].points[:, :2]) for number in numbers[some]]
+    for numbers, shapes in _shapes(lines):
         for found, ray in tree.query(shapes, predicate="intersects").T.tolist():
-            number = numbers[some.start + found]
+            number = numbers[found]
             crossing = _crossing(ends[ray], starts[ray], lines[number])
             if crossing and (ray not in first or crossing.distance < first[ray][1].distance):
                 first[ray] = number, crossing
+    near = [(number, it) for number, it in first.values() if it.sine >= _STEEP and it.gap <= longest]
+    near.sort(key=lambda side: side[1].gap)
     sides: defaultdict[int, list[Crossing]] = defaultdict(list)
-    for number, crossing in first.values():
-        if crossing.sine >= _STEEP and crossing.gap <= longest:
-            sides[number].append(crossing)
+    for number, crossing in _apart(near, [(it.end.place, it.place) for _, it in near]):
+        sides[number].append(crossing)
     return sides
+
+
+def _shapes(lines: Mapping[int, Line]) -> Iterator[tuple[list[int], list[shapely.LineString]]]:
+    """Some lines at a time, their numbers and shapes: all of them would take as much memory again."""
+    numbers = list(lines)
+    for some in groups(sizes_of(list(lines.values()))):
+        yield numbers[some], [shapely.LineString(lines[number].points[:, :2]) for number in numbers[some]]
+
+
+def _clear(pairs: Indices, ends: Sequence[FreeEnd], lines: Mapping[int, Line]) -> Indices:
+    """The pairs `(P, 2)` of ends between which the way crosses no line."""
+    tree = shapely.STRtree(shapely.linestrings(_together(ends)[0][pairs, :2]))
+    clear = np.ones(len(pairs), dtype=bool)
+    for _, shapes in _shapes(lines):
+        clear[tree.query(shapes, predicate="crosses")[1]] = False
+    return pairs[clear]
+
+
+def _apart(things: list[_Thing], ways: list[tuple[Floats, Floats]]) -> list[_Thing]:
+    """Those of which the straight ways do not cross; of two that do, the earlier."""
+    shapes = shapely.linestrings(np.reshape(ways, (-1, 2, 2)))
+    crossed: defaultdict[int, set[int]] = defaultdict(set)
+    for way, other in shapely.STRtree(shapes).query(shapes, predicate="crosses").T.tolist():
+        crossed[way].add(other)
+    found: dict[int, _Thing] = {}
+    for way, thing in enumerate(things):
+        if not crossed[way] & found.keys():
+            found[way] = thing
+    return list(found.values())
 
 
 def _narrow(ends: Sequence[FreeEnd]) -> list[FreeEnd]:
@@ -121,7 +167,7 @@ def _together(ends: Sequence[FreeEnd]) -> tuple[Floats, Floats]:
     return np.array([end.point for end in ends]), np.array([end.direction for end in ends])
 
 
-def _facing(ends: Sequence[FreeEnd], longest: float) -> tuple[npt.NDArray[np.int64], Floats]:
+def _facing(ends: Sequence[FreeEnd], longest: float) -> tuple[Indices, Floats]:
     """Pairs `(P, 2)` of ends that point at each other, and metres from road to road `(P,)`, `longest` at most."""
     points, directions = _together(ends)
     tree = KDTree(points[:, :2])

@@ -101,15 +101,17 @@ class RoadNetwork:
 
     def bridge_ends(self, longest: float) -> None:
         """Joins free ends that point at each other across a gap of at most `longest` metres, the nearest first."""
-        for a, b in facing_ends(list(self._free_ends()), longest):
+        for a, b in facing_ends(list(self._free_ends()), self._lines, longest):
             self._add(Line(np.stack([a.point, b.point]), (a.node, b.node)))
         self._join()
 
     def bridge_sides(self, longest: float) -> None:
         """Joins free ends to the side of the line that they point at across a gap of at most `longest` metres."""
-        for number, crossings in sides_ahead(list(self._free_ends()), self._lines, longest).items():
-            self._lead_to_side(self._remove(number), crossings)
-        self._join()
+        # Those that the way of another kept from one line may be led to that way.
+        while sides := sides_ahead(list(self._free_ends()), self._lines, longest):
+            for number, crossings in sides.items():
+                self._lead_to_side(self._remove(number), crossings)
+            self._join()
 
     def drop_small(self, least_area: float) -> None:
         """Removes parts of the network whose road is smaller, in square metres, or no longer than it is wide."""

@@ -17,6 +17,7 @@ from qgis_sslkd.core.centre_lines import write_centre_lines
 from qgis_sslkd.core.errors import CancelledError
 from qgis_sslkd.core.gaps import FreeEnd, facing_ends
 from qgis_sslkd.core.ground import metres_per_unit
+from qgis_sslkd.core.lines import Line
 from qgis_sslkd.core.outputs import SURFACE_NODATA
 from qgis_sslkd.core.vectors import VectorSettings
 
@@ -172,6 +173,30 @@ def test_ends_from_both_sides_are_led_to_one_junction(lines_of):
     free, junctions = ends_and_junctions(lines)
     assert (len(lines), free, len(junctions)) == (4, 4, 1)
     assert junctions[0] == pytest.approx((80.5, 60), abs=1)
+
+
+# Roads with gaps, how many free ends are left and how many junctions.
+ARMS = [street((0, 60), (74, 60)), street((86, 60), (160, 60)), street((80, 0), (80, 54)), street((80, 66), (80, 120))]
+ACROSS = street((0, 60), (160, 60), width=3)
+GAPS = {
+    "crossing with all arms cut": (ARMS, 4, 1),
+    "road that crosses a narrow one": ([ACROSS, street((80, 0), (80, 53)), street((80, 67), (80, 120))], 4, 1),
+    "speck in the gap": ([*ARMS[:2], street((80, 57.5), (80, 62.5), width=2)], 2, 0),
+    "two ends to one side, on ways that cross": (
+        [street((0, 10), (160, 10)), street((76, 26), (40, 62), width=5), street((80, 23), (128, 71), width=5)],
+        4,
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("scene", GAPS)
+def test_bridges_meet_roads_and_each_other_in_junctions_alone(lines_of, scene):
+    roads, free_ends, junctions = GAPS[scene]
+    lines, _, _ = lines_of(roads)
+    free, places = ends_and_junctions(lines)
+    assert (free, len(places)) == (free_ends, junctions)
+    assert not any(a.crosses(b) for a, b in combinations(lines, 2))
 
 
 def test_an_end_is_led_to_the_first_of_two_lines(lines_of):
@@ -359,27 +384,35 @@ def test_it_stops_where_the_user_asks(make_raster, stopping_reporter, tmp_path):
 
 
 def test_ends_that_face_each_other_are_those_of_all_pairs():
-    """An oracle that looks at every pair, the nearest first."""
+    """An oracle that looks at every pair, the nearest first, and at what stands between them."""
     rng = np.random.default_rng(0)
     angles = rng.uniform(0, 2 * np.pi, 400)
     ends = [
         FreeEnd(number, number, np.array([*rng.uniform(0, 150, 2), width]), np.array([np.cos(angle), np.sin(angle)]))
         for number, (angle, width) in enumerate(zip(angles, rng.uniform(1, 70, 400), strict=True))
     ]
+    walls = rng.uniform(0, 150, (20, 2, 2))
+    lines = {number: Line(np.insert(wall, 2, 4, axis=1), (-1, -2)) for number, wall in enumerate(walls)}
     found = []
     for a, b in combinations([end for end in ends if end.point[2] <= 60], 2):
         way = b.place - a.place
         distance = np.hypot(*way)
         gap = max(distance - (a.point[2] + b.point[2]) / 2, 0)
         aims = np.degrees(np.arccos(np.clip([way @ a.direction, -way @ b.direction] / distance, -1, 1)))
-        if gap <= 12 and aims.max() <= 30:
-            found.append((gap, a.line, b.line))
-    expected, taken = [], set()
-    for _, a, b in sorted(found):
+        straight = shapely.LineString([a.place, b.place])
+        if gap <= 12 and aims.max() <= 30 and not shapely.crosses(straight, shapely.linestrings(walls)).any():
+            found.append((gap, a.line, b.line, straight))
+    nearest, taken = [], set()
+    for _, a, b, straight in sorted(found, key=lambda each: each[:3]):
         if not {a, b} & taken:
             taken |= {a, b}
+            nearest.append((a, b, straight))
+    expected, ways = [], []
+    for a, b, straight in nearest:
+        if not shapely.crosses(straight, ways).any():
+            ways.append(straight)
             expected.append((a, b))
     with patch.object(gaps, "_ENDS_AT_ONCE", 7):
-        pairs = facing_ends(ends, 12)
-    assert len(expected) > 30
+        pairs = facing_ends(ends, lines, 12)
+    assert len(nearest) > len(expected) > 30
     assert [(a.line, b.line) for a, b in pairs] == expected
