@@ -281,10 +281,13 @@ def _single(geometries: Geometries) -> Geometries:
 
 def _on_nearest_turn(polygons: Geometries, centre: float, crs: CRS) -> Geometries:
     """Polygons, each moved as a whole by turns round the Earth to the nearest to a centre."""
-    points, owners = shapely.get_coordinates(polygons, return_index=True)
     left, _, right, _ = shapely.bounds(polygons).T
     middles = (left + right) / 2
-    points[:, 0] += (on_nearest_turn(middles, centre, crs) - middles)[owners]
+    moves = on_nearest_turn(middles, centre, crs) - middles
+    if not moves.any():
+        return polygons
+    points, owners = shapely.get_coordinates(polygons, return_index=True)
+    points[:, 0] += moves[owners]
     moved: Geometries = shapely.set_coordinates(polygons.copy(), points)
     return moved
 
