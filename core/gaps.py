@@ -111,14 +111,12 @@ def sides_ahead(ends: Sequence[FreeEnd], lines: Mapping[int, Line], longest: flo
     if not ends:
         return {}
     reach = longest + _WIDEST / 2 / _STEEP
-    _, directions = _together(ends)
-    starts = np.array([end.tip for end in ends])
-    tree = shapely.STRtree(shapely.linestrings(np.stack([starts, starts + directions * reach], axis=1)))
+    tree = shapely.STRtree(shapely.linestrings([(end.tip, end.tip + end.direction * reach) for end in ends]))
     first: dict[int, tuple[int, Crossing]] = {}
     for numbers, shapes in _shapes(lines):
         for found, ray in tree.query(shapes, predicate="intersects").T.tolist():
             number = numbers[found]
-            crossing = _crossing(ends[ray], starts[ray], lines[number])
+            crossing = _crossing(ends[ray], lines[number])
             if crossing and (ray not in first or crossing.distance < first[ray][1].distance):
                 first[ray] = number, crossing
     near = [(number, it) for number, it in first.values() if it.sine >= _STEEP and it.gap <= longest]
@@ -196,9 +194,9 @@ def _gaps(points: Floats, directions: Floats) -> Floats:
     return np.where(ahead >= _AIM * distance, gaps, np.inf)
 
 
-def _crossing(end: FreeEnd, start: Floats, line: Line) -> Crossing | None:
-    """The first point of a line that an end points at from a start `(2,)`; None if it runs exactly along it."""
-    offsets, steps = line.points[:-1, :2] - start, np.diff(line.points[:, :2], axis=0)
+def _crossing(end: FreeEnd, line: Line) -> Crossing | None:
+    """The first point of a line that an end points at; None if it runs exactly along it."""
+    offsets, steps = line.points[:-1, :2] - end.tip, np.diff(line.points[:, :2], axis=0)
     slopes = _cross(end.direction, steps)
     with np.errstate(divide="ignore", invalid="ignore"):
         distances, shares = _cross(offsets, steps) / slopes, _cross(offsets, end.direction) / slopes

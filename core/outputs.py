@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -277,6 +276,9 @@ class FeatureWriter:
 
 def _count_layers(path: Path) -> int:
     """How many layers and tables a GeoPackage holds, styles aside; 0 of what is none."""
+    # Few outputs are there already: its import can wait.
+    import sqlite3
+
     query = "SELECT count(*) FROM gpkg_contents WHERE table_name <> 'layer_styles'"
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:

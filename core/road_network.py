@@ -138,8 +138,7 @@ class RoadNetwork:
         """Leads lines on to the end of their road: the skeleton stops half a width before."""
         for end in list(self._free_ends()):
             points = self._from(end.line, end.node)
-            tip = np.append(end.place + end.direction * end.point[2] / 2, points[1, 2])
-            self._put(end.line, end.node, np.vstack([tip, points[1:]]))
+            self._put(end.line, end.node, np.vstack([np.append(end.tip, points[1, 2]), points[1:]]))
 
     def _side_by_side(self, farthest: float) -> list[list[int]]:
         """The numbers of straight lines, together with those between the same two nodes."""

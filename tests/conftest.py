@@ -83,6 +83,19 @@ def make_raster(tmp_path):
 
 
 @pytest.fixture
+def tear():
+    """Damages a file in its middle; returns its path."""
+
+    def torn(path):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2 : len(content) // 2 + 300] = bytes(300)
+        path.write_bytes(content)
+        return path
+
+    return torn
+
+
+@pytest.fixture
 def make_vector(tmp_path):
     """Writes geometries (or WKT) to a vector file; returns its path."""
 

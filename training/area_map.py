@@ -51,9 +51,9 @@ class Place:
     unlabelled: shapely.Geometry
     roads: shapely.Geometry
 
-    def hectares(self, part: str) -> float:
+    def square_metres(self, part: str) -> float:
         """The area of a part on the ground."""
-        area: float = getattr(self, part).area * self.raster.gsd**2 / 1e4
+        area: float = getattr(self, part).area * self.raster.gsd**2
         return area
 
 
@@ -72,7 +72,7 @@ def area_map(shown: Sequence[Place]) -> Figure:
 
     Of more than six neighbourhoods, those with the largest labelled areas are drawn.
     """
-    groups = sorted(_neighbourhoods(shown), key=lambda group: -sum(each.hectares("labelled") for each in group))
+    groups = sorted(_neighbourhoods(shown), key=lambda group: -sum(each.square_metres("labelled") for each in group))
     groups = groups[:_MOST_PANELS]
     columns = min(2, len(groups))
     rows = math.ceil(len(groups) / columns)

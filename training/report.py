@@ -110,8 +110,8 @@ def _learned_from(run: Run) -> Iterator[str]:
 
 
 def _areas(number: int, place: Place) -> tuple[str, ...]:
-    areas = (place.hectares(part) for part in ("labelled", "held_out", "unlabelled"))
-    return f"{number}: {place.raster.name}", *(ground(area * 1e4) if area else "none" for area in areas)
+    areas = (place.square_metres(part) for part in ("labelled", "held_out", "unlabelled"))
+    return f"{number}: {place.raster.name}", *(ground(area) if area else "none" for area in areas)
 
 
 def _scores(run: Run, trained: Trained) -> Iterator[str]:

@@ -293,12 +293,9 @@ def test_threads_end_where_the_network_fails():
     assert threading.active_count() == before
 
 
-def test_damage_in_the_file_is_an_error_that_names_it(make_raster):
+def test_damage_in_the_file_is_an_error_that_names_it(make_raster, tear):
     noise = np.random.default_rng(0).integers(0, 256, (1, 128, 128), dtype=np.uint8)
-    path = make_raster(noise, "torn.tif", tiled=True, blockxsize=32, blockysize=32, compress="deflate")
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2 : len(content) // 2 + 300] = bytes(300)
-    path.write_bytes(content)
+    path = tear(make_raster(noise, "torn.tif", tiled=True, blockxsize=32, blockysize=32, compress="deflate"))
     with pytest.raises(RasterError, match=r"torn\.tif cannot be read at column"):
         detect(inspect_raster(str(path)), first_band, Tiling(32, 0, 1))
 

@@ -86,28 +86,29 @@ def test_language_is_that_of_the_locale(locale, text):
     assert translator(locale).translate(translations.CONTEXT, "Detect roads") == text
 
 
-def test_german_short_help_explains_what_the_german_dialog_shows(qgis_app):
-    german = translator("de")
-    qgis_app.installTranslator(german)
-    try:
-        for algorithm in (make() for make in ALGORITHMS):
-            algorithm.initAlgorithm({})
-            shown = algorithm.shortHelpString().casefold()
-            definitions = [*algorithm.parameterDefinitions(), *algorithm.outputDefinitions()]
-            titles = [each.description().partition(" (")[0].casefold() for each in definitions]
-            assert [title for title in titles if title not in shown] == [], algorithm.name()
-    finally:
-        qgis_app.removeTranslator(german)
+@pytest.fixture
+def german(qgis_app):
+    """Has the plugin speak German meanwhile."""
+    spoken = translator("de")
+    qgis_app.installTranslator(spoken)
+    yield
+    qgis_app.removeTranslator(spoken)
 
 
-def test_german_legends_explain_the_map_of_an_evaluation(qgis_app):
-    german = translator("de")
-    qgis_app.installTranslator(german)
-    try:
-        entries = layer_style("map").elementsByTagName("paletteEntry")
-        legend = [entries.at(number).toElement().attribute("label") for number in range(entries.count())]
-    finally:
-        qgis_app.removeTranslator(german)
+@pytest.mark.usefixtures("german")
+def test_german_short_help_explains_what_the_german_dialog_shows():
+    for algorithm in (make() for make in ALGORITHMS):
+        algorithm.initAlgorithm({})
+        shown = algorithm.shortHelpString().casefold()
+        definitions = [*algorithm.parameterDefinitions(), *algorithm.outputDefinitions()]
+        titles = [each.description().partition(" (")[0].casefold() for each in definitions]
+        assert [title for title in titles if title not in shown] == [], algorithm.name()
+
+
+@pytest.mark.usefixtures("german")
+def test_german_legends_explain_the_map_of_an_evaluation():
+    entries = layer_style("map").elementsByTagName("paletteEntry")
+    legend = [entries.at(number).toElement().attribute("label") for number in range(entries.count())]
     assert legend == [
         "zu Recht keine Straße",
         "Straße, gefunden",

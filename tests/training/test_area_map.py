@@ -46,10 +46,10 @@ def data(small_scene):
 
 def test_the_areas_are_those_of_the_data(data):
     (shown,) = places(data)
-    assert shown.hectares("labelled") * 1e4 == pytest.approx(data.labelled_area)
-    assert shown.hectares("held_out") * 1e4 == pytest.approx(data.held_out_area)
+    assert shown.square_metres("labelled") == pytest.approx(data.labelled_area)
+    assert shown.square_metres("held_out") == pytest.approx(data.held_out_area)
     whole = shown.raster.width * shown.raster.height * shown.raster.gsd**2
-    assert shown.hectares("unlabelled") * 1e4 == pytest.approx(whole / 2)
+    assert shown.square_metres("unlabelled") == pytest.approx(whole / 2)
     parts = (shown.labelled, shown.held_out, shown.unlabelled)
     assert sum(part.area for part in parts) == pytest.approx(shapely.union_all(parts).area)
     assert shapely.difference(shown.roads, shapely.union(shown.labelled, shown.held_out)).area == pytest.approx(0)
@@ -122,7 +122,8 @@ def test_labels_that_come_as_masks_are_shown_by_their_regions():
         Normalisation.of_bytes(3), 0.5, 50, 5000.0, 5000.0,
     )  # fmt: skip
     first, second, third = places(data)
-    assert [first.hectares("labelled"), second.hectares("held_out"), third.hectares("unlabelled")] == [0.5] * 3
+    areas = [first.square_metres("labelled"), second.square_metres("held_out"), third.square_metres("unlabelled")]
+    assert areas == [5000] * 3
     assert first.held_out.is_empty and first.unlabelled.is_empty and first.roads.is_empty
 
 

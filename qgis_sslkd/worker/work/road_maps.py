@@ -70,7 +70,7 @@ def make_road_maps(
     runtime = load()
     if job.batch is None:
         tiling = replace(tiling, batch=runtime.batch)
-    predict, release = averaged_over_flips(runtime.predict) if job.flips else runtime.predict, runtime.release
+    predict = averaged_over_flips(runtime.predict) if job.flips else runtime.predict
     damaged: list[str] = []
     with _team() as team, rasterio.Env(GDAL_CACHEMAX=_CACHE):
         for warning in runtime.warnings:
@@ -84,7 +84,9 @@ def make_road_maps(
                 f"with {card.network.architecture}/{card.network.encoder} on {runtime.description}."
             )
             try:
-                make_road_map(task.grid, card, predict, tiling, settings, task.files, part, task.crs, team, release)
+                make_road_map(
+                    task.grid, card, predict, tiling, settings, task.files, part, task.crs, team, runtime.release
+                )
             except RasterError as error:
                 # Other processes would wait for the rest of it.
                 if len(tasks) == 1 or team.size > 1:
