@@ -20,7 +20,7 @@ from .errors import OutsideError
 from .images import Images, Mask, Pixels
 from .labels import ROAD
 from .rasters import RasterInfo, RasterReader
-from .resampling import averaging_matrix, resample, rows_to_resample
+from .resampling import averaging_matrix, covered, in_parts, means_of_valid, reach, rows_to_resample
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -28,13 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["Grid", "ModelGrid", "OwnGrid", "Scene", "Sight", "Strip", "area_of_interest", "grid_for"]
 
 _SAME_GSD = 0.05
-_PIXELS_AT_ONCE = 4 * 2**20
 _ROWS_AT_ONCE = 32
 _RESULT_THREADS = min(os.cpu_count() or 1, 4)
 # Pixels that a square takes from beside what it covers, to interpolate.
 _TAILS = 2
-# Less of a pixel than this is rounding.
-_LEAST_SHARE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -208,11 +205,9 @@ class ModelGrid:
         high, wide = window.height / rows, window.width / columns
         down = averaging_matrix(window.row_off + row * high, high, size, raster.height)
         across = averaging_matrix(window.col_off + column * wide, wide, size, raster.width)
-        if not self.scene.reaches(_reach(down, across)):
+        if not self.scene.reaches(reach(down, across)):
             return None
-        # A part at a time: where the raster is much finer, a tile covers many of its pixels.
-        step = max(1, int(_PIXELS_AT_ONCE / (len(raster.bands) * size * wide * high)))
-        parts = [self._read_rows(reader, down[top : top + step], across) for top in range(0, size, step)]
+        parts = [self._read_rows(reader, *part) for part in in_parts(down, across, len(raster.bands))]
         return Sight(
             np.concatenate([part.pixels for part in parts], axis=1),
             np.concatenate([part.valid for part in parts]),
@@ -229,21 +224,18 @@ class ModelGrid:
 
         def strip_of(part: tuple[Window, Images, csr_array]) -> Strip:
             place, (seen, valid), matrix = part
-            (probability,), _ = _means(seen[None], valid > 0, matrix, across)
+            (probability,), _ = means_of_valid(seen[None], valid > 0, matrix, across)
             return Strip(probability, reader.valid_among(self.scene.inside(place), place))
 
         parts = _placed(window, rows_to_resample(layers, down, _ROWS_AT_ONCE))
         with closing(map_ahead(strip_of, parts, _RESULT_THREADS, _RESULT_THREADS)) as resampled:
             yield from resampled
 
-    def _read_rows(self, reader: BlockReader, down: csr_array, across: csr_array) -> Sight:
-        window = _reach(down, across)
-        down = down[:, window.row_off : window.row_off + window.height]
-        across = across[:, window.col_off : window.col_off + window.width]
+    def _read_rows(self, reader: BlockReader, window: Window, down: csr_array, across: csr_array) -> Sight:
         pixels, valid = reader.read(window)
-        images, seen = _means(pixels, valid, down, across)
+        images, seen = means_of_valid(pixels, valid, down, across)
         inside = self.scene.inside(window)
-        wanted = seen if inside.all() else _share(valid & inside, down, across) > _LEAST_SHARE
+        wanted = seen if inside.all() else covered(valid & inside, down, across)
         return Sight(images, seen, wanted)
 
 
@@ -253,25 +245,3 @@ def _placed(window: Window, parts: Iterator[tuple[Images, csr_array]]) -> Iterat
     for rows, matrix in parts:
         yield Window(window.col_off, top, window.width, matrix.shape[0]), rows, matrix
         top += matrix.shape[0]
-
-
-def _reach(down: csr_array, across: csr_array) -> Window:
-    """The source pixels that two matrices take from."""
-    top, left = int(down.indices.min()), int(across.indices.min())
-    return Window(left, top, int(across.indices.max()) + 1 - left, int(down.indices.max()) + 1 - top)
-
-
-def _means(values: Pixels, valid: Mask, down: csr_array, across: csr_array) -> tuple[Images, Mask]:
-    """The mean of what is valid in each pixel of the result `(C, h, w)`, and where anything is `(h, w)`."""
-    if valid.all():
-        return resample(values, down, across), np.ones((down.shape[0], across.shape[0]), dtype=bool)
-    share = _share(valid, down, across)
-    means = resample(np.where(valid, values, 0), down, across)
-    means /= np.maximum(share, _LEAST_SHARE)
-    return means, share > _LEAST_SHARE
-
-
-def _share(mask: Mask, down: csr_array, across: csr_array) -> Images:
-    """How much of each pixel of the result a mask covers, `(h, w)`."""
-    share: Images = resample(mask[None].astype(np.float32), down, across)[0]
-    return share

@@ -19,7 +19,8 @@ from rasterio.windows import Window
 
 from .errors import RasterError, without_passwords
 from .ground import pixel_size
-from .images import Mask, Pixels
+from .images import Images, Mask, Pixels
+from .resampling import averaging_matrix, in_parts, means_of_valid
 
 __all__ = [
     "BLOCK_CACHE",
@@ -226,18 +227,19 @@ class RasterReader:
             shape: rows and columns of the result, (H, W).
 
         Returns:
-            Pixels `(C, H, W)` in the raster's type and validity `(H, W)`.
+            Pixels `(C, H, W)` and validity `(H, W)`: in the raster's type as they are; of another size, as detection
+            sees them, means of what is valid, float32, of the raster's own pixels and not of its overviews, which
+            may be thinned.
 
         Raises:
             RasterError: if the raster cannot be read there.
         """
+        if shape != (window.height, window.width):
+            return self._read_resampled(raster, window, shape)
         inside = window.intersection(raster.window)
-        scale_y, scale_x = shape[0] / window.height, shape[1] / window.width
-        top = round((inside.row_off - window.row_off) * scale_y)
-        left = round((inside.col_off - window.col_off) * scale_x)
-        height, width = max(1, round(inside.height * scale_y)), max(1, round(inside.width * scale_x))
-        pixels, valid = self._read_inside(raster, inside, (height, width))
-        return mirrored(pixels, valid, ((top, shape[0] - top - height), (left, shape[1] - left - width)))
+        top, left = inside.row_off - window.row_off, inside.col_off - window.col_off
+        margins = ((top, shape[0] - top - inside.height), (left, shape[1] - left - inside.width))
+        return mirrored(*self._read(raster, inside, (inside.height, inside.width)), margins)
 
     def block_shape(self, raster: RasterInfo) -> tuple[int, int]:
         """Rows and columns of the blocks that a raster is stored in."""
@@ -249,25 +251,27 @@ class RasterReader:
         shape = (min(_THINNED, raster.height), min(_THINNED, raster.width))
         if not raster.may_lack_data:
             return np.ones(shape, dtype=bool)
-        _, valid = self._read(raster, raster.window, shape, Resampling.nearest)
-        return valid
+        return self._read(raster, raster.window, shape)[1]
 
-    def _read_inside(self, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> tuple[Pixels, Mask]:
-        shrinks = shape[0] < window.height and shape[1] < window.width
-        return self._read(raster, window, shape, Resampling.average if shrinks else Resampling.bilinear)
+    def _read_resampled(self, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> tuple[Images, Mask]:
+        down = averaging_matrix(window.row_off, window.height / shape[0], shape[0], raster.height)
+        across = averaging_matrix(window.col_off, window.width / shape[1], shape[1], raster.width)
+        parts = [
+            means_of_valid(*self._read(raster, part, (part.height, part.width)), *matrices)
+            for part, *matrices in in_parts(down, across, len(raster.bands))
+        ]
+        images, valid = zip(*parts, strict=True)
+        return np.concatenate(images, axis=1), np.concatenate(valid)
 
-    def _read(
-        self, raster: RasterInfo, window: Window, shape: tuple[int, int], resampling: Resampling
-    ) -> tuple[Pixels, Mask]:
+    def _read(self, raster: RasterInfo, window: Window, shape: tuple[int, int]) -> tuple[Pixels, Mask]:
+        """A window within the raster, thinned to a shape."""
         where = {"indexes": list(raster.bands), "window": window, "out_shape": (len(raster.bands), *shape)}
         try:
             dataset = self._handle(raster.path)
-            pixels = dataset.read(**where, resampling=resampling)
+            pixels = dataset.read(**where, resampling=Resampling.nearest)
             valid = np.ones(shape, dtype=bool)
             if raster.masked:
-                exact = shape == (window.height, window.width) or resampling is Resampling.nearest
-                values = pixels if exact else dataset.read(**where, resampling=Resampling.nearest)
-                valid = _mask(dataset, raster, window, shape) & _has_data(dataset, raster, values)
+                valid = _mask(dataset, raster, window, shape) & _has_data(dataset, raster, pixels)
         except RasterioError as error:
             raise RasterError(
                 f"The raster {raster.path} cannot be read at column {window.col_off:.0f}, "

@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from rasterio.windows import Window
 
-from .images import Images, Pixels
+from .images import Images, Mask, Pixels
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["averaging_matrix", "resample", "rows_to_resample"]
+__all__ = ["averaging_matrix", "covered", "in_parts", "means_of_valid", "reach", "resample", "rows_to_resample"]
 
 # Sums of such parts are exact in float32, in any order.
 _PARTS = 2**23
 # Matrices that are not made again for each tile: one for each column of tiles, and one down.
 _KEPT = 256
+_PIXELS_AT_ONCE = 4 * 2**20
+# Less of a pixel than this is rounding.
+_LEAST_SHARE = 1e-6
 
 
 @lru_cache(_KEPT)
@@ -88,6 +92,55 @@ def rows_to_resample(strips: Iterator[Images], down: csr_array, most: int) -> It
             first, last = first_rows[begin], end_rows[end - 1]
             yield rows[:, first - top : last - top], down[begin:end, first:last]
         held, top, done = [rows[:, first_rows[ready] - top :]], int(first_rows[ready]), ready
+
+
+def reach(down: csr_array, across: csr_array) -> Window:
+    """The source pixels that two matrices `(h, H)` and `(w, W)` take from."""
+    top, left = int(down.indices.min()), int(across.indices.min())
+    return Window(left, top, int(across.indices.max()) + 1 - left, int(down.indices.max()) + 1 - top)
+
+
+def in_parts(down: csr_array, across: csr_array, bands: int) -> Iterator[tuple[Window, csr_array, csr_array]]:
+    """A resampling by rows, few enough that not many source pixels are held at a time.
+
+    Args:
+        down: `(h, H)` from the source's rows.
+        across: `(w, W)` from its columns.
+        bands: of the source.
+
+    Yields:
+        From the first row to the last, the window of the source that some rows are made of, and the matrices
+        `(*, window.height)` and `(w, window.width)` that make them of it.
+    """
+    whole = reach(down, across)
+    step = max(1, _PIXELS_AT_ONCE * down.shape[0] // (bands * whole.width * whole.height))
+    for top in range(0, down.shape[0], step):
+        rows = down[top : top + step]
+        window = reach(rows, across)
+        left, first = window.col_off, window.row_off
+        yield window, rows[:, first : first + window.height], across[:, left : left + window.width]
+
+
+def means_of_valid(values: Pixels, valid: Mask, down: csr_array, across: csr_array) -> tuple[Images, Mask]:
+    """The mean of what is valid in each pixel of the result `(C, h, w)`, and where anything is `(h, w)`."""
+    if valid.all():
+        return resample(values, down, across), np.ones((down.shape[0], across.shape[0]), dtype=bool)
+    share = _share(valid, down, across)
+    means = resample(np.where(valid, values, 0), down, across)
+    means /= np.maximum(share, _LEAST_SHARE)
+    return means, share > _LEAST_SHARE
+
+
+def covered(mask: Mask, down: csr_array, across: csr_array) -> Mask:
+    """Which pixels of the result `(h, w)` a mask `(H, W)` covers any of."""
+    some: Mask = _share(mask, down, across) > _LEAST_SHARE
+    return some
+
+
+def _share(mask: Mask, down: csr_array, across: csr_array) -> Images:
+    """How much of each pixel of the result a mask covers, `(h, w)`."""
+    share: Images = resample(mask[None].astype(np.float32), down, across)[0]
+    return share
 
 
 def _hat_integral(end: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

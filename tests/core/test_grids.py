@@ -11,6 +11,7 @@ from emptiness import KINDS, with_nothing
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
+from rasterio.enums import Resampling
 from rasterio.features import rasterize
 from rasterio.transform import from_origin
 from rasterio.windows import Window
@@ -167,12 +168,33 @@ def test_a_tile_is_the_mean_by_hand(scene):
     assert sight.valid.all() and sight.wanted.all()
 
 
+@pytest.mark.parametrize(("ratio", "size"), [(0.5, 64), (0.25, 128), (2.0, 16)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_sees_the_same_pixels_as_detection(scene, kind, ratio, size):
+    """Beyond the raster's edges and beside nodata, too, and whatever its overviews hold: thinned pixels, or old ones."""
+    empty = np.zeros((128, 160), bool)
+    empty[90:, 100:] = True
+    empty[20, 30] = True
+    pixels, options = with_nothing(empty, kind)
+    pixels[:3, ~empty] -= np.random.default_rng(0).integers(0, 50, (~empty).sum()).astype(pixels.dtype)
+    looked_at = scene(pixels, **options)
+    with rasterio.open(looked_at.raster.path, "r+") as dataset:
+        dataset.build_overviews([2, 4], Resampling.nearest)
+    with by_blocks(ModelGrid(looked_at, ratio, ratio)) as reader:
+        sight = ModelGrid(looked_at, ratio, ratio).read(reader, 16, 24, 32)
+    window = Window(int(24 / ratio), int(16 / ratio), size, size)
+    with RasterReader() as decoder:
+        found, valid = decoder.read(looked_at.raster, window, (32, 32))
+    np.testing.assert_array_equal(valid, sight.valid)
+    np.testing.assert_allclose(found[:, valid], sight.pixels[:, valid], rtol=1e-6)
+
+
 def test_a_tile_of_many_pixels_is_read_in_parts(scene, monkeypatch):
     pixels = np.random.default_rng(0).random((2, 300, 310)).astype(np.float32)
     grid = ModelGrid(scene(pixels), 0.1, 0.1)
     with by_blocks(grid) as reader:
         at_once = grid.read(reader, 0, 0, 32)
-        monkeypatch.setattr("qgis_sslkd.core.grids._PIXELS_AT_ONCE", 20_000)
+        monkeypatch.setattr("qgis_sslkd.core.resampling._PIXELS_AT_ONCE", 20_000)
         in_parts = grid.read(reader, 0, 0, 32)
     np.testing.assert_allclose(at_once.pixels, in_parts.pixels, rtol=1e-6)
     np.testing.assert_array_equal(at_once.valid, in_parts.valid)
