@@ -139,8 +139,9 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
             )
     except RasterioError as error:
         raise RasterError(
-            f"The raster {path} cannot be read: it is missing, damaged, or of a format that is not known here; "
-            "if QGIS shows it, save it as a GeoTIFF (in QGIS: Raster > Conversion > Translate)."
+            f"The raster {path} cannot be read: it is missing, damaged, or of a format that is not known here "
+            f"({str(error.__cause__ or error).rstrip('.')}); if QGIS shows it, save it as a GeoTIFF (in QGIS: Raster > "
+            "Conversion > Translate)."
         ) from error
     except CRSError as error:
         raise RasterError(

@@ -171,7 +171,7 @@ def test_a_tile_is_the_mean_by_hand(scene):
 @pytest.mark.parametrize(("ratio", "size"), [(0.5, 64), (0.25, 128), (2.0, 16)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_sees_the_same_pixels_as_detection(scene, kind, ratio, size):
-    """Beyond the raster's edges and beside nodata, too, and whatever its overviews hold: thinned pixels, or old ones."""
+    """Beyond the edges and beside nodata, too, and whatever the overviews hold: thinned pixels, or old ones."""
     empty = np.zeros((128, 160), bool)
     empty[90:, 100:] = True
     empty[20, 30] = True

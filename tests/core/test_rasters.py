@@ -311,6 +311,15 @@ def test_bands_that_there_are_not_are_named(make_raster, noise, bands, named):
         inspect_raster(str(make_raster(noise)), bands=bands)
 
 
+def test_a_missing_source_of_a_virtual_raster_is_named(make_raster, noise):
+    file = make_raster(noise, "south.tif")
+    mosaic = file.with_name("mosaic.vrt")
+    rasterio.shutil.copy(file, mosaic, driver="VRT")
+    file.unlink()
+    with pytest.raises(RasterError, match=r"mosaic\.vrt cannot be read: .*south\.tif: No such file"):
+        inspect_raster(str(mosaic))
+
+
 def test_bands_of_several_types_are_read_a_type_at_a_time(make_raster):
     """Virtual rasters put imagery and heights into one."""
     files = [make_raster(np.full((1, 4, 4), 7, t), f"{t}.tif") for t in ("uint8", "uint8", "float32")]
