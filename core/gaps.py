@@ -12,7 +12,7 @@ import numpy.typing as npt
 import shapely
 from scipy.spatial import KDTree
 
-from .lines import Floats, Line, heading_of, sizes_of, way_along
+from .lines import ROUNDING, Floats, Line, heading_of, sizes_of, way_along
 from .ring_shapes import groups
 
 __all__ = ["Crossing", "FreeEnd", "facing_ends", "sides_ahead"]
@@ -21,6 +21,7 @@ _AIM = np.cos(np.radians(30))  # of two ends at each other
 _STEEP = np.sin(np.radians(30))  # between an end and the line whose side it points at
 _WIDEST = 60.0  # metres; ends of wider roads point nowhere
 _ENDS_AT_ONCE = 4096
+_DIGITS = 6  # of gaps in metres; what differs beyond is equal, wherever the raster lies
 
 Indices = npt.NDArray[np.int64]
 _Thing = TypeVar("_Thing")
@@ -92,7 +93,7 @@ def facing_ends(ends: Sequence[FreeEnd], lines: Mapping[int, Line], longest: flo
     if not ends:
         return []
     pairs, gaps = _facing(ends, longest)
-    pairs = _clear(pairs[np.argsort(gaps, kind="stable")], ends, lines)
+    pairs = _clear(pairs[np.argsort(gaps.round(_DIGITS), kind="stable")], ends, lines)
     taken: set[int] = set()
     found = []
     for a, b in pairs.tolist():
@@ -120,7 +121,7 @@ def sides_ahead(ends: Sequence[FreeEnd], lines: Mapping[int, Line], longest: flo
             if crossing and (ray not in first or crossing.distance < first[ray][1].distance):
                 first[ray] = number, crossing
     near = [(number, it) for number, it in first.values() if it.sine >= _STEEP and it.gap <= longest]
-    near.sort(key=lambda side: side[1].gap)
+    near.sort(key=lambda side: round(side[1].gap, _DIGITS))
     sides: defaultdict[int, list[Crossing]] = defaultdict(list)
     for number, crossing in _apart(near, [(it.end.place, it.place) for _, it in near]):
         sides[number].append(crossing)
@@ -136,7 +137,7 @@ def _shapes(lines: Mapping[int, Line]) -> Iterator[tuple[list[int], list[shapely
 
 def _clear(pairs: Indices, ends: Sequence[FreeEnd], lines: Mapping[int, Line]) -> Indices:
     """The pairs `(P, 2)` of ends between which the way crosses no line."""
-    tree = shapely.STRtree(shapely.linestrings(_together(ends)[0][pairs, :2]))
+    tree = shapely.STRtree(_straight(_together(ends)[0][pairs, :2]))
     clear = np.ones(len(pairs), dtype=bool)
     for _, shapes in _shapes(lines):
         clear[tree.query(shapes, predicate="crosses")[1]] = False
@@ -145,7 +146,7 @@ def _clear(pairs: Indices, ends: Sequence[FreeEnd], lines: Mapping[int, Line]) -
 
 def _apart(things: list[_Thing], ways: list[tuple[Floats, Floats]]) -> list[_Thing]:
     """Those of which the straight ways do not cross; of two that do, the earlier."""
-    shapes = shapely.linestrings(np.reshape(ways, (-1, 2, 2)))
+    shapes = _straight(np.reshape(ways, (-1, 2, 2)))
     crossed: defaultdict[int, set[int]] = defaultdict(set)
     for way, other in shapely.STRtree(shapes).query(shapes, predicate="crosses").T.tolist():
         crossed[way].add(other)
@@ -154,6 +155,14 @@ def _apart(things: list[_Thing], ways: list[tuple[Floats, Floats]]) -> list[_Thi
         if not crossed[way] & found.keys():
             found[way] = thing
     return list(found.values())
+
+
+def _straight(ways: Floats) -> npt.NDArray[np.object_]:
+    """Lines of ways `(W, 2, 2)`, a little shorter: rounding must not have one cross the line that it ends on."""
+    back = ways[:, ::-1] - ways
+    lengths = np.linalg.norm(back, axis=2, keepdims=True)
+    shapes: npt.NDArray[np.object_] = shapely.linestrings(ways + back * (ROUNDING / np.maximum(lengths, ROUNDING) / 2))
+    return shapes
 
 
 def _narrow(ends: Sequence[FreeEnd]) -> list[FreeEnd]:

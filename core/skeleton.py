@@ -30,6 +30,7 @@ _HALO = (32, 512)  # pixels, the least and the most
 _SPACING = 1.0  # metres between a chain's points
 _SMOOTHING = 6  # passes that take the pixels' steps out of a chain
 _FACING = 0.9  # cosine between the ways to both edges of a road
+_ASIDE = np.array([1e-4, 0.618e-4])  # pixels; of edges equally far away it tells one, where rounding would
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -145,7 +146,8 @@ def _chains(block: _Block, pixel: tuple[float, float], holes: int) -> Chains:
     measured = _measured(mask, pixels + block.halo, pixel)
     measured[:, :2] += (np.array([block.left, block.top]) - block.halo) * pixel
     points = smooth_lines(measured[order], sizes, _SMOOTHING)
-    thin = _thinned(sizes, max(1, round(_SPACING / max(pixel))))
+    # Rounded twice: pixels of 0.4 m are a little smaller here and larger there.
+    thin = _thinned(sizes, max(1, round(round(_SPACING / max(pixel), 1))))
     return Chains(points[thin], np.add.reduceat(thin, ends - sizes, dtype=np.int64), nodes)
 
 
@@ -213,11 +215,14 @@ def _measured(mask: Flags, pixels: Indices, pixel: tuple[float, float]) -> Float
     scale = np.array(pixel[::-1])
     edge = KDTree(np.argwhere(_beside(mask)) * scale)
     here = pixels * scale
-    distance, nearest = edge.query(here)
-    away = (here - edge.data[nearest]) / distance[:, None]
+    aside = _ASIDE * scale
+    _, nearest = edge.query(here + aside)
+    away = here - edge.data[nearest]
+    distance = np.hypot(*away.T)
+    away /= distance[:, None]
     # A pixel's length across the road; from the other side of its middle, the nearest edge is the other one.
     step = np.abs(away) @ scale
-    _, opposite = edge.query(here + away * step[:, None])
+    _, opposite = edge.query(here + away * step[:, None] + aside)
     across = edge.data[opposite] - edge.data[nearest]
     faces = (across * away).sum(axis=1) > np.maximum(distance, _FACING * np.hypot(*across.T))
     middle = np.where(faces[:, None], (edge.data[opposite] + edge.data[nearest]) / 2, here)

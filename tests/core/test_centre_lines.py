@@ -11,6 +11,7 @@ import shapely
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.features import rasterize
+from scipy.ndimage import gaussian_filter
 
 from qgis_sslkd.core import gaps, skeleton
 from qgis_sslkd.core.centre_lines import write_centre_lines
@@ -297,6 +298,28 @@ def test_roads_that_do_not_touch_do_not_change_each_other(lines_of):
     assert len(together) == len(alone) == 6
 
 
+# Of the last, many lines are as long as their roads are wide.
+@pytest.mark.parametrize(("grain", "bridge", "pixel"), [(2.5, 5, 0.3), (2.5, 0, 0.4), (0, 0, 0.3)])
+def test_the_same_mask_gives_the_same_lines_wherever_it_lies(
+    make_raster, read_vector, reporter, tmp_path, grain, bridge, pixel
+):
+    """Many of its pixels are as far from one edge as from another."""
+    field = gaussian_filter(np.random.default_rng(0).random((160, 200)), grain)
+    mask = (field <= np.quantile(field, 0.4)).astype(np.uint8)[None]
+
+    def lines_at(x, y):
+        transform = Affine.translation(466_000 + x, 5_250_000 + y) @ Affine.scale(pixel, -pixel)
+        surface = make_raster(mask, transform=transform, crs="EPSG:32632")
+        (tmp_path / "lines.gpkg").unlink(missing_ok=True)
+        write_centre_lines(surface, tmp_path / "lines.gpkg", VectorSettings(tolerance=0, bridge=bridge), reporter)
+        lines = read_vector(tmp_path / "lines.gpkg")[0]
+        return shapely.union_all(shapely.transform(lines, lambda points: points - transform @ (0, 0)))
+
+    here = lines_at(0, 0)
+    for x, y in ((3000, 0), (1234.5, 3000), (-300_000, -50_000)):
+        assert shapely.hausdorff_distance(here, lines_at(x, y)) < 0.01
+
+
 def test_a_hall_wider_than_the_blocks_see_does_not_fail(lines_of, monkeypatch):
     monkeypatch.setattr(skeleton, "_BLOCK", 64)
     monkeypatch.setattr(skeleton, "_HALO", (16, 16))
@@ -416,3 +439,19 @@ def test_ends_that_face_each_other_are_those_of_all_pairs():
         pairs = facing_ends(ends, lines, 12)
     assert len(nearest) > len(expected) > 30
     assert [(a.line, b.line) for a, b in pairs] == expected
+
+
+def test_ways_that_touch_are_bridged_alike_wherever_they_lie():
+    rng = np.random.default_rng(0)
+    places, angles = rng.permutation(400)[:200], rng.uniform(0, 2 * np.pi, 200)
+
+    def pairs_at(origin):
+        points = np.stack(np.divmod(places, 20), axis=1) * 0.3 + origin
+        ends = [
+            FreeEnd(number, number, np.append(point, 0.1), np.array([np.cos(angle), np.sin(angle)]))
+            for number, (point, angle) in enumerate(zip(points, angles, strict=True))
+        ]
+        return [(a.line, b.line) for a, b in facing_ends(ends, {}, 4.1)]
+
+    assert len(pairs_at((0, 0))) > 20
+    assert pairs_at((0, 0)) == pairs_at((1234.56, 789.1)) == pairs_at((4e4, 7e4))
