@@ -59,10 +59,8 @@ def metres_per_unit(
     longitudes, latitudes = (each.reshape(3, -1) for each in project(crs, WGS84, *along.reshape(2, -1)))
     if not is_on_ground(crs) or (np.abs(latitudes) > 90).any():
         raise CRSError(f"{xs}, {ys} is no place on the Earth in {crs}.")
-    return (
-        _distance(longitudes[0], latitudes[0], longitudes[1], latitudes[1]) / step,
-        _distance(longitudes[0], latitudes[0], longitudes[2], latitudes[2]) / step,
-    )
+    here, right, above = _in_space(longitudes, latitudes)
+    return np.linalg.norm(right - here, axis=1) / step, np.linalg.norm(above - here, axis=1) / step
 
 
 def project(
@@ -134,16 +132,13 @@ def pixel_size(crs: CRS, transform: Affine, width: int, height: int) -> tuple[fl
     )
 
 
-def _distance(
-    longitudes_a: Coordinates, latitudes_a: Coordinates, longitudes_b: Coordinates, latitudes_b: Coordinates
-) -> Coordinates:
-    """Metres between near places given in degrees, by the radii of the WGS 84 ellipsoid there."""
-    latitudes = np.radians((latitudes_a + latitudes_b) / 2)
-    curvature = 1 - _ECCENTRICITY_SQUARED * np.sin(latitudes) ** 2
-    # From one side of the antimeridian to the other it is no turn round the Earth.
-    turned = (longitudes_b - longitudes_a + 180) % 360 - 180
-    east = np.radians(turned) * np.cos(latitudes) * _EQUATORIAL_RADIUS / np.sqrt(curvature)
-    meridian_radii = _EQUATORIAL_RADIUS * (1 - _ECCENTRICITY_SQUARED) / curvature**1.5
-    north = np.radians(latitudes_b - latitudes_a) * meridian_radii
-    distances: Coordinates = np.hypot(east, north)
-    return distances
+def _in_space(longitudes: Coordinates, latitudes: Coordinates) -> Coordinates:
+    """Places given in degrees as `(..., 3)`, metres from the centre of the WGS 84 ellipsoid.
+
+    There neither the antimeridian nor a pole, round which longitudes turn at once, is a place like no other.
+    """
+    east, north = np.radians(longitudes), np.radians(latitudes)
+    radii = _EQUATORIAL_RADIUS / np.sqrt(1 - _ECCENTRICITY_SQUARED * np.sin(north) ** 2)
+    from_axis = radii * np.cos(north)
+    heights = radii * (1 - _ECCENTRICITY_SQUARED) * np.sin(north)
+    return np.stack([from_axis * np.cos(east), from_axis * np.sin(east), heights], axis=-1)

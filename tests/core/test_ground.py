@@ -60,6 +60,14 @@ def test_a_pixel_on_the_antimeridian_is_as_large_as_elsewhere(beside):
     assert size == pytest.approx(pixel_size(utm, from_origin(x - 1020, y + 20, 1, 1), 40, 40), rel=1e-4)
 
 
+@pytest.mark.parametrize("crs", [CRS.from_epsg(3413), CRS.from_epsg(3031)], ids=["north", "south"])
+@pytest.mark.parametrize("beside", [(0, 0), (0, -5), (-7, 3), (-10, 0), (200, 0)])
+def test_a_pixel_at_a_pole_is_as_large_as_elsewhere(crs, beside):
+    x, y = beside
+    size = pixel_size(crs, from_origin(x - 100, y + 100, 0.5, 0.5), 400, 400)
+    assert size == pytest.approx(pixel_size(crs, from_origin(-1100, 100, 0.5, 0.5), 400, 400), rel=1e-5)
+
+
 def test_feet():
     state_plane = CRS.from_epsg(2263)
     transform = from_origin(1_000_000, 200_000, 1, 1)
