@@ -16,12 +16,14 @@ from rasterio.warp import transform_bounds
 
 __all__ = [
     "WGS84",
+    "Bounds",
     "is_on_ground",
     "metres_per_unit",
     "on_nearest_turn",
     "pixel_size",
     "project",
     "project_bounds",
+    "turn_of",
 ]
 
 WGS84 = CRS.from_epsg(4326)
@@ -81,16 +83,20 @@ def project(
     return np.asarray(projected_xs), np.asarray(projected_ys)
 
 
+def turn_of(crs: CRS) -> float:
+    """By how much first coordinates of one place differ, as they go round the Earth once more; 0 if they do not."""
+    if crs.is_geographic:
+        return 360.0
+    return 2 * math.pi * _EQUATORIAL_RADIUS if crs == _WEB_MERCATOR else 0.0
+
+
 def on_nearest_turn(xs: Coordinates, centre: float | Coordinates, crs: CRS) -> Coordinates:
     """First coordinates, moved by whole turns round the Earth to the nearest to a centre.
 
     In degrees and in Web Mercator the antimeridian has two; in other CRSs all stay as they are.
     """
-    if crs.is_geographic:
-        turn = 360.0
-    elif crs == _WEB_MERCATOR:
-        turn = 2 * math.pi * _EQUATORIAL_RADIUS
-    else:
+    turn = turn_of(crs)
+    if turn == 0:
         return xs
     nearest: Coordinates = xs - turn * np.round((xs - centre) / turn)
     return nearest
@@ -108,8 +114,12 @@ def project_bounds(source: CRS, target: CRS, bounds: Bounds) -> Bounds:
         raise CRSError(f"Bounds cannot be brought from {source} to {target}.") from error
     if not all(map(math.isfinite, (left, bottom, right, top))):
         raise CRSError(f"Bounds cannot be brought from {source} to {target}.")
-    # Across the antimeridian they would run the other way round the Earth; what is drawn there goes on beyond it.
-    return (left, bottom, right, top) if left <= right else (-360.0, bottom, 360.0, top)
+    if target == _WEB_MERCATOR and source != target:
+        # GDAL tells in degrees alone that the antimeridian is crossed.
+        west, _, east, _ = project_bounds(source, WGS84, bounds)
+        left, right = (longitude / 360 * turn_of(target) for longitude in (west, east))
+    # Across the antimeridian they would run the other way round the Earth; what is drawn there may, or go on beyond it.
+    return (left, bottom, right, top) if left <= right else (-turn_of(target), bottom, turn_of(target), top)
 
 
 def pixel_size(crs: CRS, transform: Affine, width: int, height: int) -> tuple[float, float]:
