@@ -348,6 +348,45 @@ def test_measures_are_metres_on_the_ground_anywhere(lines_of, crs, transform):
     assert np.array(ends) == pytest.approx(np.array([(40, 60), (280, 160)]), abs=2)
 
 
+OBLONG = [(0.5, 1.0), (0.5, 2.9), (2.0, 0.5)]
+
+
+@pytest.fixture
+def oblong_lines_of(lines_of):
+    """As `lines_of`, for pixels of any width and height in metres."""
+
+    def find(roads, pixel):
+        drawn = shapely.transform(np.atleast_1d(roads), lambda points: points * PIXEL / pixel)
+        shape = round(120 / pixel[1]), round(160 / pixel[0])
+        transform = Affine(pixel[0], 0, LEFT, 0, -pixel[1], TOP)
+        return lines_of(drawn, shape, VectorSettings(tolerance=0.3), transform)
+
+    return find
+
+
+@pytest.mark.parametrize("width", [5.0, 12.0])
+@pytest.mark.parametrize("angle", [0, 30, 90])
+@pytest.mark.parametrize("pixel", OBLONG)
+def test_roads_in_oblong_pixels_are_as_long_and_as_wide_as_drawn(oblong_lines_of, pixel, angle, width):
+    way = 45 * np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+    ends = np.add([way, -way], (80, 60))
+    (line,), fields, _ = oblong_lines_of(street(*ends, width=width), pixel)
+    assert fields["length"] == pytest.approx([90], abs=0.5 + max(pixel))
+    assert fields["width"] == pytest.approx([width], rel=0.05, abs=0.7 * max(pixel))
+    axis = shapely.LineString(ends * (1, -1) + (LEFT, TOP))
+    assert shapely.hausdorff_distance(line, axis) < 0.2 * width + max(pixel)
+
+
+@pytest.mark.parametrize("pixel", OBLONG)
+def test_blocks_make_no_difference_to_oblong_pixels(oblong_lines_of, monkeypatch, pixel):
+    whole, whole_fields, _ = oblong_lines_of(town(), pixel)
+    monkeypatch.setattr(skeleton, "_BLOCK", 97)
+    lines, fields, _ = oblong_lines_of(town(), pixel)
+    assert len(lines) == len(whole)
+    assert fields["length"].sum() == pytest.approx(whole_fields["length"].sum(), rel=1e-3)
+    assert fields["width"].mean() == pytest.approx(whole_fields["width"].mean(), rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("crs", "transform"),
     [("EPSG:4326", Affine(0.01, 0, 10, 0, -0.01, 62)), ("EPSG:3857", Affine(2000, 0, 1113195, 0, -2000, 8859143))],
