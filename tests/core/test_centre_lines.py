@@ -12,6 +12,7 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.features import rasterize
 from scipy.ndimage import gaussian_filter
+from shapely import affinity
 
 from qgis_sslkd.core import gaps, skeleton
 from qgis_sslkd.core.centre_lines import write_centre_lines
@@ -272,6 +273,18 @@ def test_blocks_make_no_difference(lines_of, monkeypatch):
         inner = [shapely.intersection(shapely.union_all(each), shapely.box(2, 2, 158, 118)) for each in (lines, whole)]
         assert shapely.hausdorff_distance(*inner, densify=0.1) < PIXEL
         assert fields["width"].mean() == pytest.approx(whole_fields["width"].mean(), rel=0.01)
+
+
+@pytest.mark.parametrize("block", range(98, 102))
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_junction_on_the_edge_of_two_blocks_is_one(lines_of, monkeypatch, block, turn):
+    """A road that ends in the row, or column, of pixels along which another leads from block to block."""
+    monkeypatch.setattr(skeleton, "_BLOCK", block)
+    roads = [street((20, 50), (80, 50)), street((50, 50), (50, 20))]
+    turned = [affinity.rotate(road, turn, (50, 50)) for road in roads]
+    lines, _, _ = lines_of(turned, (240, 240))
+    free, junctions = ends_and_junctions(lines)
+    assert (len(lines), free, len(junctions)) == (3, 3, 1)
 
 
 @pytest.mark.parametrize("tolerance", [0, 0.3, 1])
