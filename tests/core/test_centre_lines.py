@@ -91,6 +91,16 @@ def test_a_junction_does_not_bend_the_road_that_goes_through(lines_of):
     assert shapely.distance(shapely.Point(70, 50), lines).max() < 0.4
 
 
+@pytest.mark.parametrize("aside", [1, 3, 5])
+def test_a_slant_crossing_is_one_junction(lines_of, aside):
+    """The skeleton has two, farther from each other than half a width until they are where the roads meet."""
+    arms = [street((80, 60), (122, 102), width=6), street((80 + aside, 60), (38 + aside, 18), width=6)]
+    lines, _, _ = lines_of([street((10, 60), (150, 60), width=10), *arms])
+    free, junctions = ends_and_junctions(lines)
+    assert (len(lines), free, len(junctions)) == (4, 4, 1)
+    assert junctions[0] == pytest.approx((80 + aside / 2, 60), abs=1)
+
+
 def test_a_ring_gives_one_closed_line(lines_of):
     circle = shapely.Point(80, 60).buffer(40, quad_segs=64)
     (line,), fields, _ = lines_of(circle.boundary.buffer(3.5))
