@@ -118,6 +118,7 @@ def _steps(network: RoadNetwork, settings: VectorSettings) -> list[Callable[[], 
         # Specks that are dropped before stand in no way, and do not point at some line.
         lambda: network.bridge_ends(settings.bridge),
         lambda: network.bridge_sides(settings.bridge),
+        lambda: network.bridge_corners(settings.bridge),
         network.extend,
     ]
 

@@ -10,7 +10,7 @@ from statistics import median
 
 import numpy as np
 
-from .gaps import Crossing, FreeEnd, facing_ends, sides_ahead
+from .gaps import Crossing, FreeEnd, corners_ahead, facing_ends, sides_ahead
 from .lines import ROUNDING, Floats, Line, heading_of, part_of, sizes_of, way_along
 from .ring_shapes import groups
 from .skeleton import Chains, smooth_lines
@@ -111,6 +111,13 @@ class RoadNetwork:
             for number, crossings in sides.items():
                 self._lead_to_side(self._remove(number), crossings)
             self._join()
+
+    def bridge_corners(self, longest: float) -> None:
+        """Joins free ends that point at one place across gaps of at most `longest` metres together, in a bend there."""
+        for a, b, place in corners_ahead(list(self._free_ends()), self._lines, longest):
+            corner = np.append(place, (a.point[2] + b.point[2]) / 2)
+            self._add(Line(np.stack([a.point, corner, b.point]), (a.node, b.node)))
+        self._join()
 
     def drop_small(self, least_area: float) -> None:
         """Removes parts of the network whose road is smaller, in square metres, or no longer than it is wide."""

@@ -17,7 +17,7 @@ from shapely import affinity
 from qgis_sslkd.core import gaps, skeleton
 from qgis_sslkd.core.centre_lines import write_centre_lines
 from qgis_sslkd.core.errors import CancelledError
-from qgis_sslkd.core.gaps import FreeEnd, facing_ends
+from qgis_sslkd.core.gaps import FreeEnd, corners_ahead, facing_ends
 from qgis_sslkd.core.ground import metres_per_unit
 from qgis_sslkd.core.lines import Line
 from qgis_sslkd.core.outputs import SURFACE_NODATA
@@ -147,9 +147,32 @@ def test_gaps_are_bridged_up_to_the_length(lines_of, gap, count):
 
 
 def test_ends_that_point_elsewhere_are_not_bridged(lines_of):
-    assert len(lines_of([street((5, 50), (60, 50)), street((67, 56), (67, 110))])[0]) == 2
+    assert len(lines_of([street((5, 50), (60, 50)), street((67, 63), (67, 110))])[0]) == 2
     # Two that pass each other.
     assert len(lines_of([street((5, 50), (70, 50), width=6), street((68, 59), (150, 59), width=6)])[0]) == 2
+
+
+@pytest.mark.parametrize("turn", [90, 60, 110])
+@pytest.mark.parametrize(("gap", "joined"), [(4, True), (7, True), (8, False)])
+def test_a_bend_that_is_cut_is_closed_in_its_corner(lines_of, gap, joined, turn):
+    corner, way = np.array([80, 60]), np.array([np.cos(np.radians(turn)), np.sin(np.radians(turn))])
+    roads = [street((10, 60), (80 - gap, 60), width=4), street(corner + gap * way, corner + 50 * way, width=4)]
+    lines, fields, _ = lines_of(roads)
+    assert len(lines) == (1 if joined else 2)
+    if joined:
+        assert shapely.distance(lines[0], shapely.Point(corner)) < 1
+        assert fields["length"] == pytest.approx([120], abs=1.5)
+
+
+def test_a_bend_is_not_closed_across_a_road():
+    ends = [
+        FreeEnd(number, number, np.array([*place, 2.0]), np.array(direction))
+        for number, (place, direction) in enumerate([((0, 0), (1.0, 0.0)), ((8, 8), (0.0, -1.0))])
+    ]
+    ((a, b, place),) = corners_ahead(ends, {}, 14)
+    assert (a.line, b.line, *place) == (0, 1, 8, 0)
+    assert corners_ahead(ends, {}, 13.9) == []
+    assert corners_ahead(ends, {9: Line(np.array([[4.0, -3, 1], [4, 3, 1]]), (-1, -2))}, 14) == []
 
 
 def ends_and_junctions(lines):
