@@ -22,7 +22,7 @@ from shapely import STRtree
 from shapely.affinity import affine_transform
 
 from .errors import AnnotationError, without_passwords
-from .ground import WGS84, metres_per_unit, on_nearest_turn, project, project_bounds
+from .ground import WGS84, Bounds, metres_per_unit, on_nearest_turn, project, project_bounds, turn_of
 from .labels import IGNORE, Labels
 from .plain_ways import plain_way
 from .rasters import RasterInfo
@@ -44,6 +44,7 @@ warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 _MARGIN = 2  # pixels; nearer to a window, cutting polygons would show in it
 _ROWS_AT_ONCE = 64
+_TURNS = np.array([-1, 0, 1])  # round the Earth
 
 Geometries = npt.NDArray[np.object_]
 
@@ -95,7 +96,7 @@ class VectorLayer:
         left, bottom, right, top = affine_transform(extent, raster.transform.to_shapely()).bounds
         margin = max(right - left, top - bottom) / 10
         around = (left - margin, bottom - margin, right + margin, top + margin)
-        box = shapely.box(*project_bounds(raster.crs, self.crs, around))
+        box = _on_every_turn(project_bounds(raster.crs, self.crs, around), self.crs)
         polygons: Geometries = shapely.intersection(self.polygons[shapely.intersects(self.polygons, box)], box)
         return polygons
 
@@ -204,10 +205,10 @@ def on_ground(polygons: Geometries, raster: RasterInfo) -> VectorLayer:
 def are_near(one: RasterInfo, other: RasterInfo) -> bool:
     """Whether the bounds of two rasters meet; of what is far away, coordinates may be none in the other's CRS."""
     boxes = [
-        shapely.box(*project_bounds(raster.crs, WGS84, array_bounds(raster.height, raster.width, raster.transform)))
+        project_bounds(raster.crs, WGS84, array_bounds(raster.height, raster.width, raster.transform))
         for raster in (one, other)
     ]
-    return bool(shapely.intersects(*boxes))
+    return bool(shapely.intersects(shapely.box(*boxes[0]), _on_every_turn(boxes[1], WGS84)))
 
 
 def burn(polygons: Geometries, window: Window, shape: tuple[int, int]) -> Labels:
@@ -277,6 +278,12 @@ def _single(geometries: Geometries) -> Geometries:
     while (shapely.get_type_id(geometries) >= shapely.GeometryType.MULTIPOINT).any():
         geometries = shapely.get_parts(geometries)
     return geometries
+
+
+def _on_every_turn(bounds: Bounds, crs: CRS) -> shapely.Geometry:
+    """A box, and those a turn round the Earth to either side of it."""
+    left, bottom, right, top = bounds
+    return shapely.union_all([shapely.box(left + turn, bottom, right + turn, top) for turn in turn_of(crs) * _TURNS])
 
 
 def _on_nearest_turn(polygons: Geometries, centre: float, crs: CRS) -> Geometries:

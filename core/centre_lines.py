@@ -20,6 +20,7 @@ from .reporting import PartOfJob, Reporter
 from .ring_shapes import cut_corners, groups
 from .road_network import RoadNetwork
 from .skeleton import Chains, count_blocks, find_chains, inner_points
+from .square_pixels import SquarePixels, square_pixels
 from .vectors import VectorSettings
 
 __all__ = ["write_centre_lines"]
@@ -52,7 +53,7 @@ def write_centre_lines(
     with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE), rasterio.open(surface) as dataset:
         plane = ground_plane(dataset)
         blocks = PartOfJob(reporter, 0, _BLOCKS_SHARE)
-        network = _network(dataset, plane.pixel, settings.fill_holes, blocks)
+        network = _network(square_pixels(dataset, ROAD, plane.pixel), settings.fill_holes, blocks)
     _mend(network, settings, PartOfJob(reporter, _BLOCKS_SHARE, 1))
     lines = network.lines
     target, count = crs_told_in(path, crs or plane.crs), 0
@@ -70,26 +71,22 @@ def write_centre_lines(
     return count
 
 
-def _network(
-    dataset: rasterio.DatasetReader, pixel: tuple[float, float], fill_holes: float, reporter: Reporter
-) -> RoadNetwork:
-    chains = list(_chains(dataset, pixel, fill_holes, reporter))
-    return RoadNetwork(chains, _on_border(chains, dataset.width, dataset.height))
+def _network(road: SquarePixels, fill_holes: float, reporter: Reporter) -> RoadNetwork:
+    chains = list(_chains(road, fill_holes, reporter))
+    return RoadNetwork(chains, _on_border(chains, road.shape))
 
 
-def _chains(
-    dataset: rasterio.DatasetReader, pixel: tuple[float, float], fill_holes: float, reporter: Reporter
-) -> Iterator[Chains]:
-    blocks = count_blocks(dataset)
-    for number, chains in enumerate(find_chains(dataset, ROAD, pixel, fill_holes), 1):
+def _chains(road: SquarePixels, fill_holes: float, reporter: Reporter) -> Iterator[Chains]:
+    blocks = count_blocks(road)
+    for number, chains in enumerate(find_chains(road, fill_holes), 1):
         yield chains
         reporter.progress(number / blocks, f"centre lines: block {number} of {blocks}")
 
 
-def _on_border(chains: list[Chains], width: int, height: int) -> set[int]:
-    """The nodes in the raster's outermost pixels."""
+def _on_border(chains: list[Chains], shape: tuple[int, int]) -> set[int]:
+    """The nodes in the outermost of the pixels."""
     nodes = np.concatenate([part.nodes.ravel() for part in chains])
-    row, column = np.divmod(nodes, width)
+    (row, column), (height, width) = np.divmod(nodes, shape[1]), shape
     return set(nodes[(row == 0) | (row == height - 1) | (column == 0) | (column == width - 1)].tolist())
 
 
@@ -121,6 +118,7 @@ def _steps(network: RoadNetwork, settings: VectorSettings) -> list[Callable[[], 
         # Specks that are dropped before stand in no way, and do not point at some line.
         lambda: network.bridge_ends(settings.bridge),
         lambda: network.bridge_sides(settings.bridge),
+        lambda: network.bridge_corners(settings.bridge),
         network.extend,
     ]
 

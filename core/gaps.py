@@ -12,17 +12,19 @@ import numpy.typing as npt
 import shapely
 from scipy.spatial import KDTree
 
-from .lines import Floats, Line, heading_of, sizes_of, way_along
+from .lines import ROUNDING, Floats, Line, heading_of, sizes_of, way_along
 from .ring_shapes import groups
 
-__all__ = ["Crossing", "FreeEnd", "facing_ends", "sides_ahead"]
+__all__ = ["Crossing", "FreeEnd", "corners_ahead", "facing_ends", "sides_ahead"]
 
 _AIM = np.cos(np.radians(30))  # of two ends at each other
 _STEEP = np.sin(np.radians(30))  # between an end and the line whose side it points at
 _WIDEST = 60.0  # metres; ends of wider roads point nowhere
 _ENDS_AT_ONCE = 4096
+_DIGITS = 6  # of gaps in metres; what differs beyond is equal, wherever the raster lies
 
 Indices = npt.NDArray[np.int64]
+Geometries = npt.NDArray[np.object_]
 _Thing = TypeVar("_Thing")
 
 
@@ -92,14 +94,35 @@ def facing_ends(ends: Sequence[FreeEnd], lines: Mapping[int, Line], longest: flo
     if not ends:
         return []
     pairs, gaps = _facing(ends, longest)
-    pairs = _clear(pairs[np.argsort(gaps, kind="stable")], ends, lines)
-    taken: set[int] = set()
-    found = []
-    for a, b in pairs.tolist():
-        if not {a, b} & taken:
-            taken |= {a, b}
-            found.append((ends[a], ends[b]))
-    return _apart(found, [(a.place, b.place) for a, b in found])
+    pairs = pairs[np.argsort(gaps.round(_DIGITS), kind="stable")]
+    ways = _straight(_together(ends)[0][pairs, :2])
+    return [(ends[a], ends[b]) for a, b in pairs[_free(pairs, ways, lines)].tolist()]
+
+
+def corners_ahead(
+    ends: Sequence[FreeEnd], lines: Mapping[int, Line], longest: float
+) -> list[tuple[FreeEnd, FreeEnd, Floats]]:
+    """Pairs of ends that point at one place across at most `longest` metres together, and the place `(2,)`.
+
+    The nearest come first, each end once; the ways to the places cross neither lines nor each other.
+    """
+    ends = _narrow(ends)
+    if not ends:
+        return []
+    tips, directions = (np.array(each) for each in zip(*((end.tip, end.direction) for end in ends), strict=True))
+    rays = shapely.linestrings(np.stack([tips, tips + directions * longest], axis=1))
+    pairs = shapely.STRtree(rays).query(rays, predicate="intersects").T
+    between, (first, second) = tips[pairs[:, 1]] - tips[pairs[:, 0]], directions[pairs.T]
+    sines = _cross(first, second)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        to_first, to_second = _cross(between, second) / sines, _cross(between, first) / sines
+    gaps = to_first + to_second
+    near = (pairs[:, 0] < pairs[:, 1]) & (np.abs(sines) >= _STEEP) & (gaps <= longest)
+    order = np.flatnonzero(near)[np.argsort(gaps[near].round(_DIGITS), kind="stable")]
+    pairs, places = pairs[order], (tips[pairs[:, 0]] + first * to_first[:, None])[order]
+    points = _together(ends)[0][pairs, :2]
+    ways = shapely.linestrings(np.stack([points[:, 0], places, points[:, 1]], axis=1))
+    return [(ends[pairs[way, 0]], ends[pairs[way, 1]], places[way]) for way in _free(pairs, ways, lines)]
 
 
 def sides_ahead(ends: Sequence[FreeEnd], lines: Mapping[int, Line], longest: float) -> dict[int, list[Crossing]]:
@@ -120,9 +143,10 @@ def sides_ahead(ends: Sequence[FreeEnd], lines: Mapping[int, Line], longest: flo
             if crossing and (ray not in first or crossing.distance < first[ray][1].distance):
                 first[ray] = number, crossing
     near = [(number, it) for number, it in first.values() if it.sine >= _STEEP and it.gap <= longest]
-    near.sort(key=lambda side: side[1].gap)
+    near.sort(key=lambda side: round(side[1].gap, _DIGITS))
     sides: defaultdict[int, list[Crossing]] = defaultdict(list)
-    for number, crossing in _apart(near, [(it.end.place, it.place) for _, it in near]):
+    ways = _straight(np.reshape([(it.end.place, it.place) for _, it in near], (-1, 2, 2)))
+    for number, crossing in _apart(near, ways):
         sides[number].append(crossing)
     return sides
 
@@ -134,26 +158,39 @@ def _shapes(lines: Mapping[int, Line]) -> Iterator[tuple[list[int], list[shapely
         yield numbers[some], [shapely.LineString(lines[number].points[:, :2]) for number in numbers[some]]
 
 
-def _clear(pairs: Indices, ends: Sequence[FreeEnd], lines: Mapping[int, Line]) -> Indices:
-    """The pairs `(P, 2)` of ends between which the way crosses no line."""
-    tree = shapely.STRtree(shapely.linestrings(_together(ends)[0][pairs, :2]))
+def _free(pairs: Indices, ways: Geometries, lines: Mapping[int, Line]) -> list[int]:
+    """Which of the pairs `(P, 2)` of ends, the best first, can be joined by their ways: these cross nothing."""
+    tree = shapely.STRtree(ways)
     clear = np.ones(len(pairs), dtype=bool)
     for _, shapes in _shapes(lines):
         clear[tree.query(shapes, predicate="crosses")[1]] = False
-    return pairs[clear]
+    taken: set[int] = set()
+    found = []
+    for number in np.flatnonzero(clear).tolist():
+        if not taken & set(pairs[number].tolist()):
+            taken |= set(pairs[number].tolist())
+            found.append(number)
+    return _apart(found, ways[found])
 
 
-def _apart(things: list[_Thing], ways: list[tuple[Floats, Floats]]) -> list[_Thing]:
-    """Those of which the straight ways do not cross; of two that do, the earlier."""
-    shapes = shapely.linestrings(np.reshape(ways, (-1, 2, 2)))
+def _apart(things: list[_Thing], ways: Geometries) -> list[_Thing]:
+    """Those of which the ways do not cross; of two that do, the earlier."""
     crossed: defaultdict[int, set[int]] = defaultdict(set)
-    for way, other in shapely.STRtree(shapes).query(shapes, predicate="crosses").T.tolist():
+    for way, other in shapely.STRtree(ways).query(ways, predicate="crosses").T.tolist():
         crossed[way].add(other)
     found: dict[int, _Thing] = {}
     for way, thing in enumerate(things):
         if not crossed[way] & found.keys():
             found[way] = thing
     return list(found.values())
+
+
+def _straight(ways: Floats) -> Geometries:
+    """Lines of ways `(W, 2, 2)`, a little shorter: rounding must not have one cross the line that it ends on."""
+    back = ways[:, ::-1] - ways
+    lengths = np.linalg.norm(back, axis=2, keepdims=True)
+    shapes: Geometries = shapely.linestrings(ways + back * (ROUNDING / np.maximum(lengths, ROUNDING) / 2))
+    return shapes
 
 
 def _narrow(ends: Sequence[FreeEnd]) -> list[FreeEnd]:

@@ -16,12 +16,14 @@ from rasterio.warp import transform_bounds
 
 __all__ = [
     "WGS84",
+    "Bounds",
     "is_on_ground",
     "metres_per_unit",
     "on_nearest_turn",
     "pixel_size",
     "project",
     "project_bounds",
+    "turn_of",
 ]
 
 WGS84 = CRS.from_epsg(4326)
@@ -59,10 +61,8 @@ def metres_per_unit(
     longitudes, latitudes = (each.reshape(3, -1) for each in project(crs, WGS84, *along.reshape(2, -1)))
     if not is_on_ground(crs) or (np.abs(latitudes) > 90).any():
         raise CRSError(f"{xs}, {ys} is no place on the Earth in {crs}.")
-    return (
-        _distance(longitudes[0], latitudes[0], longitudes[1], latitudes[1]) / step,
-        _distance(longitudes[0], latitudes[0], longitudes[2], latitudes[2]) / step,
-    )
+    here, right, above = _in_space(longitudes, latitudes)
+    return np.linalg.norm(right - here, axis=1) / step, np.linalg.norm(above - here, axis=1) / step
 
 
 def project(
@@ -83,16 +83,20 @@ def project(
     return np.asarray(projected_xs), np.asarray(projected_ys)
 
 
+def turn_of(crs: CRS) -> float:
+    """By how much first coordinates of one place differ, as they go round the Earth once more; 0 if they do not."""
+    if crs.is_geographic:
+        return 360.0
+    return 2 * math.pi * _EQUATORIAL_RADIUS if crs == _WEB_MERCATOR else 0.0
+
+
 def on_nearest_turn(xs: Coordinates, centre: float | Coordinates, crs: CRS) -> Coordinates:
     """First coordinates, moved by whole turns round the Earth to the nearest to a centre.
 
     In degrees and in Web Mercator the antimeridian has two; in other CRSs all stay as they are.
     """
-    if crs.is_geographic:
-        turn = 360.0
-    elif crs == _WEB_MERCATOR:
-        turn = 2 * math.pi * _EQUATORIAL_RADIUS
-    else:
+    turn = turn_of(crs)
+    if turn == 0:
         return xs
     nearest: Coordinates = xs - turn * np.round((xs - centre) / turn)
     return nearest
@@ -110,8 +114,12 @@ def project_bounds(source: CRS, target: CRS, bounds: Bounds) -> Bounds:
         raise CRSError(f"Bounds cannot be brought from {source} to {target}.") from error
     if not all(map(math.isfinite, (left, bottom, right, top))):
         raise CRSError(f"Bounds cannot be brought from {source} to {target}.")
-    # Across the antimeridian they would run the other way round the Earth; what is drawn there goes on beyond it.
-    return (left, bottom, right, top) if left <= right else (-360.0, bottom, 360.0, top)
+    if target == _WEB_MERCATOR and source != target:
+        # GDAL tells in degrees alone that the antimeridian is crossed.
+        west, _, east, _ = project_bounds(source, WGS84, bounds)
+        left, right = (longitude / 360 * turn_of(target) for longitude in (west, east))
+    # Across the antimeridian they would run the other way round the Earth; what is drawn there may, or go on beyond it.
+    return (left, bottom, right, top) if left <= right else (-turn_of(target), bottom, turn_of(target), top)
 
 
 def pixel_size(crs: CRS, transform: Affine, width: int, height: int) -> tuple[float, float]:
@@ -134,16 +142,13 @@ def pixel_size(crs: CRS, transform: Affine, width: int, height: int) -> tuple[fl
     )
 
 
-def _distance(
-    longitudes_a: Coordinates, latitudes_a: Coordinates, longitudes_b: Coordinates, latitudes_b: Coordinates
-) -> Coordinates:
-    """Metres between near places given in degrees, by the radii of the WGS 84 ellipsoid there."""
-    latitudes = np.radians((latitudes_a + latitudes_b) / 2)
-    curvature = 1 - _ECCENTRICITY_SQUARED * np.sin(latitudes) ** 2
-    # From one side of the antimeridian to the other it is no turn round the Earth.
-    turned = (longitudes_b - longitudes_a + 180) % 360 - 180
-    east = np.radians(turned) * np.cos(latitudes) * _EQUATORIAL_RADIUS / np.sqrt(curvature)
-    meridian_radii = _EQUATORIAL_RADIUS * (1 - _ECCENTRICITY_SQUARED) / curvature**1.5
-    north = np.radians(latitudes_b - latitudes_a) * meridian_radii
-    distances: Coordinates = np.hypot(east, north)
-    return distances
+def _in_space(longitudes: Coordinates, latitudes: Coordinates) -> Coordinates:
+    """Places given in degrees as `(..., 3)`, metres from the centre of the WGS 84 ellipsoid.
+
+    There neither the antimeridian nor a pole, round which longitudes turn at once, is a place like no other.
+    """
+    east, north = np.radians(longitudes), np.radians(latitudes)
+    radii = _EQUATORIAL_RADIUS / np.sqrt(1 - _ECCENTRICITY_SQUARED * np.sin(north) ** 2)
+    from_axis = radii * np.cos(north)
+    heights = radii * (1 - _ECCENTRICITY_SQUARED) * np.sin(north)
+    return np.stack([from_axis * np.cos(east), from_axis * np.sin(east), heights], axis=-1)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Floats", "Line", "heading_of", "part_of", "sizes_of", "steps_of", "way_along"]
+__all__ = ["ROUNDING", "Floats", "Line", "heading_of", "part_of", "sizes_of", "steps_of", "way_along"]
+
+ROUNDING = 1e-6  # metres; what differs by less is equal, wherever the raster lies
 
 Floats = npt.NDArray[np.float64]
 
@@ -78,8 +80,8 @@ def way_along(points: Floats) -> Floats:
 def heading_of(points: Floats, start: float, length: float) -> Floats:
     """Direction `(2,)`, of length 1, of the part of `length` metres that begins `start` metres from the first point."""
     way = way_along(points)
-    first = min(int(way.searchsorted(start)), len(points) - 2)
-    last = max(min(int(way.searchsorted(start + length)), len(points) - 1), first + 1)
+    first = min(int(way.searchsorted(start - ROUNDING)), len(points) - 2)
+    last = max(min(int(way.searchsorted(start + length - ROUNDING)), len(points) - 1), first + 1)
     direction = points[last, :2] - points[first, :2]
     return direction / max(math.hypot(*direction), 1e-9)
 

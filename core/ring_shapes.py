@@ -140,18 +140,19 @@ def _mended(points: Points, sizes: Indices, polygon: Indices, kept: Flags, place
         suspect = suspect[~shapely.is_valid(polygons)]
         if not len(suspect):
             return kept
-        kept = kept | _skipped_in_conflict(points, sizes, kept, np.repeat(np.isin(polygon, suspect), sizes))
+        broken = np.isin(polygon, suspect)
+        kept = kept | _skipped_in_conflict(points, sizes, kept, np.repeat(np.where(broken, polygon, -1), sizes))
     return kept | np.repeat(np.isin(polygon, suspect), sizes)
 
 
-def _skipped_in_conflict(points: Points, sizes: Indices, kept: Flags, within: Flags) -> Flags:
-    """The points that were left out between the ends of lines that meet other lines."""
-    chosen = kept & within
+def _skipped_in_conflict(points: Points, sizes: Indices, kept: Flags, polygon: Indices) -> Flags:
+    """The points that were left out between the ends of lines that meet others of their polygon; -1 is none."""
+    chosen = kept & (polygon >= 0)
     starts = np.flatnonzero(chosen)
     counts = _counts(chosen, sizes)
     _, following = _neighbours(counts[counts > 0])
     lines = np.stack([points[starts], points[starts[following]]], axis=1)  # (S, 2, 2)
-    wrong = _in_conflict(lines)
+    wrong = _in_conflict(lines, polygon[starts])
     ring_ends = np.repeat(np.cumsum(sizes), sizes)[starts]
     ends = np.where(starts[following] > starts, starts[following], ring_ends)
     skipped = np.zeros(len(points) + 1, dtype=np.int64)
@@ -160,11 +161,12 @@ def _skipped_in_conflict(points: Points, sizes: Indices, kept: Flags, within: Fl
     return np.cumsum(skipped)[:-1] > 0
 
 
-def _in_conflict(lines: Points) -> Indices:
-    """Which of the lines `(S, 2, 2)` meet others elsewhere than end to end, or run along them."""
+def _in_conflict(lines: Points, polygon: Indices) -> Indices:
+    """Which of the lines `(S, 2, 2)` meet others of their polygon elsewhere than end to end, or run along them."""
     shapes = shapely.linestrings(lines)
     a, b = shapely.STRtree(shapes).query(shapes, predicate="intersects")
-    a, b = a[a < b], b[a < b]
+    own = (a < b) & (polygon[a] == polygon[b])
+    a, b = a[own], b[own]
     ends = [(lines[a, i], lines[a, 1 - i], lines[b, j], lines[b, 1 - j]) for i in (0, 1) for j in (0, 1)]
     harmless = np.zeros(len(a), dtype=bool)
     for shared, other_a, same, other_b in ends:
@@ -183,20 +185,22 @@ def _safe_cuts(points: Points, sizes: Indices, polygon: Indices, reach: float, p
         broken = np.flatnonzero(~shapely.is_valid(polygons))
         if not len(broken):
             break
-        cut &= ~mend(points, sizes, reach, np.repeat(np.isin(polygon, broken), sizes))
+        cut &= ~mend(points, sizes, reach, np.repeat(np.where(np.isin(polygon, broken), polygon, -1), sizes))
     return cut
 
 
-def _crowded_corners(points: Points, sizes: Indices, reach: float, within: Flags) -> Flags:
+def _crowded_corners(points: Points, sizes: Indices, reach: float, polygon: Indices) -> Flags:
+    """Corners in which other points of their polygon lie; -1 is none."""
     before, after = (_towards(points, points[beside], reach) for beside in _neighbours(sizes))
-    chosen = np.flatnonzero(within)
+    chosen = np.flatnonzero(polygon >= 0)
     corners = shapely.polygons(np.stack([before[chosen], points[chosen], after[chosen]], axis=1))
     tree = shapely.STRtree(shapely.points(points[chosen]))
     corner, point = tree.query(corners, predicate="intersects")
     crowded = np.zeros(len(points), dtype=bool)
-    crowded[chosen[corner[corner != point]]] = True
+    corner, point = chosen[corner], chosen[point]
+    crowded[corner[(corner != point) & (polygon[corner] == polygon[point])]] = True
     return crowded
 
 
-def _all_corners(points: Points, sizes: Indices, reach: float, within: Flags) -> Flags:
-    return within
+def _all_corners(points: Points, sizes: Indices, reach: float, polygon: Indices) -> Flags:
+    return polygon >= 0

@@ -10,14 +10,13 @@ from statistics import median
 
 import numpy as np
 
-from .gaps import Crossing, FreeEnd, facing_ends, sides_ahead
-from .lines import Floats, Line, heading_of, part_of, sizes_of, way_along
+from .gaps import Crossing, FreeEnd, corners_ahead, facing_ends, sides_ahead
+from .lines import ROUNDING, Floats, Line, heading_of, part_of, sizes_of, way_along
 from .ring_shapes import groups
 from .skeleton import Chains, smooth_lines
 
 __all__ = ["RoadNetwork"]
 
-_ROUNDING = 1e-6  # metres
 _PULL = 0.05  # of the skeleton's junction against the meeting point of the lines
 
 
@@ -113,13 +112,20 @@ class RoadNetwork:
                 self._lead_to_side(self._remove(number), crossings)
             self._join()
 
+    def bridge_corners(self, longest: float) -> None:
+        """Joins free ends that point at one place across gaps of at most `longest` metres together, in a bend there."""
+        for a, b, place in corners_ahead(list(self._free_ends()), self._lines, longest):
+            corner = np.append(place, (a.point[2] + b.point[2]) / 2)
+            self._add(Line(np.stack([a.point, corner, b.point]), (a.node, b.node)))
+        self._join()
+
     def drop_small(self, least_area: float) -> None:
         """Removes parts of the network whose road is smaller, in square metres, or no longer than it is wide."""
         for part in list(self._parts()):
             lengths = [self._lines[number].length for number in part]
             widths = [self._lines[number].width for number in part]
             area = sum((length + width) * width for length, width in zip(lengths, widths, strict=True))
-            if area < least_area or sum(lengths) < max(widths):
+            if area < least_area or sum(lengths) < max(widths) - ROUNDING:
                 for number in part:
                     self._remove(number)
 
@@ -128,8 +134,8 @@ class RoadNetwork:
         for number, node in list(self._loose()):
             points = self._from(number, node)
             way = way_along(points)
-            if way[-1] > 2 * points[:, 2].max():
-                first = int(way.searchsorted(median(points[:, 2].tolist())))
+            if way[-1] > 2 * points[:, 2].max() + ROUNDING:
+                first = int(way.searchsorted(median(points[:, 2].tolist()) - ROUNDING))
                 heading = -heading_of(points, way[first], points[first, 2])
                 onto = points[first, :2] + heading * np.maximum((points[0, :2] - points[first, :2]) @ heading, 0)
                 self._put(number, node, np.vstack([np.append(onto, points[0, 2]), points[first:]]))
@@ -144,7 +150,7 @@ class RoadNetwork:
         """The numbers of straight lines, together with those between the same two nodes."""
         straight: defaultdict[frozenset[int], list[int]] = defaultdict(list)
         for number, line in self._lines.items():
-            if not line.is_loop and line.farthest_aside <= max(farthest, _ROUNDING):
+            if not line.is_loop and line.farthest_aside <= max(farthest, ROUNDING):
                 straight[frozenset(line.nodes)].append(number)
         return [numbers for numbers in straight.values() if len(numbers) > 1]
 
@@ -194,15 +200,15 @@ class RoadNetwork:
     def _is_spur(self, line: Line) -> bool:
         degrees = [self._degree(node) for node in line.nodes]
         if line.is_loop:
-            return degrees[0] > 2 and line.length < np.pi * float(line.points[0, 2])
+            return degrees[0] > 2 and line.length < np.pi * float(line.points[0, 2]) - ROUNDING
         if min(degrees) > 1 or max(degrees) < 3:
             return False
         junction = line.points[-1] if degrees[0] == 1 else line.points[0]
-        return line.length < float(junction[2])
+        return line.length < float(junction[2]) - ROUNDING
 
     def _is_knot(self, line: Line) -> bool:
         between_junctions = not line.is_loop and min(map(self._degree, line.nodes)) > 2
-        return between_junctions and line.length < max(line.points[0, 2], line.points[-1, 2]) / 2
+        return between_junctions and line.length < max(line.points[0, 2], line.points[-1, 2]) / 2 - ROUNDING
 
     def _renamed(self, number: int, old: int, new: int) -> Line:
         line = self._lines[number]
@@ -214,7 +220,7 @@ class RoadNetwork:
         cuts = [(0.0, line.nodes[0]), (float(way_along(line.points)[-1]), line.nodes[1])]
         for crossing in crossings:
             at, node = min(cuts, key=lambda cut: abs(cut[0] - crossing.at))
-            if abs(at - crossing.at) > crossing.width / 2:
+            if abs(at - crossing.at) > crossing.width / 2 + ROUNDING:
                 # Nodes of the skeleton are numbers of pixels.
                 at, node = crossing.at, -1 - self._number
                 cuts.append((at, node))
@@ -234,7 +240,7 @@ class RoadNetwork:
     def _lead(self, number: int, end: int, place: Floats, radius: float) -> None:
         """Leads an end of a line from a radius away straight to a place."""
         arm = self._arm(number, end)
-        rest = arm.points[1:][way_along(arm.points)[1:] >= min(radius, arm.length / 2)]
+        rest = arm.points[1:][way_along(arm.points)[1:] >= min(radius, arm.length / 2) - ROUNDING]
         led = replace(arm, points=np.vstack([np.append(place, rest[0, 2]), rest]))
         self._lines[number] = led if end == 0 else led.reversed()
 
@@ -280,8 +286,8 @@ def _meeting_point(start: Floats, radius: float, arms: list[Line]) -> Floats:
     """The point `(2,)` nearest to the straight lines that the arms make outside of the junction, near its start."""
     matrix, right = _PULL * np.eye(2), _PULL * start
     for arm in arms:
-        if arm.length > 2 * radius:
-            anchor = arm.points[way_along(arm.points) >= radius][0, :2]
+        if arm.length > 2 * radius + ROUNDING:
+            anchor = arm.points[way_along(arm.points) >= radius - ROUNDING][0, :2]
             heading = heading_of(arm.points, radius, 2 * radius)
             across = np.eye(2) - np.outer(heading, heading)
             matrix += across

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 import shapely
-from rasterio.windows import Window
 from scipy.ndimage import find_objects, label
 from scipy.spatial import KDTree
 from skimage.morphology import remove_small_holes, skeletonize
 
 from .ahead import map_ahead
+from .square_pixels import SquarePixels
 
 __all__ = ["Chains", "count_blocks", "find_chains", "inner_points", "smooth_lines"]
 
@@ -30,6 +29,7 @@ _HALO = (32, 512)  # pixels, the least and the most
 _SPACING = 1.0  # metres between a chain's points
 _SMOOTHING = 6  # passes that take the pixels' steps out of a chain
 _FACING = 0.9  # cosine between the ways to both edges of a road
+_ASIDE = np.array([1e-4, 0.618e-4])  # pixels; of edges equally far away it tells one, where rounding would
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -57,6 +57,7 @@ class _Block:
 
     Attributes:
         mask: its pixels and `halo` more on every side; what lies outside of the raster mirrors what lies inside.
+        middles: as of `SquarePixels.read`.
         halo: in pixels.
         top: its first row.
         left: its first column.
@@ -65,6 +66,7 @@ class _Block:
     """
 
     mask: Flags
+    middles: tuple[Floats, Floats]
     halo: int
     top: int
     left: int
@@ -72,27 +74,21 @@ class _Block:
     last: tuple[bool, bool]
 
 
-def find_chains(
-    dataset: rasterio.DatasetReader, road: int, pixel: tuple[float, float], fill_holes: float
-) -> Iterator[Chains]:
-    """The chains of each block of a raster, in order.
+def find_chains(road: SquarePixels, fill_holes: float) -> Iterator[Chains]:
+    """The chains of each block of a raster's road, in order.
 
     Args:
-        dataset: the open raster.
-        road: value of its road.
-        pixel: width and height of a pixel in metres.
+        road: whose pixels the nodes are.
         fill_holes: smaller holes are filled first, in square metres.
     """
-    holes = math.ceil(fill_holes / math.prod(pixel)) - 1
+    holes = math.ceil(fill_holes / math.prod(road.size)) - 1
     threads = os.cpu_count() or 1
-    blocks = _blocks(dataset, road, max(pixel))
-    return map_ahead(lambda block: _chains(block, pixel, holes), blocks, threads, threads)
+    return map_ahead(lambda block: _chains(block, road, holes), _blocks(road), threads, threads)
 
 
-def count_blocks(dataset: rasterio.DatasetReader) -> int:
-    """How many blocks a raster has."""
-    blocks: int = math.ceil(dataset.height / _BLOCK) * math.ceil(dataset.width / _BLOCK)
-    return blocks
+def count_blocks(road: SquarePixels) -> int:
+    """How many blocks a raster's road has."""
+    return math.prod(math.ceil(side / _BLOCK) for side in road.shape)
 
 
 def inner_points(sizes: Indices) -> Flags:
@@ -112,23 +108,17 @@ def smooth_lines(points: Floats, sizes: Indices, passes: int) -> Floats:
     return points
 
 
-def _blocks(dataset: rasterio.DatasetReader, road: int, pixel: float) -> Iterator[_Block]:
-    halo = int(np.clip(math.ceil(_WIDEST / pixel), *_HALO))
-    for top in range(0, dataset.height, _BLOCK):
-        for left in range(0, dataset.width, _BLOCK):
-            bottom, right = min(top + _BLOCK, dataset.height), min(left + _BLOCK, dataset.width)
-            rows = (max(top - halo, 0), min(bottom + halo, dataset.height))
-            columns = (max(left - halo, 0), min(right + halo, dataset.width))
-            mask = dataset.read(1, window=Window.from_slices(rows, columns)) == road
-            margins = (
-                (rows[0] - top + halo, bottom + halo - rows[1]),
-                (columns[0] - left + halo, right + halo - columns[1]),
-            )
-            last = (bottom == dataset.height, right == dataset.width)
-            yield _Block(np.pad(mask, margins, mode="reflect"), halo, top, left, dataset.width, last)
+def _blocks(road: SquarePixels) -> Iterator[_Block]:
+    height, width = road.shape
+    halo = int(np.clip(math.ceil(_WIDEST / max(road.size)), *_HALO))
+    for top in range(0, height, _BLOCK):
+        for left in range(0, width, _BLOCK):
+            bottom, right = min(top + _BLOCK, height), min(left + _BLOCK, width)
+            mask, middles = road.read(range(top - halo, bottom + halo), range(left - halo, right + halo))
+            yield _Block(mask, middles, halo, top, left, width, (bottom == height, right == width))
 
 
-def _chains(block: _Block, pixel: tuple[float, float], holes: int) -> Chains:
+def _chains(block: _Block, road: SquarePixels, holes: int) -> Chains:
     mask = remove_small_holes(block.mask, max_size=holes) if holes > 0 else block.mask
     skeleton = _skeleton(mask)
     # One row and one column more: neighbouring blocks share the pixels in which they are cut.
@@ -142,10 +132,11 @@ def _chains(block: _Block, pixel: tuple[float, float], holes: int) -> Chains:
     numbers = (pixels[:, 0] + block.top) * block.width + pixels[:, 1] + block.left
     ends = np.cumsum(sizes)
     nodes = np.stack([numbers[order[ends - sizes]], numbers[order[ends - 1]]], axis=1)
-    measured = _measured(mask, pixels + block.halo, pixel)
-    measured[:, :2] += (np.array([block.left, block.top]) - block.halo) * pixel
+    corner = np.array([block.top, block.left])
+    measured = _measured(_edges(mask, block.middles), pixels + corner, road.size, road.grain)
     points = smooth_lines(measured[order], sizes, _SMOOTHING)
-    thin = _thinned(sizes, max(1, round(_SPACING / max(pixel))))
+    # Rounded twice: pixels of 0.4 m are a little smaller here and larger there.
+    thin = _thinned(sizes, max(1, round(round(_SPACING / max(road.size), 1))))
     return Chains(points[thin], np.add.reduceat(thin, ends - sizes, dtype=np.int64), nodes)
 
 
@@ -208,22 +199,40 @@ def _links(skeleton: Flags, index: npt.NDArray[np.int32], block: _Block) -> Indi
     return np.concatenate([np.stack(pair, axis=1) for pair in pairs])
 
 
-def _measured(mask: Flags, pixels: Indices, pixel: tuple[float, float]) -> Floats:
-    """For pixels `(N, 2)` of a skeleton the middle of the road there, x and y, and its width: `(N, 3)`, in metres."""
+def _edges(mask: Flags, middles: tuple[Floats, Floats]) -> Floats:
+    """The places `(E, 2)` of the raster's own pixels that are not of a mask and share a side with one that is."""
+    own = tuple(np.flatnonzero(np.diff(middle, prepend=-np.inf)) for middle in middles)
+    beside = np.nonzero(_beside(mask[np.ix_(*own)]))
+    return np.stack([middle[some][edge] for middle, some, edge in zip(middles, own, beside, strict=True)], axis=1)
+
+
+def _measured(edges: Floats, pixels: Indices, pixel: tuple[float, float], grain: tuple[float, float]) -> Floats:
+    """For pixels `(N, 2)` of a skeleton the middle of the road there, x and y, and its width: `(N, 3)`, in metres.
+
+    Args:
+        edges: `(E, 2)` rows and columns of what is beside the road.
+        pixels: rows and columns.
+        pixel: width and height of a pixel in metres.
+        grain: width and height of the raster's own pixels in metres.
+    """
     scale = np.array(pixel[::-1])
-    edge = KDTree(np.argwhere(_beside(mask)) * scale)
+    edge = KDTree(edges * scale)
     here = pixels * scale
-    distance, nearest = edge.query(here)
-    away = (here - edge.data[nearest]) / distance[:, None]
+    aside = _ASIDE * scale
+    _, nearest = edge.query(here + aside)
+    away = here - edge.data[nearest]
+    distance = np.hypot(*away.T)
+    away /= distance[:, None]
     # A pixel's length across the road; from the other side of its middle, the nearest edge is the other one.
-    step = np.abs(away) @ scale
-    _, opposite = edge.query(here + away * step[:, None])
+    step = np.abs(away) @ grain[::-1]
+    _, opposite = edge.query(here + away * step[:, None] + aside)
     across = edge.data[opposite] - edge.data[nearest]
     faces = (across * away).sum(axis=1) > np.maximum(distance, _FACING * np.hypot(*across.T))
     middle = np.where(faces[:, None], (edge.data[opposite] + edge.data[nearest]) / 2, here)
     # Edge pixels stand back from the true edge: half a pixel along rows and columns, less on a slant, where the
     # nearest of many are the foremost (measured on drawn bars of any direction).
-    setback = np.where(np.abs(away).min(axis=1) < 1e-9, 1.0, 0.3) * step
+    along = (np.abs(here - edge.data[nearest]) < np.array(grain[::-1]) / 2).any(axis=1)
+    setback = np.where(along, 1.0, 0.3) * step
     width = np.where(faces, np.hypot(*across.T), 2 * distance) - setback
     return np.column_stack([middle[:, ::-1] + np.array(pixel) / 2, np.maximum(width, min(pixel))])
 

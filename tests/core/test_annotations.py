@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform as transform_points
 from rasterio.windows import Window
 
-from qgis_sslkd.core.annotations import Annotation, annotate, read_polygons
+from qgis_sslkd.core.annotations import Annotation, annotate, are_near, read_polygons
 from qgis_sslkd.core.errors import AnnotationError, SettingError
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.rasters import RasterInfo, inspect_raster
@@ -75,16 +75,41 @@ def test_roads_lie_on_their_pixels_whatever_the_crs(make_vector, place, drawn_in
     np.testing.assert_array_equal(all_labels(annotate(info, [roads], []), info), drawn(*ROADS))
 
 
-@pytest.mark.parametrize("drawn_in", ["EPSG:4326", "EPSG:32760", "EPSG:32701", "EPSG:3832"])
-@pytest.mark.parametrize("longitude", [-180, 180])
-@pytest.mark.parametrize("turns", [-1, 0, 1])
-def test_roads_meet_rasters_in_degrees_across_the_antimeridian(make_vector, longitude, turns, drawn_in):
-    info = raster(crs=DEGREES, transform=Affine(1e-5, 0, longitude - 20e-5, 0, -1e-5, -17))
+MERCATOR = CRS.from_epsg(3857)
+TURNS = {"EPSG:4326": 360.0, "EPSG:4269": 360.0, "EPSG:3857": 2 * np.pi * 6378137}
+ANTIMERIDIAN = {
+    **{f"degrees {lon}": (DEGREES, Affine(1e-5, 0, lon - 20e-5, 0, -1e-5, -17)) for lon in (-180, 180, 180.01, -181)},
+    **{
+        f"web mercator {x}": (MERCATOR, Affine(1, 0, x * TURNS["EPSG:3857"] / 2 - 20, 0, -1, -2e6))
+        for x in (-1, 1, 1.001, -1.1)
+    },
+    "utm": (CRS.from_epsg(32701), Affine(1, 0, 184_000, 0, -1, 8.1e6)),
+    "pacific": (CRS.from_epsg(3832), Affine(1, 0, 3339584 - 20, 0, -1, -1.8e6)),
+}
+
+
+@pytest.mark.parametrize("drawn_in", ["EPSG:4326", "EPSG:4269", "EPSG:3857", "EPSG:32760", "EPSG:32701", "EPSG:3832"])
+@pytest.mark.parametrize("place", ANTIMERIDIAN)
+@pytest.mark.parametrize("turns", [-1, 0])
+def test_roads_meet_rasters_across_and_beyond_the_antimeridian(make_vector, place, turns, drawn_in):
+    crs, transform = ANTIMERIDIAN[place]
+    info = raster(crs=crs, transform=transform)
     here = [on_ground(shapely.box(*box), info, CRS.from_user_input(drawn_in)) for box in ROADS]
-    turned = 360 * turns if drawn_in == "EPSG:4326" else 0
-    boxes = shapely.transform(here, lambda points: points + np.array([turned, 0]))
+    turn = TURNS.get(drawn_in, 0)
+    # Drawn without a jump from one side to the other.
+    whole = shapely.transform(here, lambda points: points + np.outer((points[:, 0] < 0) * turn, (1, 0)))
+    boxes = shapely.transform(whole, lambda points: points + np.array([turn * turns, 0]))
     roads = read_polygons(str(make_vector(boxes, crs=drawn_in)), line_width=None)
     np.testing.assert_array_equal(all_labels(annotate(info, [roads], []), info), drawn(*ROADS))
+
+
+@pytest.mark.parametrize("turns", [-1, 0, 1])
+def test_rasters_are_near_whichever_way_round_the_earth_is_counted(turns):
+    east = raster(crs=CRS.from_epsg(32701), transform=Affine(1, 0, 184_500, 0, -1, 8.1e6))
+    (x,), (y,) = transform_points(east.crs, MERCATOR, [184_500], [8.1e6])
+    beside = Affine(1, 0, x + turns * TURNS["EPSG:3857"], 0, -1, y)
+    assert are_near(east, raster(crs=MERCATOR, transform=beside))
+    assert not are_near(east, raster(crs=MERCATOR, transform=Affine.translation(1000, 0) @ beside))
 
 
 def test_outside_of_the_area_nothing_is_labelled(make_vector):

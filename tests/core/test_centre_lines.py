@@ -11,11 +11,13 @@ import shapely
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.features import rasterize
+from scipy.ndimage import gaussian_filter
+from shapely import affinity
 
 from qgis_sslkd.core import gaps, skeleton
 from qgis_sslkd.core.centre_lines import write_centre_lines
 from qgis_sslkd.core.errors import CancelledError
-from qgis_sslkd.core.gaps import FreeEnd, facing_ends
+from qgis_sslkd.core.gaps import FreeEnd, corners_ahead, facing_ends
 from qgis_sslkd.core.ground import metres_per_unit
 from qgis_sslkd.core.lines import Line
 from qgis_sslkd.core.outputs import SURFACE_NODATA
@@ -89,6 +91,16 @@ def test_a_junction_does_not_bend_the_road_that_goes_through(lines_of):
     assert shapely.distance(shapely.Point(70, 50), lines).max() < 0.4
 
 
+@pytest.mark.parametrize("aside", [1, 3, 5])
+def test_a_slant_crossing_is_one_junction(lines_of, aside):
+    """The skeleton has two, farther from each other than half a width until they are where the roads meet."""
+    arms = [street((80, 60), (122, 102), width=6), street((80 + aside, 60), (38 + aside, 18), width=6)]
+    lines, _, _ = lines_of([street((10, 60), (150, 60), width=10), *arms])
+    free, junctions = ends_and_junctions(lines)
+    assert (len(lines), free, len(junctions)) == (4, 4, 1)
+    assert junctions[0] == pytest.approx((80 + aside / 2, 60), abs=1)
+
+
 def test_a_ring_gives_one_closed_line(lines_of):
     circle = shapely.Point(80, 60).buffer(40, quad_segs=64)
     (line,), fields, _ = lines_of(circle.boundary.buffer(3.5))
@@ -135,9 +147,32 @@ def test_gaps_are_bridged_up_to_the_length(lines_of, gap, count):
 
 
 def test_ends_that_point_elsewhere_are_not_bridged(lines_of):
-    assert len(lines_of([street((5, 50), (60, 50)), street((67, 56), (67, 110))])[0]) == 2
+    assert len(lines_of([street((5, 50), (60, 50)), street((67, 63), (67, 110))])[0]) == 2
     # Two that pass each other.
     assert len(lines_of([street((5, 50), (70, 50), width=6), street((68, 59), (150, 59), width=6)])[0]) == 2
+
+
+@pytest.mark.parametrize("turn", [90, 60, 110])
+@pytest.mark.parametrize(("gap", "joined"), [(4, True), (7, True), (8, False)])
+def test_a_bend_that_is_cut_is_closed_in_its_corner(lines_of, gap, joined, turn):
+    corner, way = np.array([80, 60]), np.array([np.cos(np.radians(turn)), np.sin(np.radians(turn))])
+    roads = [street((10, 60), (80 - gap, 60), width=4), street(corner + gap * way, corner + 50 * way, width=4)]
+    lines, fields, _ = lines_of(roads)
+    assert len(lines) == (1 if joined else 2)
+    if joined:
+        assert shapely.distance(lines[0], shapely.Point(corner)) < 1
+        assert fields["length"] == pytest.approx([120], abs=1.5)
+
+
+def test_a_bend_is_not_closed_across_a_road():
+    ends = [
+        FreeEnd(number, number, np.array([*place, 2.0]), np.array(direction))
+        for number, (place, direction) in enumerate([((0, 0), (1.0, 0.0)), ((8, 8), (0.0, -1.0))])
+    ]
+    ((a, b, place),) = corners_ahead(ends, {}, 14)
+    assert (a.line, b.line, *place) == (0, 1, 8, 0)
+    assert corners_ahead(ends, {}, 13.9) == []
+    assert corners_ahead(ends, {9: Line(np.array([[4.0, -3, 1], [4, 3, 1]]), (-1, -2))}, 14) == []
 
 
 def ends_and_junctions(lines):
@@ -273,6 +308,18 @@ def test_blocks_make_no_difference(lines_of, monkeypatch):
         assert fields["width"].mean() == pytest.approx(whole_fields["width"].mean(), rel=0.01)
 
 
+@pytest.mark.parametrize("block", range(98, 102))
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_junction_on_the_edge_of_two_blocks_is_one(lines_of, monkeypatch, block, turn):
+    """A road that ends in the row, or column, of pixels along which another leads from block to block."""
+    monkeypatch.setattr(skeleton, "_BLOCK", block)
+    roads = [street((20, 50), (80, 50)), street((50, 50), (50, 20))]
+    turned = [affinity.rotate(road, turn, (50, 50)) for road in roads]
+    lines, _, _ = lines_of(turned, (240, 240))
+    free, junctions = ends_and_junctions(lines)
+    assert (len(lines), free, len(junctions)) == (3, 3, 1)
+
+
 @pytest.mark.parametrize("tolerance", [0, 0.3, 1])
 def test_no_line_runs_as_another_does(lines_of, tolerance):
     """Around small holes the skeleton has a line on either side."""
@@ -295,6 +342,28 @@ def test_roads_that_do_not_touch_do_not_change_each_other(lines_of):
     together = lines_of(roads, options=apart)[0].tolist()
     assert {line.wkb for line in together} == {line.wkb for line in alone}
     assert len(together) == len(alone) == 6
+
+
+# Of the last, many lines are as long as their roads are wide.
+@pytest.mark.parametrize(("grain", "bridge", "pixel"), [(2.5, 5, 0.3), (2.5, 0, 0.4), (0, 0, 0.3)])
+def test_the_same_mask_gives_the_same_lines_wherever_it_lies(
+    make_raster, read_vector, reporter, tmp_path, grain, bridge, pixel
+):
+    """Many of its pixels are as far from one edge as from another."""
+    field = gaussian_filter(np.random.default_rng(0).random((160, 200)), grain)
+    mask = (field <= np.quantile(field, 0.4)).astype(np.uint8)[None]
+
+    def lines_at(x, y):
+        transform = Affine.translation(466_000 + x, 5_250_000 + y) @ Affine.scale(pixel, -pixel)
+        surface = make_raster(mask, transform=transform, crs="EPSG:32632")
+        (tmp_path / "lines.gpkg").unlink(missing_ok=True)
+        write_centre_lines(surface, tmp_path / "lines.gpkg", VectorSettings(tolerance=0, bridge=bridge), reporter)
+        lines = read_vector(tmp_path / "lines.gpkg")[0]
+        return shapely.union_all(shapely.transform(lines, lambda points: points - transform @ (0, 0)))
+
+    here = lines_at(0, 0)
+    for x, y in ((3000, 0), (1234.5, 3000), (-300_000, -50_000)):
+        assert shapely.hausdorff_distance(here, lines_at(x, y)) < 0.01
 
 
 def test_a_hall_wider_than_the_blocks_see_does_not_fail(lines_of, monkeypatch):
@@ -323,6 +392,45 @@ def test_measures_are_metres_on_the_ground_anywhere(lines_of, crs, transform):
     assert CRS.from_user_input(meta["crs"]) == CRS.from_user_input(crs)
     ends = sorted([~transform @ line.coords[0], ~transform @ line.coords[-1]])
     assert np.array(ends) == pytest.approx(np.array([(40, 60), (280, 160)]), abs=2)
+
+
+OBLONG = [(0.5, 1.0), (0.5, 2.9), (2.0, 0.5)]
+
+
+@pytest.fixture
+def oblong_lines_of(lines_of):
+    """As `lines_of`, for pixels of any width and height in metres."""
+
+    def find(roads, pixel):
+        drawn = shapely.transform(np.atleast_1d(roads), lambda points: points * PIXEL / pixel)
+        shape = round(120 / pixel[1]), round(160 / pixel[0])
+        transform = Affine(pixel[0], 0, LEFT, 0, -pixel[1], TOP)
+        return lines_of(drawn, shape, VectorSettings(tolerance=0.3), transform)
+
+    return find
+
+
+@pytest.mark.parametrize("width", [5.0, 12.0])
+@pytest.mark.parametrize("angle", [0, 30, 90])
+@pytest.mark.parametrize("pixel", OBLONG)
+def test_roads_in_oblong_pixels_are_as_long_and_as_wide_as_drawn(oblong_lines_of, pixel, angle, width):
+    way = 45 * np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+    ends = np.add([way, -way], (80, 60))
+    (line,), fields, _ = oblong_lines_of(street(*ends, width=width), pixel)
+    assert fields["length"] == pytest.approx([90], abs=0.5 + max(pixel))
+    assert fields["width"] == pytest.approx([width], rel=0.05, abs=0.7 * max(pixel))
+    axis = shapely.LineString(ends * (1, -1) + (LEFT, TOP))
+    assert shapely.hausdorff_distance(line, axis) < 0.2 * width + max(pixel)
+
+
+@pytest.mark.parametrize("pixel", OBLONG)
+def test_blocks_make_no_difference_to_oblong_pixels(oblong_lines_of, monkeypatch, pixel):
+    whole, whole_fields, _ = oblong_lines_of(town(), pixel)
+    monkeypatch.setattr(skeleton, "_BLOCK", 97)
+    lines, fields, _ = oblong_lines_of(town(), pixel)
+    assert len(lines) == len(whole)
+    assert fields["length"].sum() == pytest.approx(whole_fields["length"].sum(), rel=1e-3)
+    assert fields["width"].mean() == pytest.approx(whole_fields["width"].mean(), rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -416,3 +524,19 @@ def test_ends_that_face_each_other_are_those_of_all_pairs():
         pairs = facing_ends(ends, lines, 12)
     assert len(nearest) > len(expected) > 30
     assert [(a.line, b.line) for a, b in pairs] == expected
+
+
+def test_ways_that_touch_are_bridged_alike_wherever_they_lie():
+    rng = np.random.default_rng(0)
+    places, angles = rng.permutation(400)[:200], rng.uniform(0, 2 * np.pi, 200)
+
+    def pairs_at(origin):
+        points = np.stack(np.divmod(places, 20), axis=1) * 0.3 + origin
+        ends = [
+            FreeEnd(number, number, np.append(point, 0.1), np.array([np.cos(angle), np.sin(angle)]))
+            for number, (point, angle) in enumerate(zip(points, angles, strict=True))
+        ]
+        return [(a.line, b.line) for a, b in facing_ends(ends, {}, 4.1)]
+
+    assert len(pairs_at((0, 0))) > 20
+    assert pairs_at((0, 0)) == pairs_at((1234.56, 789.1)) == pairs_at((4e4, 7e4))

@@ -10,7 +10,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.transform import from_origin
 
-from qgis_sslkd.core.ground import metres_per_unit, pixel_size, project, project_bounds
+from qgis_sslkd.core.ground import metres_per_unit, pixel_size, project, project_bounds, turn_of
 
 UTM = CRS.from_epsg(32632)
 DEGREES = CRS.from_epsg(4326)
@@ -58,6 +58,14 @@ def test_a_pixel_on_the_antimeridian_is_as_large_as_elsewhere(beside):
     (x,), (y,) = project(DEGREES, utm, [180.0], [-17.0])
     size = pixel_size(utm, from_origin(x + beside - 20, y + 20, 1, 1), 40, 40)
     assert size == pytest.approx(pixel_size(utm, from_origin(x - 1020, y + 20, 1, 1), 40, 40), rel=1e-4)
+
+
+@pytest.mark.parametrize("crs", [CRS.from_epsg(3413), CRS.from_epsg(3031)], ids=["north", "south"])
+@pytest.mark.parametrize("beside", [(0, 0), (0, -5), (-7, 3), (-10, 0), (200, 0)])
+def test_a_pixel_at_a_pole_is_as_large_as_elsewhere(crs, beside):
+    x, y = beside
+    size = pixel_size(crs, from_origin(x - 100, y + 100, 0.5, 0.5), 400, 400)
+    assert size == pytest.approx(pixel_size(crs, from_origin(-1100, 100, 0.5, 0.5), 400, 400), rel=1e-5)
 
 
 def test_feet():
@@ -123,9 +131,10 @@ def test_bounds_hold_all_that_lies_in_them(easting, northing):
     assert bottom - 1e-6 <= latitude <= top + 1e-6
 
 
-def test_bounds_across_the_antimeridian_hold_both_sides():
-    pacific = CRS.from_epsg(3832)
+@pytest.mark.parametrize("target", [DEGREES, WEB_MERCATOR], ids=["degrees", "web mercator"])
+def test_bounds_across_the_antimeridian_hold_both_sides(target):
+    pacific, half = CRS.from_epsg(3832), turn_of(target) / 2
     xs, ys = project(DEGREES, pacific, [179.0, -179.0], [-17.0, -16.0])
-    left, bottom, right, top = project_bounds(pacific, DEGREES, (xs[0], ys[0], xs[1], ys[1]))
-    assert left <= -179 and right >= 179
-    assert (bottom, top) == pytest.approx((-17, -16))
+    left, bottom, right, top = project_bounds(pacific, target, (xs[0], ys[0], xs[1], ys[1]))
+    assert left <= half * -181 / 180 and right >= half * 181 / 180
+    assert (bottom, top) == pytest.approx(project(DEGREES, target, [0, 0], [-17, -16])[1])

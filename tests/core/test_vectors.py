@@ -454,6 +454,33 @@ def test_crossing_simplified_lines_are_mended_where_they_cross():
     assert counts.tolist() == [8, 3]
 
 
+BAY = [(0, 0), (40, 0), (40, -0.8), (41, -0.8), (41, 0), (100, 0), (100, 50), (50, 50.4), (0, 50)]
+IN_THE_BAY = [(40.2, 5), (40.5, -0.5), (40.8, 5)]
+BENT = [(0, 0), (40, 0), (40, 20), (20, 20), (20, 40), (0, 40)]
+IN_THE_BEND = [(21, 21), (41, 21), (41, 41), (21, 41)]
+
+
+# Two polygons that break, each by a hole at its edge; one comes to where the other changes elsewhere.
+@pytest.mark.parametrize(
+    ("change", "polygons"),
+    [
+        (ring_shapes.simplified, [[BAY, IN_THE_BAY], [np.add(BAY, (0, 50)), np.add(IN_THE_BAY, (0, 50))]]),
+        (ring_shapes.rounded, [[BENT, [(1, 1), (5, 2), (2, 5)]], [IN_THE_BEND, [(40, 40), (36, 39), (39, 36)]]]),
+    ],
+)
+def test_a_polygon_that_breaks_is_mended_by_itself(change, polygons):
+    def changed(*some):
+        rings = [np.array(ring, float) for polygon in some for ring in polygon]
+        owners = np.repeat(np.arange(len(some)), 2)
+        reach = 1.0 if change is ring_shapes.simplified else 8.0
+        points, sizes = change(np.vstack(rings), np.array([len(ring) for ring in rings]), owners, reach, np.copy)
+        return ring_shapes.polygons_of(points, sizes, owners)
+
+    together = changed(*polygons)
+    assert shapely.is_valid(together).all()
+    assert together.tolist() == [changed(polygon)[0] for polygon in polygons]
+
+
 @pytest.mark.parametrize("field", ["least_area", "fill_holes", "tolerance", "smooth", "bridge"])
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf")])
 def test_a_number_out_of_range_is_named(field, value):
