@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_json
 
 from ..core.errors import SettingError
 from ..core.validation import explain
@@ -146,7 +147,9 @@ def load_configuration(name: str) -> Configuration:
     """
     text = _read(name)
     try:
-        configuration = Configuration(**tomllib.loads(text))
+        # As JSON, where text may be a path though nothing is taken for what it is not.
+        content = to_json(tomllib.loads(text), inf_nan_mode="constants")
+        configuration = Configuration.model_validate_json(content, strict=True)
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"The configuration {name} is no TOML: {error}.") from error
     except ValidationError as error:

@@ -283,6 +283,6 @@ def parse_job(text: str) -> AnyJob:
         SettingError: if it is no job, with what is wrong in one sentence.
     """
     try:
-        return _JOB.validate_json(text)
+        return _JOB.validate_json(text, strict=True)
     except ValidationError as error:
         raise SettingError(f"The job is not understood: {explain(error)}.") from error
