@@ -50,7 +50,7 @@ class Checkpoints:
         """Replaces the state of the training of this name.
 
         Raises:
-            SettingError: if the disk is full; the former state stays.
+            NotWholeError: if the disk is full; the former state stays.
         """
         if is_first():
             with written_whole(self._path(name, settings)) as partial, partial.open("wb") as file:

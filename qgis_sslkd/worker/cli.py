@@ -13,7 +13,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from ..core.errors import CancelledError, SettingError, SslkdError, lacks_memory
+from ..core.errors import TOO_LITTLE_MEMORY, CancelledError, SettingError, SslkdError, lacks_memory
 from ..core.reporting import Reporter
 from ..core.validation import explain
 from .ending import CANCELLED, end_at_signals
@@ -381,7 +381,7 @@ def _outputs(wanted: AnyJob, reporter: Reporter) -> Outputs:
         raise
     except Exception as error:
         if lacks_memory(error):
-            raise SettingError("There is too little memory for this; choose a smaller batch or tile.") from error
+            raise SettingError(TOO_LITTLE_MEMORY) from error
         if not isinstance(error, OSError):
             raise
         # GDAL's own words, which rasterio only refers to.
