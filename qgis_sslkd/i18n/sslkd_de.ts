@@ -712,8 +712,8 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>er hinterließ keine Nachricht</translation>
     </message>
     <message>
-      <source>Cancelled: nothing was written.</source>
-      <translation>Abgebrochen: Es wurde nichts geschrieben.</translation>
+      <source>Cancelled: what was not whole was removed.</source>
+      <translation>Abgebrochen: Was nicht vollständig war, wurde entfernt.</translation>
     </message>
     <message>
       <source>The worker ended unexpectedly (exit code {}): {}</source>
@@ -954,6 +954,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
     <message>
       <source>{}: {} feature(s)</source>
       <translation>{}: {} Objekt(e)</translation>
+    </message>
+    <message>
+      <source>Cancelled: nothing was written.</source>
+      <translation>Abgebrochen: Es wurde nichts geschrieben.</translation>
     </message>
     <message>
       <source>The layer {} holds no polygon or line that can be used: draw some, or check its filter and its selection.</source>

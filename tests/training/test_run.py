@@ -95,6 +95,27 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_student(train_scene, uninter
     assert not list(checkpoints.iterdir())
 
 
+class StoppingAtTheReport(Listener):
+    """Asks to stop at the first progress after the model was told of."""
+
+    def info(self, text):
+        super().info(text)
+        if "m.safetensors" in text:
+            self.left = 1
+
+
+def test_a_run_that_is_stopped_at_its_report_leaves_the_model_and_says_so(train_scene, tmp_path):
+    checkpoints, settings = tmp_path / "checkpoints", replace(TINY, steps=1)
+    reporter = StoppingAtTheReport()
+    with pytest.raises(CancelledError):
+        train_scene(tmp_path, reporter, settings, checkpoints, method="supervised")
+    assert reporter.said[-1] == f"The model is written to {tmp_path / 'm.safetensors'}; the report follows."
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "m.safetensors"]
+    train_scene(tmp_path, Listener(), settings, checkpoints, method="supervised")
+    assert (tmp_path / "r.html").exists()
+    assert not list(checkpoints.iterdir())
+
+
 def test_a_checkpoint_of_other_settings_is_not_gone_on_from(train_scene, tmp_path):
     with pytest.raises(CancelledError):
         train_scene(tmp_path, Listener(3), checkpoints=tmp_path)
