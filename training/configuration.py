@@ -162,10 +162,11 @@ def row_settings(configuration: Configuration, row: Row, seed: int) -> TrainingS
     """The settings that a row is trained with.
 
     Raises:
-        SettingError: if a setting or a network is unknown, or a value is out of its range.
+        SettingError: if the method, a setting or a network is unknown, or a value is out of its range.
     """
     try:
-        return changed_settings(configuration.preset, configuration.settings, row.settings, {"seed": seed})
+        settings = changed_settings(configuration.preset, configuration.settings, row.settings, {"seed": seed})
+        return find_method(row.method).settings(settings)
     except SettingError as error:
         raise SettingError(f"The row '{row.name}': {error}") from error
 
@@ -193,5 +194,4 @@ def _check(configuration: Configuration) -> None:
     if len(set(configuration.seeds)) < len(configuration.seeds):
         raise SettingError(f"A seed is named twice in {', '.join(map(str, configuration.seeds))}; name each once.")
     for row in configuration.rows:
-        find_method(row.method)
         row_settings(configuration, row, 0)

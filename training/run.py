@@ -53,6 +53,7 @@ def train(
         CancelledError: where the user asked to stop; the model is left where only the report was missing.
     """
     checkpoints = _checkpoints(checkpoint_folder, inputs)
+    settings = method.settings(settings)
     reporter.progress(0, "looking at the imagery and the drawn roads")
     with RasterReader() as reader:
         data = prepare(inputs, settings.tile, settings.seed, reader, method.unlabelled)
