@@ -75,6 +75,7 @@ Bands = Annotated[
         "by their colours where files declare them."
     ),
 ]
+Nodata = Annotated[float | None, typer.Option(help="A value that counts as nodata besides what the rasters declare.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -95,6 +96,7 @@ def train(
         ),
     ] = [],  # noqa: B006
     bands: Bands = [],  # noqa: B006
+    nodata: Nodata = None,
     gsd: Annotated[
         float | None,
         typer.Option(
@@ -172,9 +174,7 @@ def detect(
     cog: Annotated[bool, typer.Option(help="Write rasters as Cloud Optimised GeoTIFFs.")] = False,
     crs: VectorCrs = None,
     bands: Bands = [],  # noqa: B006
-    nodata: Annotated[
-        float | None, typer.Option(help="A value that counts as nodata besides what the raster declares.")
-    ] = None,
+    nodata: Nodata = None,
     area: Annotated[
         list[str],
         typer.Option(
