@@ -4,11 +4,13 @@ import errno
 import re
 
 __all__ = [
+    "TOO_LITTLE_MEMORY",
     "AnnotationError",
     "CancelledError",
     "DeviceError",
     "GraphError",
     "ModelFileError",
+    "NotWholeError",
     "OutsideError",
     "RasterError",
     "SettingError",
@@ -17,6 +19,8 @@ __all__ = [
     "lacks_memory",
     "without_passwords",
 ]
+
+TOO_LITTLE_MEMORY = "There is too little memory for this; choose a smaller batch or tile."
 
 # PyTorch, Python, OpenVINO, cuDNN and cuBLAS in turn; cuDNN finds no engine for a convolution, too, where none fits
 # what memory is left.
@@ -60,6 +64,10 @@ class GraphError(SslkdError, RuntimeError):
 
 class SettingError(SslkdError, ValueError):
     """Raised when a number or a choice lies outside of what is possible."""
+
+
+class NotWholeError(SettingError):
+    """Raised when there is no room to write an output whole."""
 
 
 class WeightsError(SslkdError, RuntimeError):

@@ -12,7 +12,7 @@ from shutil import rmtree
 from threading import Lock
 from uuid import uuid4
 
-from .errors import SettingError
+from .errors import NotWholeError, SettingError
 
 __all__ = [
     "NOT_WHOLE",
@@ -57,8 +57,8 @@ def all_written_whole(paths: Collection[Path]) -> Iterator[dict[Path, Path]]:
 
     Raises:
         FileNotFoundError: if one of them was not written.
-        SettingError: if one cannot be replaced any more; the new one then lies beside it, as the message tells. Or if
-            the disk is full.
+        SettingError: if one cannot be replaced any more; the new one then lies beside it, as the message tells.
+        NotWholeError: if the disk is full.
     """
     with ExitStack() as folders:
         folders.enter_context(_room_told(paths))
@@ -158,7 +158,7 @@ def _room_told(paths: Collection[Path]) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        raise SettingError(NOT_WHOLE.format(", ".join(path.name for path in paths))) from error
+        raise NotWholeError(NOT_WHOLE.format(", ".join(path.name for path in paths))) from error
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from .errors import SettingError
+from .errors import NotWholeError, SettingError
 from .files import NOT_WHOLE
 from .ground import WGS84
 from .plain_ways import check_plain, plain_way
@@ -148,7 +148,7 @@ def optimise_for_cloud(path: Path) -> None:
     """Replaces a GeoTIFF that `StripWriter` wrote by a Cloud Optimised one.
 
     Raises:
-        SettingError: if it cannot be written whole.
+        NotWholeError: if it cannot be written whole.
     """
     plain = path.with_name(f"{path.stem}-plain{path.suffix}")
     path.rename(plain)
@@ -200,7 +200,7 @@ def crs_told_in(path: Path, crs: CRS) -> CRS:
 class FeatureWriter:
     """Writes features to a vector file, its format by its extension, as many at a time as one likes.
 
-    Adding features, or leaving the context, raises a SettingError if the file could not be written whole.
+    Adding features, or leaving the context, raises a NotWholeError if the file could not be written whole.
 
     Args:
         path: where to write.
@@ -261,7 +261,7 @@ class FeatureWriter:
         with self._told():
             _, bounds = pyogrio.read_bounds(self._written)
         if np.isfinite(bounds).all(axis=0).sum() < self._count:
-            raise SettingError(NOT_WHOLE.format(self._path.name))
+            raise NotWholeError(NOT_WHOLE.format(self._path.name))
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -271,7 +271,7 @@ class FeatureWriter:
         try:
             yield
         except (DataLayerError, DataSourceError) as error:
-            raise SettingError(NOT_WHOLE.format(self._path.name)) from error
+            raise NotWholeError(NOT_WHOLE.format(self._path.name)) from error
 
 
 def _count_layers(path: Path) -> int:
@@ -297,7 +297,7 @@ def _check_whole(path: Path, overviews: int) -> None:
             with rasterio.open(path, num_threads="all_cpus", overview_level=level) as dataset:
                 _read_through(dataset)
     if not whole:
-        raise SettingError(NOT_WHOLE.format(path.name))
+        raise NotWholeError(NOT_WHOLE.format(path.name))
 
 
 @contextmanager
@@ -306,7 +306,7 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except (RasterioError, CPLE_BaseError) as error:
-        raise SettingError(NOT_WHOLE.format(path.name)) from error
+        raise NotWholeError(NOT_WHOLE.format(path.name)) from error
 
 
 def _read_through(dataset: rasterio.DatasetReader) -> None:

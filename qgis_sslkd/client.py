@@ -80,7 +80,7 @@ def run_worker(command: Sequence[str], feedback: QgsProcessingFeedback) -> dict[
         return answer.outputs
     # What fails once it was asked to stop may do so for that.
     if asked_to_stop or answer.cancelled:
-        raise JobCancelled(tr("Cancelled: nothing was written."))
+        raise JobCancelled(tr("Cancelled: what was not whole was removed."))
     if answer.error is not None:
         raise JobFailed(answer.error)
     raise WorkerDied(_how_it_died(process, answer, log, feedback))

@@ -37,23 +37,29 @@ class Checkpoints:
         self._folder, self._inputs = folder, inputs
         self._used: dict[str, Path] = {}
 
+    def path(self, name: str, settings: TrainingSettings) -> Path:
+        """The file of the training of this name."""
+        digest = digest_of([self._inputs, asdict(settings)])[:12]
+        self._used[name] = self._folder / f"sslkd-{name}-{digest}.checkpoint"
+        return self._used[name]
+
     def load(self, name: str, settings: TrainingSettings) -> State | None:
         """The state that the training of this name was left in; None where no such run left one.
 
         Raises:
             SettingError: if the file is damaged.
         """
-        path = self._path(name, settings)
+        path = self.path(name, settings)
         return broadcast(_read(path) if is_first() and path.exists() else None)
 
     def save(self, name: str, settings: TrainingSettings, state: State) -> None:
         """Replaces the state of the training of this name.
 
         Raises:
-            SettingError: if the disk is full; the former state stays.
+            NotWholeError: if the disk is full; the former state stays.
         """
         if is_first():
-            with written_whole(self._path(name, settings)) as partial, partial.open("wb") as file:
+            with written_whole(self.path(name, settings)) as partial, partial.open("wb") as file:
                 _write(state, file)
 
     def remove(self, names: Sequence[str]) -> None:
@@ -61,11 +67,6 @@ class Checkpoints:
         if is_first():
             for name in names:
                 self._used[name].unlink(missing_ok=True)
-
-    def _path(self, name: str, settings: TrainingSettings) -> Path:
-        digest = digest_of([self._inputs, asdict(settings)])[:12]
-        self._used[name] = self._folder / f"sslkd-{name}-{digest}.checkpoint"
-        return self._used[name]
 
 
 def _write(state: State, file: BinaryIO) -> None:

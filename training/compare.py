@@ -14,8 +14,16 @@ from pydantic import TypeAdapter
 
 from ..core.costs import Costs, measure_costs
 from ..core.devices import describe_device
-from ..core.distributed import broadcast, is_first
-from ..core.errors import SettingError
+from ..core.distributed import broadcast, is_first, world_size
+from ..core.errors import (
+    TOO_LITTLE_MEMORY,
+    ModelFileError,
+    NotWholeError,
+    SettingError,
+    SslkdError,
+    WeightsError,
+    lacks_memory,
+)
 from ..core.files import written_whole
 from ..core.images import Mask
 from ..core.inference import predictor
@@ -62,6 +70,11 @@ class _Task:
     identity: str
 
     @property
+    def title(self) -> str:
+        """The row and the seed, for people."""
+        return f"{self.row.name}, seed {self.settings.seed}"
+
+    @property
     def data(self) -> tuple[int, LabelSet]:
         """What its data depends on: the side of a window, and which labels there are."""
         return self.settings.tile, self.row.labels
@@ -81,7 +94,7 @@ def compare(
     """Trains and tests every row with every seed; writes the table anew after each, and page and pictures at the end.
 
     What an earlier call with the same folder finished is not done again, and what it began goes on from its last
-    checkpoint, if neither the data nor the settings have changed.
+    checkpoint, if neither the data nor the settings have changed. A row that fails for itself leaves the others theirs.
 
     Args:
         configuration: rows and seeds.
@@ -94,26 +107,42 @@ def compare(
         The results of each row and seed, on the validation and on the test windows.
 
     Raises:
-        SslkdError: if a row cannot be trained on the data, or its training fails.
+        SslkdError: before any training if a row cannot be trained on the data, or what an earlier call left is damaged;
+            at the end if rows failed; at once if all would, as where the disk is full or an image cannot be read.
         CancelledError: where the user asked to stop.
     """
     tasks = _tasks(configuration, data, folder)
     # All of it now: what cannot be done is said before hours of training.
     training = {key: data.training(*key) for key in dict.fromkeys(task.data for task in tasks)}
+    earlier = broadcast([_finished(task) for task in tasks] if is_first() else [])
     results: list[Result] = []
+    done: list[_Task] = []
+    failed: dict[str, SslkdError] = {}
     costs: dict[NetworkSpec, Costs] = {}
     with RasterReader() as reader:
-        for number, task in enumerate(tasks):
+        for number, (task, finished) in enumerate(zip(tasks, earlier, strict=True)):
             part = PartOfJob(reporter, number / len(tasks), (number + 1) / len(tasks))
-            finished = broadcast(_finished(task) if is_first() else None)
             if finished is None:
-                part.info(f"{task.row.name}, seed {task.settings.seed}: row {number + 1} of {len(tasks)}.")
-                finished = _train_and_test(task, training[task.data], data, device, reader, part, costs)
+                part.info(f"{task.title}: row {number + 1} of {len(tasks)}.")
+                try:
+                    finished = _train_and_test(task, training[task.data], data, device, reader, part, costs)
+                except Exception as error:
+                    failed[task.title] = _of_the_row(error)
+                    part.warning(f"{task.title}: {failed[task.title]}")
+                    continue
             results += finished
+            done.append(task)
             if is_first():
                 write_table(folder / "table.csv", results)
-        if is_first():
-            _write_page(configuration, data, tasks, results, folder, device, reader)
+        if results and is_first():
+            _write_page(configuration, data, done, results, folder, device, reader)
+    if not results:
+        raise next(iter(failed.values()))
+    if failed:
+        raise SettingError(
+            f"{len(failed)} of {len(tasks)} rows could not be trained: {'; '.join(failed)}. "
+            f"The results of the others are in {folder}; start again to train what is missing."
+        )
     return results
 
 
@@ -128,8 +157,24 @@ def _tasks(configuration: Configuration, data: ComparisonData, folder: Path) -> 
     return tasks
 
 
+def _of_the_row(error: Exception) -> SslkdError:
+    """The sentence of an error that other rows need not meet; any other goes on: all need the disk and the imagery.
+
+    So does each error where several processes train: the others may be waiting for this one in the midst of the row.
+    """
+    if world_size() == 1 and lacks_memory(error):
+        return SettingError(TOO_LITTLE_MEMORY)
+    if world_size() > 1 or isinstance(error, NotWholeError) or not isinstance(error, (SettingError, WeightsError)):
+        raise error
+    return error
+
+
 def _finished(task: _Task) -> list[Result] | None:
-    """The results of a row that was finished with these settings and data, if its model is still there; else None."""
+    """The results of a row that was finished with these settings and data, if its model is still there; else None.
+
+    Raises:
+        SettingError: if the results or the model are damaged.
+    """
     if not (task.results.exists() and task.model.exists()):
         return None
     try:
@@ -139,6 +184,10 @@ def _finished(task: _Task) -> list[Result] | None:
         results = _RESULTS.validate_python(content["results"])
     except (ValueError, KeyError, TypeError) as error:
         raise SettingError(f"The results {task.results} are damaged; remove the file to train the row anew.") from error
+    try:
+        load_card(task.model)
+    except ModelFileError as error:
+        raise SettingError(f"The model {task.model} is damaged; remove the file to train the row anew.") from error
     # The table may call a row otherwise today.
     return [replace(result, method=task.row.name) for result in results]
 
@@ -190,7 +239,7 @@ def _write_page(
     reader: RasterReader,
 ) -> None:
     tested = summarise(results, "test")
-    of_one_seed = [task for task in tasks if task.settings.seed == configuration.seeds[0]]
+    of_one_seed = [task for task in tasks if task.settings.seed == tasks[0].settings.seed]
     shown = _look(of_one_seed, data.test, device, reader)
     figures = {
         "bars": bar_chart(tested),

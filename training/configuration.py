@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_json
 
 from ..core.errors import SettingError
 from ..core.validation import explain
@@ -146,7 +147,9 @@ def load_configuration(name: str) -> Configuration:
     """
     text = _read(name)
     try:
-        configuration = Configuration(**tomllib.loads(text))
+        # As JSON, where text may be a path though nothing is taken for what it is not.
+        content = to_json(tomllib.loads(text), inf_nan_mode="constants")
+        configuration = Configuration.model_validate_json(content, strict=True)
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"The configuration {name} is no TOML: {error}.") from error
     except ValidationError as error:
@@ -159,10 +162,11 @@ def row_settings(configuration: Configuration, row: Row, seed: int) -> TrainingS
     """The settings that a row is trained with.
 
     Raises:
-        SettingError: if a setting or a network is unknown, or a value is out of its range.
+        SettingError: if the method, a setting or a network is unknown, or a value is out of its range.
     """
     try:
-        return changed_settings(configuration.preset, configuration.settings, row.settings, {"seed": seed})
+        settings = changed_settings(configuration.preset, configuration.settings, row.settings, {"seed": seed})
+        return find_method(row.method).settings(settings)
     except SettingError as error:
         raise SettingError(f"The row '{row.name}': {error}") from error
 
@@ -190,5 +194,4 @@ def _check(configuration: Configuration) -> None:
     if len(set(configuration.seeds)) < len(configuration.seeds):
         raise SettingError(f"A seed is named twice in {', '.join(map(str, configuration.seeds))}; name each once.")
     for row in configuration.rows:
-        find_method(row.method)
         row_settings(configuration, row, 0)

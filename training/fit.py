@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..core.ahead import map_ahead
 from ..core.distributed import mean_over_processes, rank, share_buffers, world_size
-from ..core.errors import CancelledError, SettingError
+from ..core.errors import CancelledError, SettingError, lacks_memory
 from ..core.inference import predictor
 from ..core.labels import IGNORE
 from ..core.metrics import Confusion, Scores, confusion
@@ -153,7 +153,7 @@ class Run:
         """Trains for `settings.steps` steps; leaves each of the trainer's networks in the state that is kept.
 
         Raises:
-            SettingError: if the losses are no numbers any more.
+            SettingError: if the losses are no numbers any more, or the checkpoint is damaged or of another version.
             CancelledError: where the user asked to stop.
         """
         settings = self.settings
@@ -208,9 +208,18 @@ class Run:
 
     def _resume(self, progress: _Progress, stage: Stage) -> None:
         state = self.checkpoints.load(stage.name, self.settings) if self.checkpoints else None
-        if state is not None:
+        if self.checkpoints is None or state is None:
+            return
+        try:
             progress.load_state(state)
-            self.reporter.info(f"Going on from a checkpoint: {stage.text}, {progress.done}/{self.settings.steps}.")
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if lacks_memory(error):
+                raise
+            raise SettingError(
+                f"The checkpoint {self.checkpoints.path(stage.name, self.settings)} is of another version of SSLKD, "
+                "which cannot be gone on from; remove it to start anew."
+            ) from error
+        self.reporter.info(f"Going on from a checkpoint: {stage.text}, {progress.done}/{self.settings.steps}.")
 
     def _note(self, progress: _Progress, clock: _Clock, stage: Stage) -> None:
         if self.checkpoints:

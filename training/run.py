@@ -50,8 +50,10 @@ def train(
 
     Raises:
         SslkdError: if the inputs do not go together or training fails; no file is left behind then.
+        CancelledError: where the user asked to stop; the model is left where only the report was missing.
     """
     checkpoints = _checkpoints(checkpoint_folder, inputs)
+    settings = method.settings(settings)
     reporter.progress(0, "looking at the imagery and the drawn roads")
     with RasterReader() as reader:
         data = prepare(inputs, settings.tile, settings.seed, reader, method.unlabelled)
@@ -59,7 +61,7 @@ def train(
         run = Run(data, settings, device, reader, reporter, checkpoints)
         trained = method.train(run)
         if is_first():
-            reporter.progress(1, "writing the model and the report")
+            reporter.progress(1, "writing the model")
             _write(trained, method, run, model, report, _of_layers(inputs) | dict(facts or {}))
     if checkpoints:
         checkpoints.remove([stage.name for stage in trained.histories])
@@ -86,6 +88,8 @@ def _write(trained: Trained, method: Method, run: Run, model: Path, report: Path
     # The model first: hours of training must not hang on a picture.
     if not save_model(model, trained.network, card):
         run.reporter.warning("The student cannot be written as a graph: detection on the CPU will be slower.")
+    run.reporter.info(f"The model is written to {model}; the report follows.")
+    run.reporter.progress(1, "making the report")
     with written_whole(report) as partial:
         write_report(partial, method, card, run, trained, facts)
 

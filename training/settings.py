@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from ..core.errors import SettingError
 from ..core.network_spec import NetworkSpec
@@ -29,7 +30,7 @@ def changed_settings(preset: str, *changes: Changes) -> TrainingSettings:
     """The settings of a preset with changes, of which the later ones win.
 
     Raises:
-        SettingError: if there is no such preset, setting or network, or a value is out of its range.
+        SettingError: if there is no such preset, setting or network, or a value is of another type or out of range.
     """
     if preset not in PRESETS:
         raise SettingError(f"There is no preset '{preset}'; choose one of {', '.join(PRESETS)}.")
@@ -37,7 +38,8 @@ def changed_settings(preset: str, *changes: Changes) -> TrainingSettings:
     for each in changes:
         plain = _merged(plain, each)
     try:
-        settings = _SETTINGS.validate_python(plain)
+        # As JSON, where mappings may be networks and lists tuples though nothing is taken for what it is not.
+        settings = _SETTINGS.validate_json(to_json(plain, inf_nan_mode="constants"), strict=True)
     except ValidationError as error:
         raise SettingError(f"The settings are not understood: {explain(error)}.") from error
     for spec in (settings.student, *settings.teachers):

@@ -47,6 +47,7 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
     TILE = "TILE"
     OVERLAP = "OVERLAP"
     BATCH = "BATCH"
+    NODATA = "NODATA"
     DEVICE = "DEVICE"
     CRS = "CRS"
     EXTENT = "EXTENT"
@@ -158,6 +159,14 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
     def add_overlap(self) -> None:
         """Add the advanced parameter on what neighbouring tiles share."""
         self.add_advanced(optional_number(self.OVERLAP, tr("Overlap of tiles (pixels)"), minimum=0))
+
+    def add_nodata(self) -> None:
+        """Add the advanced parameter on what stands for nothing in rasters that do not declare it."""
+        self.add_advanced(
+            QgsProcessingParameterNumber(
+                self.NODATA, tr("Nodata value"), type=QgsProcessingParameterNumber.Type.Double, optional=True
+            )
+        )
 
     def add_device(self) -> None:
         """Add the advanced parameter on where the networks run."""

@@ -14,7 +14,6 @@ from qgis.core import (
     QgsProcessingParameterCrs,
     QgsProcessingParameterExtent,
     QgsProcessingParameterFeatureSource,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
     QgsRasterLayer,
@@ -41,7 +40,6 @@ class DetectRoads(SslkdAlgorithm):
     SMOOTH = "SMOOTH"
     BRIDGE = "BRIDGE"
     BANDS = "BANDS"
-    NODATA = "NODATA"
     RESAMPLE = "RESAMPLE"
     FLIPS = "FLIPS"
     PRECISION = "PRECISION"
@@ -177,11 +175,7 @@ class DetectRoads(SslkdAlgorithm):
                 self.BANDS, tr("Bands"), parentLayerParameterName=self.INPUT, optional=True, allowMultiple=True
             )
         )
-        self.add_advanced(
-            QgsProcessingParameterNumber(
-                self.NODATA, tr("Nodata value"), type=QgsProcessingParameterNumber.Type.Double, optional=True
-            )
-        )
+        self.add_nodata()
         resample, flips = tr("Resample to the model's pixel size"), tr("Flip and turn (slower, better)")
         self.add_advanced(QgsProcessingParameterBoolean(self.RESAMPLE, resample, defaultValue=True))
         self.add_advanced(QgsProcessingParameterBoolean(self.FLIPS, flips, defaultValue=False))

@@ -118,6 +118,7 @@ class TrainSslkd(SslkdAlgorithm):
             "<b>Method</b>: sslkd; the others are what it is compared with in research. "
             "<b>Student's network</b>: the later in the list, the lighter and the faster in detection. "
             "<b>Bands</b>: their numbers, such as 4, 1, 2; by itself all but transparency. "
+            "<b>Nodata value</b>: one that stands for nothing, besides what the rasters declare. "
             "<b>Pixel size to learn at</b>: coarser windows see more of the ground in the same time; "
             "by itself that of the labelled rasters, with quick 0.6 m where theirs is finer. "
             "<b>Steps of each stage</b>: more take longer and learn more. "
@@ -203,6 +204,7 @@ class TrainSslkd(SslkdAlgorithm):
         # QGIS offers bands to choose from of a single layer alone.
         bands = QgsProcessingParameterString(self.BANDS, tr("Bands (numbers, such as 4, 1, 2)"), optional=True)
         self.add_advanced(bands)
+        self.add_nodata()
         double = QgsProcessingParameterNumber.Type.Double
         pixel = tr("Pixel size to learn at (metres)")
         self.add_advanced(optional_number(self.GSD, pixel, minimum=0.001, kind=double))
@@ -287,6 +289,7 @@ class TrainSslkd(SslkdAlgorithm):
             "method": self.parameterAsEnumString(parameters, self.METHOD, context),
             "preset": self.parameterAsEnumString(parameters, self.PRESET, context),
             "bands": self._bands(parameters, context),
+            "nodata": self.optional_double(parameters, self.NODATA, context),
             "student": None if student == PRESETS_OWN else student,
             "gsd": self.optional_double(parameters, self.GSD, context),
             "steps": self.optional_integer(parameters, self.STEPS, context),

@@ -36,6 +36,10 @@
       <translation>Überlappung der Kacheln (Pixel)</translation>
     </message>
     <message>
+      <source>Nodata value</source>
+      <translation>NoData-Wert</translation>
+    </message>
+    <message>
       <source>Device</source>
       <translation>Gerät</translation>
     </message>
@@ -226,10 +230,6 @@ Die Raster haben das Koordinatenbezugssystem der Eingabe und liegen auf ihren Pi
     <message>
       <source>Bands</source>
       <translation>Kanäle</translation>
-    </message>
-    <message>
-      <source>Nodata value</source>
-      <translation>NoData-Wert</translation>
     </message>
     <message>
       <source>Road surface</source>
@@ -545,7 +545,7 @@ Two large networks (the teachers) learn from the annotated part and teach each o
 &lt;b&gt;Unlabelled rasters&lt;/b&gt;: more imagery of the same kind. Without it, the part of the labelled rasters outside the annotated area is used.
 &lt;b&gt;Preset&lt;/b&gt;: quick suits a laptop without a GPU, balanced a GPU, paper is what the publication did.
 
-Advanced parameters that stay empty follow the preset. &lt;b&gt;Method&lt;/b&gt;: sslkd; the others are what it is compared with in research. &lt;b&gt;Student's network&lt;/b&gt;: the later in the list, the lighter and the faster in detection. &lt;b&gt;Bands&lt;/b&gt;: their numbers, such as 4, 1, 2; by itself all but transparency. &lt;b&gt;Pixel size to learn at&lt;/b&gt;: coarser windows see more of the ground in the same time; by itself that of the labelled rasters, with quick 0.6 m where theirs is finer. &lt;b&gt;Steps of each stage&lt;/b&gt;: more take longer and learn more. &lt;b&gt;Tile&lt;/b&gt; and &lt;b&gt;tiles at a time&lt;/b&gt;: what a step looks at; less needs less memory. &lt;b&gt;Learning rate&lt;/b&gt;: how far a step goes. &lt;b&gt;Seed&lt;/b&gt;: another draws other tiles and weights. &lt;b&gt;Device&lt;/b&gt;: auto takes the GPU where there is one. &lt;b&gt;Starting weights&lt;/b&gt;: imagenet downloads weights that have seen photographs. A &lt;b&gt;settings file&lt;/b&gt; (TOML) sets everything else that the documentation lists; what is chosen here comes before it. With a &lt;b&gt;checkpoint folder&lt;/b&gt;, a training that was cancelled goes on where it stopped when it is started again with the same parameters.
+Advanced parameters that stay empty follow the preset. &lt;b&gt;Method&lt;/b&gt;: sslkd; the others are what it is compared with in research. &lt;b&gt;Student's network&lt;/b&gt;: the later in the list, the lighter and the faster in detection. &lt;b&gt;Bands&lt;/b&gt;: their numbers, such as 4, 1, 2; by itself all but transparency. &lt;b&gt;Nodata value&lt;/b&gt;: one that stands for nothing, besides what the rasters declare. &lt;b&gt;Pixel size to learn at&lt;/b&gt;: coarser windows see more of the ground in the same time; by itself that of the labelled rasters, with quick 0.6 m where theirs is finer. &lt;b&gt;Steps of each stage&lt;/b&gt;: more take longer and learn more. &lt;b&gt;Tile&lt;/b&gt; and &lt;b&gt;tiles at a time&lt;/b&gt;: what a step looks at; less needs less memory. &lt;b&gt;Learning rate&lt;/b&gt;: how far a step goes. &lt;b&gt;Seed&lt;/b&gt;: another draws other tiles and weights. &lt;b&gt;Device&lt;/b&gt;: auto takes the GPU where there is one. &lt;b&gt;Starting weights&lt;/b&gt;: imagenet downloads weights that have seen photographs. A &lt;b&gt;settings file&lt;/b&gt; (TOML) sets everything else that the documentation lists; what is chosen here comes before it. With a &lt;b&gt;checkpoint folder&lt;/b&gt;, a training that was cancelled goes on where it stopped when it is started again with the same parameters.
 &lt;b&gt;Layers from servers&lt;/b&gt; (tiles, WMS) are copied first, into the checkpoint folder if there is one; they need the extent and the pixel size on the ground, or get the next finer one that the server has. A tile has 256 by 256 pixels.
 &lt;b&gt;Extent of layers from servers&lt;/b&gt;, &lt;b&gt;pixel size of layers from servers&lt;/b&gt; and &lt;b&gt;most tiles to copy of a layer&lt;/b&gt;: where, how fine, and how much at most.
 
@@ -561,7 +561,7 @@ Zwei große Netze (die Lehrer) lernen vom annotierten Teil und lehren einander a
 &lt;b&gt;Raster ohne Annotationen&lt;/b&gt;: mehr Bilddaten derselben Art. Ohne sie wird der Teil außerhalb des annotierten Gebiets verwendet.
 &lt;b&gt;Voreinstellung&lt;/b&gt;: quick passt zu einem Laptop ohne GPU, balanced zu einer GPU, paper ist, was die Veröffentlichung tat.
 
-Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Methode&lt;/b&gt;: sslkd; die anderen sind das, womit es in der Forschung verglichen wird. &lt;b&gt;Netz des Schülers&lt;/b&gt;: Je später in der Liste, desto leichter ist es und desto schneller erkennt es. &lt;b&gt;Kanäle&lt;/b&gt;: ihre Nummern, etwa 4, 1, 2; von sich aus alle außer der Transparenz. &lt;b&gt;Pixelgröße zum Lernen&lt;/b&gt;: Gröbere Ausschnitte zeigen in derselben Zeit mehr vom Boden; von sich aus die der Raster mit Annotationen, mit quick 0,6 m, wo ihre feiner ist. &lt;b&gt;Schritte jeder Stufe&lt;/b&gt;: Mehr dauern länger und lernen mehr. &lt;b&gt;Kachel&lt;/b&gt; und &lt;b&gt;Kacheln auf einmal&lt;/b&gt;: was ein Schritt verarbeitet; weniger braucht weniger Speicher. &lt;b&gt;Lernrate&lt;/b&gt;: wie weit ein Schritt geht. &lt;b&gt;Startwert des Zufalls&lt;/b&gt;: Ein anderer zieht andere Kacheln und Gewichte. &lt;b&gt;Gerät&lt;/b&gt;: auto nimmt die GPU, wo es eine gibt. &lt;b&gt;Anfangsgewichte&lt;/b&gt;: imagenet lädt Gewichte herunter, die Fotos gesehen haben. Eine &lt;b&gt;Einstellungsdatei&lt;/b&gt; (TOML) setzt alles Weitere, was die Dokumentation nennt; was hier gewählt ist, geht ihr vor. Mit einem &lt;b&gt;Ordner für Zwischenstände&lt;/b&gt; geht ein abgebrochenes Training dort weiter, wo es aufhörte, wenn es mit denselben Parametern noch einmal gestartet wird.
+Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Methode&lt;/b&gt;: sslkd; die anderen sind das, womit es in der Forschung verglichen wird. &lt;b&gt;Netz des Schülers&lt;/b&gt;: Je später in der Liste, desto leichter ist es und desto schneller erkennt es. &lt;b&gt;Kanäle&lt;/b&gt;: ihre Nummern, etwa 4, 1, 2; von sich aus alle außer der Transparenz. &lt;b&gt;NoData-Wert&lt;/b&gt;: ein Wert, der für fehlende Daten steht, neben denen, die die Raster angeben. &lt;b&gt;Pixelgröße zum Lernen&lt;/b&gt;: Gröbere Ausschnitte zeigen in derselben Zeit mehr vom Boden; von sich aus die der Raster mit Annotationen, mit quick 0,6 m, wo ihre feiner ist. &lt;b&gt;Schritte jeder Stufe&lt;/b&gt;: Mehr dauern länger und lernen mehr. &lt;b&gt;Kachel&lt;/b&gt; und &lt;b&gt;Kacheln auf einmal&lt;/b&gt;: was ein Schritt verarbeitet; weniger braucht weniger Speicher. &lt;b&gt;Lernrate&lt;/b&gt;: wie weit ein Schritt geht. &lt;b&gt;Startwert des Zufalls&lt;/b&gt;: Ein anderer zieht andere Kacheln und Gewichte. &lt;b&gt;Gerät&lt;/b&gt;: auto nimmt die GPU, wo es eine gibt. &lt;b&gt;Anfangsgewichte&lt;/b&gt;: imagenet lädt Gewichte herunter, die Fotos gesehen haben. Eine &lt;b&gt;Einstellungsdatei&lt;/b&gt; (TOML) setzt alles Weitere, was die Dokumentation nennt; was hier gewählt ist, geht ihr vor. Mit einem &lt;b&gt;Ordner für Zwischenstände&lt;/b&gt; geht ein abgebrochenes Training dort weiter, wo es aufhörte, wenn es mit denselben Parametern noch einmal gestartet wird.
 &lt;b&gt;Layer von Servern&lt;/b&gt; (Kacheln, WMS) werden zuerst kopiert, in den Ordner für Zwischenstände, wenn es einen gibt; sie brauchen die Ausdehnung und die Pixelgröße am Boden oder bekommen die nächstfeinere, die der Server hat. Eine Kachel hat 256 mal 256 Pixel.
 &lt;b&gt;Ausdehnung von Layern von Servern&lt;/b&gt;, &lt;b&gt;Pixelgröße von Layern von Servern&lt;/b&gt; und &lt;b&gt;Höchstzahl der Kacheln, die von einem Layer kopiert werden&lt;/b&gt;: wo, wie fein, und wie viel höchstens.
 
@@ -712,8 +712,8 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>er hinterließ keine Nachricht</translation>
     </message>
     <message>
-      <source>Cancelled: nothing was written.</source>
-      <translation>Abgebrochen: Es wurde nichts geschrieben.</translation>
+      <source>Cancelled: what was not whole was removed.</source>
+      <translation>Abgebrochen: Was nicht vollständig war, wurde entfernt.</translation>
     </message>
     <message>
       <source>The worker ended unexpectedly (exit code {}): {}</source>
@@ -954,6 +954,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
     <message>
       <source>{}: {} feature(s)</source>
       <translation>{}: {} Objekt(e)</translation>
+    </message>
+    <message>
+      <source>Cancelled: nothing was written.</source>
+      <translation>Abgebrochen: Es wurde nichts geschrieben.</translation>
     </message>
     <message>
       <source>The layer {} holds no polygon or line that can be used: draw some, or check its filter and its selection.</source>

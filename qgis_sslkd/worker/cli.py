@@ -13,7 +13,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from ..core.errors import CancelledError, SettingError, SslkdError, lacks_memory
+from ..core.errors import TOO_LITTLE_MEMORY, CancelledError, SettingError, SslkdError, lacks_memory
 from ..core.reporting import Reporter
 from ..core.validation import explain
 from .ending import CANCELLED, end_at_signals
@@ -75,6 +75,7 @@ Bands = Annotated[
         "by their colours where files declare them."
     ),
 ]
+Nodata = Annotated[float | None, typer.Option(help="A value that counts as nodata besides what the rasters declare.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -95,6 +96,7 @@ def train(
         ),
     ] = [],  # noqa: B006
     bands: Bands = [],  # noqa: B006
+    nodata: Nodata = None,
     gsd: Annotated[
         float | None,
         typer.Option(
@@ -172,9 +174,7 @@ def detect(
     cog: Annotated[bool, typer.Option(help="Write rasters as Cloud Optimised GeoTIFFs.")] = False,
     crs: VectorCrs = None,
     bands: Bands = [],  # noqa: B006
-    nodata: Annotated[
-        float | None, typer.Option(help="A value that counts as nodata besides what the raster declares.")
-    ] = None,
+    nodata: Nodata = None,
     area: Annotated[
         list[str],
         typer.Option(
@@ -381,7 +381,7 @@ def _outputs(wanted: AnyJob, reporter: Reporter) -> Outputs:
         raise
     except Exception as error:
         if lacks_memory(error):
-            raise SettingError("There is too little memory for this; choose a smaller batch or tile.") from error
+            raise SettingError(TOO_LITTLE_MEMORY) from error
         if not isinstance(error, OSError):
             raise
         # GDAL's own words, which rasterio only refers to.

@@ -37,6 +37,9 @@ class _Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
+Nodata = Annotated[float, Field(allow_inf_nan=True)] | None
+
+
 class TrainJob(_Job):
     """Train the teachers and the student.
 
@@ -48,6 +51,7 @@ class TrainJob(_Job):
         unlabelled: further rasters; empty for what lies outside of the area.
         bands: 1-based indexes of the bands to learn from, of each raster; empty for all but alpha, in the order of
             the colours of the first, where the files declare them.
+        nodata: a value that counts as nodata besides what the rasters declare.
         gsd: ground sampling distance to learn at, in metres; None for the labelled rasters' (their median), or the
             preset's where theirs is finer.
         method: how to train; `sslkd`, or one of those that it is compared with.
@@ -75,6 +79,7 @@ class TrainJob(_Job):
     area: list[str] = []
     unlabelled: list[str] = []
     bands: list[int] = []
+    nodata: Nodata = None
     gsd: Annotated[float, Field(gt=0)] | None = None
     method: str = "sslkd"
     preset: Literal["paper", "balanced", "quick"] = "balanced"
@@ -137,7 +142,7 @@ class DetectJob(_Job):
     raster: Annotated[list[str], Field(min_length=1), BeforeValidator(_as_list)]
     model: Path
     bands: list[int] = []
-    nodata: Annotated[float, Field(allow_inf_nan=True)] | None = None
+    nodata: Nodata = None
     area: list[str] = []
     extent: tuple[float, float, float, float] | None = None
     resample: bool = True
@@ -283,6 +288,6 @@ def parse_job(text: str) -> AnyJob:
         SettingError: if it is no job, with what is wrong in one sentence.
     """
     try:
-        return _JOB.validate_json(text)
+        return _JOB.validate_json(text, strict=True)
     except ValidationError as error:
         raise SettingError(f"The job is not understood: {explain(error)}.") from error

@@ -100,6 +100,17 @@ def test_losses_of_nothing_are_zero_and_give_zero_gradients():
     assert torch.equal(logits.grad, torch.zeros(SHAPE))
 
 
+def test_supervised_loss_in_half_precision_is_computed_in_single(rng):
+    logits, weight = (array.bfloat16() for array in tensors(rng.normal(size=SHAPE), rng.random((2, 5, 7))))
+    labels = torch.from_numpy(rng.choice([0, 1, IGNORE], size=(2, 5, 7)))
+    for factor in (None, weight):
+        found = supervised_loss(logits, labels, factor)
+        assert found.dtype == torch.float32
+        assert (
+            found.item() == supervised_loss(logits.float(), labels, None if factor is None else factor.float()).item()
+        )
+
+
 @pytest.mark.parametrize("loss", LOSSES_OF_TWO)
 def test_losses_in_half_precision_are_computed_in_single(loss, rng):
     student, teacher = tensors(rng.normal(size=SHAPE), softmax(rng.normal(size=SHAPE)))

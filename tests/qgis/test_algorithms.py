@@ -128,9 +128,9 @@ def test_train_asks_for_what_it_says(algorithm):
     train = algorithm("trainsslkd")
     assert described(train, ADVANCED) == {
         "STEPS", "BATCH", "TILE", "LEARNING_RATE", "SEED", "DEVICE", "WEIGHTS", "CHECKPOINTS", "METHOD",
-        "STUDENT", "BANDS", "GSD", "EXTENT", "PIXEL_SIZE", "MOST_TILES", "SETTINGS",
+        "STUDENT", "BANDS", "NODATA", "GSD", "EXTENT", "PIXEL_SIZE", "MOST_TILES", "SETTINGS",
     }  # fmt: skip
-    assert {"AREA", "UNLABELLED", "BANDS", "EXTENT", "PIXEL_SIZE"} <= described(train, OPTIONAL)
+    assert {"AREA", "UNLABELLED", "BANDS", "NODATA", "EXTENT", "PIXEL_SIZE"} <= described(train, OPTIONAL)
     assert not {"LABELLED", "ANNOTATIONS", "MODEL", "REPORT"} & described(train, OPTIONAL)
     assert {each.name() for each in train.outputDefinitions()} == {"MODEL", "REPORT", "IOU", "F1"}
     assert train.parameterDefinition("PRESET").options() == ["quick", "balanced", "paper"]
@@ -229,6 +229,7 @@ def test_what_is_left_empty_is_left_to_the_worker(job, train, ortho, tmp_path):
         "method": "sslkd",
         "preset": "balanced",
         "bands": [],
+        "nodata": None,
         "student": None,
         "steps": None,
         "batch": None,
@@ -253,6 +254,7 @@ def test_what_is_chosen_for_training_reaches_the_worker(job, train, tmp_path):
         "PRESET": "quick",
         "STUDENT": "segformer/mit_b0",
         "ROAD_WIDTH": 4.5,
+        "NODATA": 0,
         "GSD": 0.75,
         "STEPS": 3,
         "BATCH": 2,

@@ -66,7 +66,7 @@ def test_progress_and_messages_reach_qgis_while_the_worker_runs(feedback):
         sys.exit(130)
     """
     feedback.progressChanged.connect(lambda percent: feedback.cancel() if percent == 100 else None)
-    with pytest.raises(JobCancelled):
+    with pytest.raises(JobCancelled, match="what was not whole was removed"):
         run_worker(program(code), feedback)
     assert feedback.fractions == [25, 50, 100]
     assert feedback.texts == ["step 1 of 2", "step 2 of 2"]

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 
 import matplotlib.pyplot as plt
@@ -16,14 +17,15 @@ from listening import Listener
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
-from qgis_sslkd.core.errors import AnnotationError, CancelledError, RasterError, SettingError
+from qgis_sslkd.core.errors import AnnotationError, CancelledError, NotWholeError, RasterError, SettingError
 from qgis_sslkd.core.ground import project
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.model_card import load_card
 from qgis_sslkd.core.rasters import RasterReader
 from qgis_sslkd.training.compare import compare
 from qgis_sslkd.training.comparison_data import open_comparison_data
-from qgis_sslkd.training.configuration import Configuration, RastersData
+from qgis_sslkd.training.configuration import Configuration, RastersData, Row
+from qgis_sslkd.training.methods import METHODS, Method
 
 CPU = torch.device("cpu")
 SIDE = 70
@@ -153,6 +155,66 @@ def test_damaged_results_are_named(finished, configuration, tmp_path, content):
     (folder / "seed-0" / "t2-cms.json").write_text(content)
     with pytest.raises(SettingError, match=r"t2-cms\.json are damaged; remove"):
         run(configuration, folder, Listener())
+
+
+def test_a_damaged_model_is_named_before_any_training(finished, configuration, tmp_path):
+    folder = shutil.copytree(finished[0], tmp_path / "copy")
+    (folder / "seed-0" / "t2-cms.json").unlink()
+    model = folder / "seed-1" / "s-sslkd.safetensors"
+    model.write_bytes(model.read_bytes()[:100_000])
+    listener = Listener()
+    with pytest.raises(SettingError, match=r"seed-1/s-sslkd\.safetensors is damaged; remove the file to train the row"):
+        run(configuration, folder, listener)
+    assert not listener.said
+
+
+@pytest.fixture
+def failing(configuration, finished, tmp_path):
+    """A comparison of which the first row's checkpoint is damaged, the second was trained before, and the third not."""
+    folder = shutil.copytree(finished[0], tmp_path / "copy")
+    row = Row(name="S, cut off", method="supervised")
+    with pytest.raises(CancelledError):
+        run(configuration.model_copy(update={"rows": [row], "seeds": [0]}), folder, Listener(1))
+    (checkpoint,) = folder.glob("seed-0/sslkd-supervised-*.checkpoint")
+    checkpoint.write_bytes(b"rubbish")
+    (folder / "seed-0" / "s-all-labels.json").unlink()
+    return configuration.model_copy(update={"rows": [row, *configuration.rows[1:]], "seeds": [0]}), folder
+
+
+def test_a_row_that_fails_leaves_the_others_their_results(failing):
+    configuration, folder = failing
+    listener = Listener()
+    with pytest.raises(SettingError, match=r"^1 of 3 rows could not be trained: S, cut off, seed 0\. The"):
+        run(configuration, folder, listener)
+    assert any(re.fullmatch(r"S, cut off, seed 0: The checkpoint .* is damaged; .*", said) for said in listener.said)
+    with (folder / "table.csv").open() as file:
+        assert {line["method"] for line in csv.DictReader(file)} == {"S SSLKD", "S, all labels"}
+    page = (folder / "table.html").read_text()
+    assert "S SSLKD" in page and "S, cut off" not in page
+
+
+def test_where_all_rows_fail_the_first_tells_why(failing):
+    configuration, folder = failing
+    alone = configuration.model_copy(update={"rows": configuration.rows[:1]})
+    with pytest.raises(SettingError, match=r"^The checkpoint .* is damaged"):
+        run(alone, folder, Listener())
+
+
+def test_a_row_that_takes_too_much_memory_is_left_out(finished, configuration, tmp_path, monkeypatch):
+    folder = shutil.copytree(finished[0], tmp_path / "copy")
+    monkeypatch.setitem(METHODS, "cct", Method("too large", lambda run: torch.empty(10**15)))
+    rows = [Row(name="S CCT", method="cct"), configuration.rows[1]]
+    listener = Listener()
+    with pytest.raises(SettingError, match="2 of 4 rows could not be trained: S CCT, seed 0; S CCT, seed 1"):
+        run(configuration.model_copy(update={"rows": rows}), folder, listener)
+    assert any("S CCT, seed 0: There is too little memory" in said for said in listener.said)
+
+
+def test_a_full_disk_ends_a_comparison_at_once(configuration, tmp_path, little_room):
+    listener = Listener()
+    with little_room(100_000), pytest.raises(NotWholeError, match="make room on the disk"):
+        run(configuration, tmp_path, listener)
+    assert [said for said in listener.said if "row" in said] == ["T2 CMS, seed 0: row 1 of 6."]
 
 
 @pytest.mark.parametrize("stop", [1, 3, 4, 5])

@@ -88,12 +88,17 @@ def test_names_of_files_tell_rows_of_any_alphabet_apart(load):
         ("steps = 7", "stepz = 7", "stepz.*steps"),
         ("steps = 7", "steps = 0", "at least 1, got 0"),
         ("steps = 7", 'steps = "many"', "steps"),
+        ("steps = 7", 'steps = "7"', "steps: .* valid integer"),
         ('preset = "quick"', 'preset = "fast"', "fast.*paper, balanced, quick"),
         ('kind = "roadnet"', 'kind = "cityscapes"', "roadnet"),
         ('name = "S SSLKD, light"', 'name = "S Supervised +"', r"'S supervised' and 'S Supervised \+' have the same"),
         ('name = "S supervised"', f'name = "{"n" * 51}"', "name.*at most 50"),
         ("seeds = [3, 4]", "seeds = []", "seeds"),
         ("seeds = [3, 4]", "seeds = [3, 4, 3]", "twice in 3, 4, 3"),
+        ("seeds = [3, 4]", "seeds = [true]", r"seeds\.0: .* valid integer"),
+        ("seeds = [3, 4]", 'seeds = ["3"]', r"seeds\.0: .* valid integer"),
+        ('folder = "roadnet"', 'folder = "roadnet"\ngsd = "0.2"', r"gsd: .* valid number"),
+        ('folder = "roadnet"', 'folder = "roadnet"\ngsd = nan', r"gsd: .* finite number"),
         ("[data]", "[data", "TOML"),
     ],
 )
@@ -101,6 +106,10 @@ def test_mistakes_are_named_with_what_is_known(load, old, new, words):
     assert old in CONFIGURATION
     with pytest.raises(SettingError, match=f"(?s){words}"):
         load(CONFIGURATION.replace(old, new))
+
+
+def test_a_whole_number_is_a_number(load):
+    assert load(CONFIGURATION.replace('folder = "roadnet"', 'folder = "roadnet"\ngsd = 1')).data.gsd == 1.0
 
 
 def test_a_configuration_that_is_not_there_names_those_that_are():

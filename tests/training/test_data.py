@@ -14,7 +14,15 @@ from qgis_sslkd.core.annotations import annotate, read_polygons
 from qgis_sslkd.core.errors import AnnotationError, RasterError
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
-from qgis_sslkd.training.data import Sampler, TrainingInputs, coarsened_gsd, prepare, read_window, windows_of_parts
+from qgis_sslkd.training.data import (
+    Sampler,
+    TrainingInputs,
+    coarsened_gsd,
+    prepare,
+    read_window,
+    source_of,
+    windows_of_parts,
+)
 from qgis_sslkd.training.hold_out import hold_out
 
 LEFT, TOP, PIXEL = 500_000.0, 5_000_000.0, 0.5
@@ -238,6 +246,38 @@ def test_windows_are_drawn_where_there_is_data(scene, write_raster, reader, kind
     nothing = write_raster("nothing.tif", np.full_like(pixels, 0 if kind == "uint8" else np.nan), nodata=0)
     with pytest.raises(AnnotationError, match=r"no unlabelled imagery.* choose others"):
         prepare(TrainingInputs([labelled], [roads], [area], [nothing]), TILE, 0, reader)
+
+
+def test_as_much_ground_is_seen_as_often_whatever_the_size_of_its_pixels(scene, write_raster, reader):
+    """Two rasters of 200 x 200 m, one of 640,000 pixels and one of 40,000."""
+    _, roads, area = scene
+    labelled = write_raster("labelled.tif", np.full((3, 300, 400), 9, np.uint8))
+    fine = write_raster("fine.tif", np.full((3, 800, 800), 50, np.uint8), pixel=0.25, left=LEFT + 1000)
+    coarse = write_raster("coarse.tif", np.full((3, 200, 200), 200, np.uint8), pixel=1.0, left=LEFT + 2000)
+    data = prepare(TrainingInputs([labelled], [roads], [area], [fine, coarse]), TILE, 0, reader)
+    seen = Sampler(data, 200, (0,), False, reader).batch(0).unlabelled[:, 0, 0, 0]
+    assert (seen == seen.min()).float().mean() == pytest.approx(0.5, abs=0.1)
+    assert len(seen.unique()) == 2
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "columns"),
+    [
+        (209.6, 280.4, range(210, 217)),  # 70 pixels hold a window at seven places
+        (250, 314, range(250, 251)),  # as wide as a window
+        (250, 290, range(226, 251)),  # narrower: it lies anywhere in the window
+        (380, 400, range(336, 337)),  # at the raster's edge
+    ],
+)
+def test_windows_lie_wherever_they_fit_in_a_region(scene, reader, left, right, columns):
+    raster, roads, area = scene
+    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
+    regions = np.array([[left, 20, right, 90]])
+    source = source_of(raster, annotate(raster, [roads], [area]), data.gsd, TILE, regions)
+    batch = Sampler(replace(data, unlabelled=(source,)), 250, (0,), False, reader).batch(0)
+    corners = {tuple(places(data, images)[:, 0, 0]) for images in batch.unlabelled.numpy()}
+    assert {column for column, _ in corners} == set(columns)
+    assert {row for _, row in corners} == set(range(20, 27))
 
 
 def test_labelled_windows_are_drawn_where_there_is_data(scene, write_raster, reader):

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
+from listening import Listener
 from rasterio.windows import Window
 
 from qgis_sslkd.core.errors import CancelledError, SettingError
@@ -22,6 +23,7 @@ from qgis_sslkd.core.trainers import (
     StudentTrainer,
     SupervisedTrainer,
 )
+from qgis_sslkd.training.checkpoints import Checkpoints
 from qgis_sslkd.training.data import LabelledWindow, TrainingInputs, prepare
 from qgis_sslkd.training.fit import History, Run, Stage, _averages, seed_torch, validate
 from qgis_sslkd.training.presets import PRESETS
@@ -267,6 +269,42 @@ def test_cancel_ends_at_the_next_step(run):
 
     with pytest.raises(CancelledError):
         replace(run, reporter=Cancelling()).fit(SupervisedTrainer({"a": networks()["teacher 0"]}), STAGE)
+
+
+CHANGES_OF_VERSIONS = {
+    "weights have other names": lambda state: state["trained"].update({"a.other": state["trained"].popitem()[1]}),
+    "networks have other names": lambda state: state.update(
+        trained={f"teacher {name}": each for name, each in state["trained"].items()}
+    ),
+    "the optimiser has other groups": lambda state: state["optimiser"]["optimiser"]["param_groups"].clear(),
+    "a part is missing": lambda state: state.pop("averages"),
+    "the history tells more": lambda state: state["history"].update(energy=1.0),
+    "the scores are others": lambda state: state["history"].update(kept={"a": {"kappa": 0.5}}),
+}
+
+
+def test_a_checkpoint_of_another_version_is_named(run, tmp_path):
+    def going_on():
+        return replace(run, settings=settings, checkpoints=checkpoints).fit(supervised(), STAGE)
+
+    def supervised():
+        return SupervisedTrainer({"a": networks()["teacher 1"]})
+
+    settings, checkpoints = replace(TINY, average=0.5), Checkpoints(tmp_path, "me")
+    whole = replace(run, settings=settings, checkpoints=checkpoints, reporter=Listener(1))
+    with pytest.raises(CancelledError):
+        whole.fit(supervised(), STAGE)
+    (path,) = tmp_path.iterdir()
+    for name, change in CHANGES_OF_VERSIONS.items():
+        state = checkpoints.load(STAGE.name, settings)
+        content = path.read_bytes()
+        change(state)
+        checkpoints.save(STAGE.name, settings, state)
+        with pytest.raises(SettingError, match=rf"^The checkpoint .*{path.name} is of another version .*; remove it"):
+            going_on()
+            pytest.fail(name)
+        path.write_bytes(content)
+    assert going_on().steps == [1, 2, 3]
 
 
 def test_divergence_is_told(run):

@@ -1,12 +1,15 @@
 """A whole run: its files, and going on after a stop."""
 
+import functools
 import html
+import operator
 import os
 import shutil
 from dataclasses import replace
 
 import pytest
 import torch
+from html_page import Page
 from listening import Listener
 
 from qgis_sslkd.core.errors import CancelledError, SettingError
@@ -14,8 +17,10 @@ from qgis_sslkd.core.model_card import load_card
 from qgis_sslkd.core.model_file import load_network
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.rasters import inspect_raster
+from qgis_sslkd.core.trainers import Distillation
 from qgis_sslkd.training.checkpoints import Checkpoints
 from qgis_sslkd.training.data import TrainingInputs
+from qgis_sslkd.training.explained import explained
 from qgis_sslkd.training.methods import METHODS
 from qgis_sslkd.training.presets import PRESETS
 from qgis_sslkd.training.run import train
@@ -95,6 +100,27 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_student(train_scene, uninter
     assert not list(checkpoints.iterdir())
 
 
+class StoppingAtTheReport(Listener):
+    """Asks to stop at the first progress after the model was told of."""
+
+    def info(self, text):
+        super().info(text)
+        if "m.safetensors" in text:
+            self.left = 1
+
+
+def test_a_run_that_is_stopped_at_its_report_leaves_the_model_and_says_so(train_scene, tmp_path):
+    checkpoints, settings = tmp_path / "checkpoints", replace(TINY, steps=1)
+    reporter = StoppingAtTheReport()
+    with pytest.raises(CancelledError):
+        train_scene(tmp_path, reporter, settings, checkpoints, method="supervised")
+    assert reporter.said[-1] == f"The model is written to {tmp_path / 'm.safetensors'}; the report follows."
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "m.safetensors"]
+    train_scene(tmp_path, Listener(), settings, checkpoints, method="supervised")
+    assert (tmp_path / "r.html").exists()
+    assert not list(checkpoints.iterdir())
+
+
 def test_a_checkpoint_of_other_settings_is_not_gone_on_from(train_scene, tmp_path):
     with pytest.raises(CancelledError):
         train_scene(tmp_path, Listener(3), checkpoints=tmp_path)
@@ -146,14 +172,39 @@ def test_a_checkpoint_folder_that_cannot_be_is_told_before_the_imagery_is_looked
     assert reporter.said == []
 
 
+PRESCRIBED = {
+    "cps": {"cross.weight": "1.5", "cross.images": "all"},
+    "sslkd-structural": {"distillation.structural": "logit_heads"},
+    "cms-t1": {"average": "0"},
+    "cms-t2": {"average": "0"},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_changes_the_settings_that_it_prescribes_and_no_others(method):
+    def told(settings):
+        return {setting.name: setting.value for setting in explained(settings)}
+
+    averaged = replace(TINY, average=0.5)
+    assert told(METHODS[method].settings(averaged)) == told(averaged) | PRESCRIBED.get(method, {})
+    chosen = replace(TINY, distillation=Distillation(structural="mgd"))
+    assert METHODS[method].settings(chosen).distillation.structural == "mgd"
+
+
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "sslkd"])
-def test_every_method_gives_a_model_and_a_report(train_scene, tmp_path, method):
-    scores = train_scene(tmp_path, Listener(), replace(TINY, steps=2, validations=1), method=method)
+def test_every_method_gives_a_model_and_a_report_that_tell_its_settings(train_scene, tmp_path, method):
+    settings = replace(TINY, steps=2, validations=1, average=0.5)
+    scores = train_scene(tmp_path, Listener(), settings, method=method)
     card = load_card(tmp_path / "m.safetensors")
     assert card.network.architecture == ("segnet" if method.endswith("t2") else "deeplabv3plus")
     load_network(tmp_path / "m.safetensors", card)
     assert card.scores["oa"] == scores.oa
-    assert html.escape(METHODS[method].title) in (tmp_path / "r.html").read_text()
+    report = (tmp_path / "r.html").read_text()
+    assert html.escape(METHODS[method].title) in report
+    rows = {name: value for name, value, _ in Page(report).table("Setting", "Value")}
+    for name, value in ({"average": "0.5"} | PRESCRIBED.get(method, {})).items():
+        told = functools.reduce(operator.getitem, name.split("."), card.training)
+        assert (f"{told:g}" if isinstance(told, float) else told) == rows[name] == value
 
 
 def test_three_teachers(train_scene, tmp_path):

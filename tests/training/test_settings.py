@@ -73,6 +73,31 @@ def test_mistakes_are_told_in_a_sentence_with_what_is_known(changes, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"steps": True}, "steps: .* valid integer"),
+        ({"steps": "400"}, "steps: .* valid integer"),
+        ({"steps": 400.0}, "steps: .* valid integer"),
+        ({"seed": False}, "seed: .* valid integer"),
+        ({"augment": "yes"}, "augment: .* valid boolean"),
+        ({"learning_rate": "0.1"}, "learning_rate: .* valid number"),
+        ({"learning_rate": True}, "learning_rate: .* valid number"),
+        ({"distillation": {"certainty": 1}}, r"distillation\.certainty: .* valid boolean"),
+        ({"teachers": [{"architecture": "segnet", "encoder": "vgg11", "width": "1"}] * 2}, r"teachers\.0\.width: "),
+    ],
+)
+def test_no_value_is_taken_for_one_of_another_type(changes, words):
+    with pytest.raises(SettingError, match=f"^The settings are not understood: {words}"):
+        changed_settings("quick", changes)
+
+
+def test_a_whole_number_is_a_number():
+    settings = changed_settings("quick", {"learning_rate": 1, "cross": {"weight": 2}, "student": {"width": 1}})
+    assert (settings.learning_rate, settings.cross.weight, settings.student.width) == (1.0, 2.0, 1.0)
+    assert isinstance(settings.learning_rate, float)
+
+
 def test_an_unknown_preset_names_those_that_there_are():
     with pytest.raises(SettingError, match="paper, balanced, quick"):
         changed_settings("fast")

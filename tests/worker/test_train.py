@@ -7,6 +7,7 @@ from rasterio.transform import from_origin
 
 from qgis_sslkd.core.errors import SettingError
 from qgis_sslkd.core.metrics import Confusion
+from qgis_sslkd.core.rasters import RasterReader
 from qgis_sslkd.training.presets import FINEST_GSD, PRESETS
 from qgis_sslkd.training.settings import changed_settings
 from qgis_sslkd.worker.jobs import TrainJob
@@ -107,6 +108,31 @@ def test_all_rasters_show_the_colours_of_the_first(
     files = {"labelled": [str(first), str(other)], "unlabelled": [str(other)], "roads": [str(roads)]}
     do_train(job(**files, model=tmp_path / "m.safetensors", report=tmp_path / "r", bands=asked, device="cpu"), reporter)
     assert [raster.bands for raster in learned] == [(1, 2, 3), bands, bands]
+
+
+@pytest.mark.parametrize(("nodata", "empty"), [(None, 0), (0.0, 400)])
+def test_what_is_called_nodata_is_not_learned_from(
+    make_raster, make_vector, tmp_path, reporter, monkeypatch, nodata, empty
+):
+    """Of rasters with a black collar that they do not declare."""
+    pixels = np.full((3, 80, 80), 9, np.uint8)
+    pixels[:, :5] = 0
+    rasters = [str(make_raster(pixels, name)) for name in ("labelled.tif", "unlabelled.tif")]
+    learned, told = [], []
+
+    def train(inputs, *others):
+        learned.extend([*inputs.labelled, *inputs.unlabelled])
+        told.append(others[-1].get("Nodata value"))
+        return Confusion().scores()
+
+    monkeypatch.setattr("qgis_sslkd.worker.work.train.train", train)
+    roads = make_vector(["POLYGON((0 0, 9 0, 9 -9, 0 0))"])
+    files = {"labelled": rasters[:1], "unlabelled": rasters[1:], "roads": [str(roads)]}
+    files |= {"model": tmp_path / "m.safetensors", "report": tmp_path / "r"}
+    do_train(job(**files, nodata=nodata, device="cpu"), reporter)
+    with RasterReader() as reader:
+        assert [(~reader.read(raster, raster.window, (80, 80))[1]).sum() for raster in learned] == [empty] * 2
+    assert told == [None if nodata is None else "0, besides what the rasters declare"]
 
 
 def test_numbers_of_a_palette_are_told(make_raster, make_vector, tmp_path, reporter, monkeypatch):

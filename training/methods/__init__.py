@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ...core.errors import SettingError
 from .cct import train_cct
-from .cross_model import train_cms, train_cms_teacher, train_cps
+from .cross_model import settings_of_cps, settings_of_teacher, train_cms, train_cms_teacher, train_cps
 from .method import Method, Trained
-from .sslkd import train_sslkd, train_structural
+from .sslkd import settings_of_structural, train_sslkd
 from .supervised import train_student, train_teacher
 from .unimatch import train_unimatch
 
@@ -14,14 +14,20 @@ __all__ = ["METHODS", "Method", "Trained", "find_method"]
 
 METHODS = {
     "sslkd": Method("the student by SSLKD", train_sslkd),
-    "sslkd-structural": Method("the student by SSLKD and the last teacher's structure", train_structural),
+    "sslkd-structural": Method(
+        "the student by SSLKD and the last teacher's structure", train_sslkd, settings=settings_of_structural
+    ),
     "supervised": Method("the student, supervised", train_student, unlabelled=False),
     "supervised-t1": Method("the first teacher, supervised", train_teacher(0), unlabelled=False),
     "supervised-t2": Method("the second teacher, supervised", train_teacher(1), unlabelled=False),
-    "cms-t1": Method("the first teacher by cross-model supervision", train_cms_teacher(0)),
-    "cms-t2": Method("the second teacher by cross-model supervision", train_cms_teacher(1)),
+    "cms-t1": Method(
+        "the first teacher by cross-model supervision", train_cms_teacher(0), settings=settings_of_teacher
+    ),
+    "cms-t2": Method(
+        "the second teacher by cross-model supervision", train_cms_teacher(1), settings=settings_of_teacher
+    ),
     "cms": Method("the student by cross-model supervision with the second teacher's network", train_cms),
-    "cps": Method("the student by cross pseudo supervision with its like", train_cps),
+    "cps": Method("the student by cross pseudo supervision with its like", train_cps, settings=settings_of_cps),
     "cct": Method("the student by cross-consistency training", train_cct),
     "unimatch": Method("the student by UniMatch", train_unimatch),
 }

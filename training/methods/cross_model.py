@@ -9,9 +9,10 @@ from torch import nn
 
 from ...core.trainers import CrossModelTrainer
 from ..fit import Run, Stage
+from ..presets import TrainingSettings
 from .method import ALL, Trained, fit_all
 
-__all__ = ["train_cms", "train_cms_teacher", "train_cps", "train_teachers"]
+__all__ = ["settings_of_cps", "settings_of_teacher", "train_cms", "train_cms_teacher", "train_cps", "train_teachers"]
 
 _CPS_WEIGHT = 1.5
 
@@ -23,6 +24,11 @@ def train_teachers(run: Run, text: str, share: tuple[float, float]) -> Trained:
     trainer = CrossModelTrainer(teachers, settings.cross)
     stage = Stage("teachers", 1, text, *share)
     return fit_all(replace(run, settings=settings), trainer, "teacher 1", settings.teachers[0], stage)
+
+
+def settings_of_teacher(settings: TrainingSettings) -> TrainingSettings:
+    """No running average is kept of the teachers."""
+    return replace(settings, average=0.0)
 
 
 def train_cms_teacher(index: int) -> Callable[[Run], Trained]:
@@ -41,12 +47,16 @@ def train_cms(run: Run) -> Trained:
     return _train_student(run, {"student": run.build(run.settings.student, 0), "peer": peer}, "cms")
 
 
+def settings_of_cps(settings: TrainingSettings) -> TrainingSettings:
+    """All images, and the weight of the paper of cross pseudo supervision."""
+    return replace(settings, cross=replace(settings.cross, weight=_CPS_WEIGHT, images="all"))
+
+
 def train_cps(run: Run) -> Trained:
-    """Two networks of the student's kind, which start from different weights, teach each other on all images."""
+    """Two networks of the student's kind, which start from different weights, teach each other."""
     student = run.settings.student
-    cross = replace(run.settings.cross, weight=_CPS_WEIGHT, images="all")
     pair = {"student": run.build(student, 0), "second student": run.build(student, 1)}
-    return _train_student(replace(run, settings=replace(run.settings, cross=cross)), pair, "cps")
+    return _train_student(run, pair, "cps")
 
 
 def _train_student(run: Run, networks: Mapping[str, nn.Module], name: str) -> Trained:

@@ -11,6 +11,7 @@ from ...core.metrics import Scores
 from ...core.network_spec import NetworkSpec
 from ...core.trainers import Trainer
 from ..fit import History, Run, Stage
+from ..presets import TrainingSettings
 
 __all__ = ["ALL", "Method", "Trained", "fit_all"]
 
@@ -49,19 +50,25 @@ class Trained:
         return sum(history.seconds for history in self.histories.values())
 
 
+def _unchanged(settings: TrainingSettings) -> TrainingSettings:
+    return settings
+
+
 @dataclass(frozen=True)
 class Method:
     """A way to train.
 
     Attributes:
         title: what it trains and how, for people.
-        train: does it.
+        train: does it, in a run of `settings`.
         unlabelled: whether it learns from imagery without labels, too.
+        settings: those that it trains with, from the user's: some methods prescribe a few.
     """
 
     title: str
     train: Callable[[Run], Trained]
     unlabelled: bool = True
+    settings: Callable[[TrainingSettings], TrainingSettings] = _unchanged
 
 
 def fit_all(run: Run, trainer: Trainer, kept: str, spec: NetworkSpec, stage: Stage) -> Trained:

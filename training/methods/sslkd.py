@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from ...core.trainers import StudentTrainer
 from ..fit import Run, Stage
+from ..presets import TrainingSettings
 from .cross_model import train_teachers
 from .method import Trained
 
-__all__ = ["train_sslkd", "train_structural"]
+__all__ = ["settings_of_structural", "train_sslkd"]
 
 _STUDENT = Stage("student", 2, "step 2 of 2 (student)", 0.5, 1.0)
 
@@ -28,13 +29,12 @@ def train_sslkd(run: Run) -> Trained:
     )
 
 
-def train_structural(run: Run) -> Trained:
-    """SSLKD with what the last teacher, whose structure differs, knows beyond probabilities.
+def settings_of_structural(settings: TrainingSettings) -> TrainingSettings:
+    """What the last teacher, whose structure differs, knows beyond probabilities is learned, too.
 
-    Class-logit heads teach it unless the settings name another way: of the three they did best on the validation
-    tiles of docs/results/epfl-quick.
+    By class-logit heads unless the settings name another way: of the three they did best on the validation tiles of
+    docs/results/epfl-quick.
     """
-    distillation = run.settings.distillation
-    if distillation.structural == "none":
-        distillation = replace(distillation, structural="logit_heads")
-    return train_sslkd(replace(run, settings=replace(run.settings, distillation=distillation)))
+    if settings.distillation.structural != "none":
+        return settings
+    return replace(settings, distillation=replace(settings.distillation, structural="logit_heads"))

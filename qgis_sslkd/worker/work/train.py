@@ -43,6 +43,8 @@ def do_train(job: TrainJob, reporter: Reporter) -> Outputs:
         gsd=job.gsd or coarsened_gsd(labelled, FINEST_GSD[job.preset], settings.tile),
     )
     facts = {"Width of roads drawn as lines": f"{job.road_width:g} m", "Preset": job.preset, "Method": job.method}
+    if job.nodata is not None:
+        facts["Nodata value"] = f"{job.nodata:g}, besides what the rasters declare"
     with process_group(device):
         scores = train(
             inputs, method, settings, device, job.model, job.report, of_first(reporter), job.checkpoints, facts
@@ -59,7 +61,7 @@ def _check_model_output(path: Path) -> None:
 def _rasters(job: TrainJob, reporter: Reporter) -> tuple[list[RasterInfo], list[RasterInfo]]:
     """The labelled and the unlabelled rasters, all with the bands of the first."""
     labelled, unlabelled = (
-        [inspect_raster(path, job.bands) for path in paths] for paths in (job.labelled, job.unlabelled)
+        [inspect_raster(path, job.bands, job.nodata) for path in paths] for paths in (job.labelled, job.unlabelled)
     )
     if not job.bands:
         colours = labelled[0].colours
