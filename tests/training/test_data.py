@@ -114,6 +114,33 @@ def test_a_tenth_is_held_out_and_never_learned_from(scene, reader):
     assert len(data.labelled[0].annotation.roads.query(held_out, predicate="intersects"))
 
 
+def test_areas_too_small_for_a_quarter_of_a_window_are_all_learned_from(write_raster, write_layer, reader):
+    """Each as much as it is large: squares, of which the largest is less than a quarter, and a thin slanting strip."""
+    rows, columns = np.mgrid[:600, :600]
+    raster = write_raster("plots.tif", np.stack([columns, rows]).astype(np.uint16))
+    plots = [shapely.box(20 + 100 * k, 40, 20 + 100 * k + side, 40 + side) for k, side in enumerate(range(16, 31, 3))]
+    strip = shapely.LineString([(50, 150), (550, 550)]).buffer(4)
+    area = write_layer("area.gpkg", [on_raster(raster, shape) for shape in (*plots, strip)])
+    roads = write_layer("roads.gpkg", [in_pixels(0, 46, 600, 50), in_pixels(0, 300, 600, 304)])
+    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
+    parts = data.labelled[0].annotation.area.geometries
+    shown = np.zeros(len(parts))
+    for step in range(40):
+        batch = Sampler(data, 8, (0,), True, reader).batch(step)
+        for images, labels in zip(batch.images.numpy(), batch.labels.numpy(), strict=True):
+            points = shapely.points(places(data, images)[:, labels != IGNORE].T + 0.5)
+            nearest = shapely.STRtree(parts).nearest(points)
+            shown[np.bincount(nearest).argmax()] += 1
+    expected = shapely.area(parts) / shapely.area(parts).sum()
+    np.testing.assert_allclose(shown / shown.sum(), expected, atol=0.08)
+    assert len(parts) >= 5 and (shown > 0).all()
+
+
+def on_raster(raster, shape):
+    """A shape in the pixels of a raster, in its CRS."""
+    return affine_transform(shape, raster.transform.to_shapely())
+
+
 def test_of_a_single_short_road_in_a_large_area_both_sides_see_a_part(write_raster, write_layer, reader):
     raster = write_raster("large.tif", np.zeros((1, 2000, 2000), np.uint8))
     road, area = in_pixels(703, 805, 715, 809), write_layer("area.gpkg", [in_pixels(0, 0, 1900, 2000)])
@@ -210,7 +237,7 @@ def parts_of(source):
 
 
 def on_ground(source, part):
-    return affine_transform(part, source.raster.transform.to_shapely())
+    return on_raster(source.raster, part)
 
 
 def test_no_pixel_is_scored_twice(write_raster, write_layer, reader):
