@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Protocol, TypeVar
 
@@ -13,13 +13,13 @@ import shapely
 import torch
 from rasterio.windows import Window
 
-from ..core.annotations import Annotation, VectorLayer, annotate, names_of
+from ..core.annotations import Annotation, VectorLayer, annotate, burn, names_of
 from ..core.errors import AnnotationError, RasterError
 from ..core.images import Images, Mask, Normalisation
 from ..core.labels import IGNORE, Labels
 from ..core.rasters import RasterInfo, RasterReader
 from ..core.trainers import Batch
-from .hold_out import hold_out
+from .hold_out import held_out_at, hold_out
 from .survey import cells_with_data, measure_normalisation
 
 __all__ = [
@@ -69,12 +69,14 @@ class Source:
         shape: rows and columns of a window, in pixels of the raster; other than the tile's where their sizes differ.
         annotation: what is known of it; of an unlabelled source, where not to look.
         regions: polygons `(N,)` to draw windows from, in pixels.
+        held_out: polygons `(M,)`, in pixels, of which nothing is learned, not as unlabelled imagery either.
     """
 
     raster: RasterInfo
     shape: tuple[int, int]
     annotation: LabelSource
     regions: Geometries
+    held_out: Geometries = field(default_factory=lambda: np.zeros(0, dtype=object))
 
     @property
     def weights(self) -> npt.NDArray[np.float64]:
@@ -172,8 +174,11 @@ def prepare(
     _check_annotations(annotations, inputs)
     training, held_out = hold_out(annotations, round(2 * tile * gsd / usual), np.random.default_rng(seed))
     return TrainingData(
-        labelled=tuple(source_of(r, a, gsd, tile, a.area.geometries) for r, a in training.items()),
-        unlabelled=tuple(_unlabelled(inputs, gsd, tile, reader)) if unlabelled else (),
+        labelled=tuple(
+            replace(source_of(r, a, gsd, tile, a.area.geometries), held_out=held_out_at(r, held_out))
+            for r, a in training.items()
+        ),
+        unlabelled=tuple(_unlabelled(inputs, held_out, gsd, tile, reader)) if unlabelled else (),
         validation=tuple(window for r, a in held_out.items() for window in windows_of_parts(r, a, gsd, tile)),
         normalisation=measure_normalisation(rasters, reader),
         gsd=gsd,
@@ -279,6 +284,7 @@ class Sampler:
         source, window, labels = self._draw(rng, repeat(place, _TRIES), wants_labels=True)
         images, valid = read_window(source, window, self._data, self._reader)
         labels[~valid] = IGNORE
+        valid &= burn(source.held_out, window, valid.shape) == 0
         turn = self._turn(rng)
         return _turned(images, turn), _turned(labels, turn), _turned(valid, turn)
 
@@ -400,14 +406,16 @@ def _offset(rng: np.random.Generator, low: int, high: int, side: int, size: int)
     return min(max(offset, 0), max(size - side, 0))
 
 
-def _unlabelled(inputs: TrainingInputs, gsd: float, tile: int, reader: RasterReader) -> list[Source]:
+def _unlabelled(
+    inputs: TrainingInputs, held_out: Mapping[RasterInfo, Annotation], gsd: float, tile: int, reader: RasterReader
+) -> list[Source]:
     """Sources of unlabelled windows: rasters where they hold data, of which the annotated area is left out."""
     sources = []
     for raster in inputs.unlabelled or inputs.labelled:
         annotation = annotate(raster, inputs.roads, inputs.area)
         if inputs.unlabelled and not inputs.area:
-            # The labelled rasters are annotated as a whole, these are not.
-            annotation = annotation.inside(np.zeros(0, dtype=object))
+            # The labelled rasters are annotated as a whole, these are not; but they may show what is held out.
+            annotation = annotation.inside(held_out_at(raster, held_out))
         covered = float(shapely.area(annotation.area.geometries).sum())
         if covered < 0.99 * raster.width * raster.height:
             source = source_of(raster, annotation, gsd, tile)

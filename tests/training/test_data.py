@@ -10,7 +10,7 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 from shapely.affinity import affine_transform
 
-from qgis_sslkd.core.annotations import annotate, read_polygons
+from qgis_sslkd.core.annotations import annotate, burn, read_polygons
 from qgis_sslkd.core.errors import AnnotationError, RasterError
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
@@ -112,6 +112,28 @@ def test_a_tenth_is_held_out_and_never_learned_from(scene, reader):
     assert 0.03 < held_out.area / (200 * 300) <= 0.2
     # Scores need roads on both sides.
     assert len(data.labelled[0].annotation.roads.query(held_out, predicate="intersects"))
+
+
+def test_of_what_is_held_out_no_window_learns_without_labels_either(scene, reader):
+    raster, roads, area = scene
+    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
+    held_out = burn(np.array([held_out_of(data)]), raster.window, (300, 400)) > 0
+    batch, seen = Sampler(data, 16, (0,), True, reader).batch(0), 0
+    for images, valid in zip(batch.images.numpy(), batch.valid.numpy(), strict=True):
+        columns, rows = places(data, images)
+        np.testing.assert_array_equal(valid, ~held_out[rows, columns])
+        seen += np.count_nonzero(held_out[rows, columns])
+    assert seen > 1000
+
+
+def test_an_unlabelled_raster_of_the_same_place_does_not_show_what_is_held_out(scene, reader):
+    raster, roads, _ = scene
+    data = prepare(TrainingInputs([raster], [roads], [], [raster]), TILE, 0, reader)
+    held_out = burn(np.array([held_out_of(data)]), raster.window, (300, 400)) > 0
+    batch = Sampler(data, 16, (0,), True, reader).batch(0)
+    for images, valid in zip(batch.unlabelled.numpy(), batch.unlabelled_valid.numpy(), strict=True):
+        columns, rows = places(data, images)
+        np.testing.assert_array_equal(valid, ~held_out[rows, columns])
 
 
 def test_areas_too_small_for_a_quarter_of_a_window_are_all_learned_from(write_raster, write_layer, reader):
@@ -403,7 +425,8 @@ def test_a_raster_smaller_than_a_tile_is_padded(write_raster, write_layer, reade
     batch = Sampler(data, 2, (0,), False, reader).batch(0)
     assert batch.images.shape == (2, 3, TILE, TILE)
     assert (batch.labels != IGNORE).sum() <= 2 * 40 * 50
-    assert batch.valid.all()  # mirrored, which is imagery as good as any
+    # Mirrored, which is imagery as good as any.
+    assert batch.valid[:, 40:].all() and batch.valid[:, :, 50:].all()
 
 
 def test_errors_name_the_thing(scene, write_raster, write_layer, reader):
