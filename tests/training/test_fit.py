@@ -22,6 +22,7 @@ from qgis_sslkd.core.trainers import (
     StudentTrainer,
     SupervisedTrainer,
 )
+from qgis_sslkd.training.checkpoints import Checkpoints
 from qgis_sslkd.training.data import LabelledWindow, TrainingInputs, prepare
 from qgis_sslkd.training.fit import History, Run, Stage, _averages, seed_torch, validate
 from qgis_sslkd.training.presets import PRESETS
@@ -219,6 +220,58 @@ def weights_after_both_steps(run):
 def test_the_same_seed_gives_the_same_weights(run):
     first, again = weights_after_both_steps(run), weights_after_both_steps(run)
     assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+SEGNET = NetworkSpec("segnet", "vgg11", width=0.0625)
+
+
+def test_what_is_random_differs_by_the_seed_the_stage_and_the_step(run):
+    """Windows, and the random numbers of a step such as those of drop-out; not from run to run."""
+
+    class Noting(SupervisedTrainer):
+        def losses(self, batch, progress):
+            seen.append((batch.images.sum().item(), torch.rand(()).item()))
+            return super().losses(batch, progress)
+
+    drawn = {}
+    for seed, number in itertools.product((0, 1), (1, 2)):
+        for again in (False, True):
+            seen = drawn[seed, number, again] = []
+            settings = replace(TINY, seed=seed, validations=1)
+            replace(run, settings=settings).fit(Noting({"a": build_network(SEGNET)}), replace(STAGE, number=number))
+        assert drawn[seed, number, True] == drawn[seed, number, False]
+    windows, numbers = zip(*(each for key, seen in drawn.items() if not key[2] for each in seen), strict=True)
+    assert len(set(windows)) == len(set(numbers)) == 2 * 2 * TINY.steps
+
+
+def test_networks_are_built_with_the_momentum_of_the_settings(run):
+    network = replace(run, settings=replace(TINY, batch_norm_momentum=0.03)).build(TINY.student, 0)
+    norms = [module for module in network.encoder.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert {norm.momentum for norm in norms} == {0.03}
+
+
+def test_a_stage_tells_its_share_of_the_job(run):
+    run.fit(SupervisedTrainer({"a": build_network(SEGNET)}), replace(STAGE, start=0.4, end=0.7))
+    assert run.reporter.fractions == pytest.approx([0.5, 0.6, 0.7])
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 4])
+def test_averages_and_the_best_state_go_on_after_a_stop(run, stopping_reporter, tmp_path, stop):
+    settings = replace(TINY, steps=5, average=0.7, keep="best", validations=4)
+
+    def fit(reporter, checkpoints):
+        seed_torch(0)
+        trainer = SupervisedTrainer({"a": build_network(SEGNET)})
+        history = replace(run, settings=settings, reporter=reporter, checkpoints=checkpoints).fit(trainer, STAGE)
+        return trainer.networks["a"].state_dict(), history
+
+    expected, whole = fit(run.reporter, None)
+    with pytest.raises(CancelledError):
+        fit(stopping_reporter(stop / 5), Checkpoints(tmp_path, "me"))
+    found, resumed = fit(stopping_reporter(), Checkpoints(tmp_path, "me"))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    for part in ("steps", "losses", "learning_rates", "validated", "kept", "counts"):
+        assert repr(getattr(resumed, part)) == repr(getattr(whole, part))
 
 
 def test_the_kept_state_is_the_one_with_the_best_scores(run):
