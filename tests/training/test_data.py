@@ -1,5 +1,6 @@
 """Windows, labels and hold-out of a training."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -175,6 +176,16 @@ def test_of_a_single_short_road_in_a_large_area_both_sides_see_a_part(write_rast
     assert 0.03 < held_out.area / (1900 * 2000) <= 0.1
 
 
+@pytest.mark.parametrize("gsd", [0.5, 1.0])
+def test_blocks_are_held_out_that_are_two_windows_wide_on_the_ground(write_raster, write_layer, reader, gsd):
+    raster = write_raster("large.tif", np.zeros((1, 1600, 1600), np.uint8))
+    roads = write_layer("roads.gpkg", [in_pixels(k, 0, k + 12, 1600) for k in range(20, 1600, 60)])
+    area = write_layer("area.gpkg", [in_pixels(0, 0, 1590, 1590)])
+    data = prepare(TrainingInputs([raster], [roads], [area], [], gsd), TILE, 0, reader)
+    sides = np.diff(shapely.bounds(shapely.get_parts(held_out_of(data))).reshape(-1, 2, 2), axis=1)
+    assert sides.min() == pytest.approx(1590 // (1590 // (2 * TILE * gsd / PIXEL)), abs=1)
+
+
 @pytest.fixture
 def held_out(write_raster, write_layer):
     """The parts of an area of 1000 x 1000 pixels that are held out, where blocks are cut to a side."""
@@ -298,6 +309,14 @@ def test_labelled_windows_are_drawn_where_there_is_data(scene, write_raster, rea
     assert min((labels != IGNORE).float().mean() for labels in batch.labels) >= 0.25
 
 
+def test_labelled_windows_show_a_quarter_of_labels_where_the_area_is_a_comb(scene, write_layer, reader):
+    raster, roads, _ = scene
+    comb = shapely.union_all([in_pixels(0, 0, 400, 8), *(in_pixels(k, 0, k + 24, 300) for k in range(0, 400, 94))])
+    data = prepare(TrainingInputs([raster], [roads], [write_layer("comb.gpkg", [comb])], []), TILE, 0, reader)
+    batch = Sampler(data, 32, (0,), True, reader).batch(0)
+    assert min((labels != IGNORE).float().mean() for labels in batch.labels) >= 0.25
+
+
 def test_validation_windows_cover_all_that_is_held_out(scene, reader):
     raster, roads, area = scene
     data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
@@ -323,17 +342,23 @@ def test_all_eight_turns_are_drawn_and_none_without_augmentation(scene, reader):
     raster, roads, area = scene
     data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
 
-    def directions(augment):
-        found = set()
-        for step in range(40):
-            for images in Sampler(data, 2, (0,), augment, reader).batch(step).images.numpy():
-                columns, rows = places(data, images)
-                found.add(tuple(np.sign([np.diff(columns)[0, 0], np.diff(columns, axis=0)[0, 0], np.diff(rows)[0, 0]])))
-        return found
+    def turns(augment, part):
+        batches = (Sampler(data, 4, (0,), augment, reader).batch(step) for step in range(20))
+        return [turn_of(data, images) for batch in batches for images in getattr(batch, part).numpy()]
 
-    assert directions(False) == {(1, 0, 0)}
-    # Where columns grow to the right or left, rows grow down or up, which these three signs do not tell apart.
-    assert directions(True) == {(1, 0, 0), (-1, 0, 0), (0, 1, 1), (0, 1, -1), (0, -1, 1), (0, -1, -1)}
+    labelled, unlabelled = (turns(True, part) for part in ("images", "unlabelled"))
+    grown = list(itertools.product((1, -1), repeat=2))
+    all_eight = {(right, 0, 0, down) for right, down in grown} | {(0, down, right, 0) for right, down in grown}
+    assert set(labelled) == set(unlabelled) == all_eight
+    # Drawn each on its own: of eight turns, one in eight is that of the other by chance.
+    assert np.mean([one == other for one, other in zip(labelled, unlabelled, strict=True)]) < 0.5
+    assert set(turns(False, "images")) == {(1, 0, 0, 1)}
+
+
+def turn_of(data, images):
+    """How columns and rows grow to the right and downwards."""
+    columns, rows = places(data, images)
+    return tuple(int(np.sign(np.diff(part, axis=axis)[0, 0])) for part in (columns, rows) for axis in (1, 0))
 
 
 def test_nodata_takes_no_part(write_raster, write_layer, reader):
