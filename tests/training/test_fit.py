@@ -16,6 +16,7 @@ from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.networks import build_network
 from qgis_sslkd.core.rasters import RasterReader
 from qgis_sslkd.core.trainers import (
+    Batch,
     CrossModelTrainer,
     CrossSupervision,
     Distillation,
@@ -346,3 +347,41 @@ def test_a_tiny_run_overfits_a_tile(small_scene, reporter):
         on_what_it_learned = replace(data, validation=(tile,))
         scores = validate({"student": student}, on_what_it_learned, CPU, reader)["student"]
     assert scores.iou > 0.85
+
+
+class Sinking:
+    """Two losses whose gradients in the only weight are 1 and 2."""
+
+    def __init__(self):
+        self.networks = {"a": torch.nn.Linear(1, 1, bias=False)}
+        torch.nn.init.constant_(self.networks["a"].weight, 5.0)
+        self.trained = torch.nn.ModuleDict(self.networks)
+        self.progress = []
+
+    def losses(self, batch, progress):
+        self.progress.append(progress)
+        weight = self.networks["a"].weight.sum()
+        return {"one": weight, "two": 2 * weight}
+
+
+@pytest.mark.parametrize("schedule", ["poly", "cosine"])
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_steps_follow_the_formula_of_their_optimiser_and_the_schedule(monkeypatch, optimiser, schedule):
+    monkeypatch.setattr("qgis_sslkd.training.steps.training_precision", lambda device: torch.float32)
+    settings = replace(TINY, steps=4, learning_rate=0.1, optimiser=optimiser, schedule=schedule)
+    images, pixels = torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 1)
+    nothing = Batch(images, pixels, pixels, images, pixels)
+    trainer = Sinking()
+    taker = StepTaker(trainer, settings, CPU)
+    weight, speed = 5.0, 0.0
+    for step in range(settings.steps):
+        rate = learning_rate(settings, step)
+        if optimiser == "sgd":
+            speed = 0.9 * speed + 3 + 1e-4 * weight
+            weight -= rate * speed
+        else:
+            # Of a gradient that stays the same, AdamW takes the sign.
+            weight -= rate * (1 + 1e-2 * weight)
+        taker.step(nothing, step)
+        assert trainer.networks["a"].weight.item() == pytest.approx(weight, rel=1e-5)
+    assert trainer.progress == [0, 0.25, 0.5, 0.75]
