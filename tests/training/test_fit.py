@@ -273,6 +273,25 @@ def test_averages_and_the_best_state_go_on_after_a_stop(run, stopping_reporter, 
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     for part in ("steps", "losses", "learning_rates", "validated", "kept", "counts"):
         assert repr(getattr(resumed, part)) == repr(getattr(whole, part))
+    assert whole.steps == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("error", "done"), [(CancelledError, 4), (RuntimeError, 3)])
+def test_noted_is_where_a_training_was_cancelled_or_last_validated(run, tmp_path, error, done):
+    """Its first validation comes after the third of five steps."""
+
+    class Stopping(type(run.reporter)):
+        def progress(self, fraction, text):
+            super().progress(fraction, text)
+            if fraction >= 4 / 5:
+                raise error
+
+    settings, checkpoints = replace(TINY, steps=5, validations=2), Checkpoints(tmp_path, "me")
+    with pytest.raises(error):
+        replace(run, settings=settings, reporter=Stopping(), checkpoints=checkpoints).fit(
+            SupervisedTrainer({"a": build_network(SEGNET)}), STAGE
+        )
+    assert checkpoints.load(STAGE.name, settings)["done"] == done
 
 
 def test_the_kept_state_is_the_one_with_the_best_scores(run):
