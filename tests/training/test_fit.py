@@ -81,6 +81,21 @@ def test_an_average_of_weights_forgets_what_the_network_began_with():
     assert average.module.weight.item() == pytest.approx(4.0)
 
 
+def test_an_average_has_averaged_statistics_of_batch_norms():
+    network = torch.nn.BatchNorm1d(1)
+    (average,) = _averages({"network": network}, decay=0.999).values()
+    for mean in (2.0, 4.0):
+        network.running_mean.fill_(mean)
+        average.update_parameters(network)
+    assert average.module.running_mean.item() == pytest.approx(3.0)
+
+
+def test_networks_go_on_training_after_a_validation(run):
+    network = build_network(SEGNET)
+    validate({"a": network}, run.data, CPU, run.reader)
+    assert all(module.training for module in network.modules())
+
+
 def test_cosine_schedule_is_its_formula():
     settings = replace(PRESETS["quick"], steps=100, learning_rate=2.0)
     assert learning_rate(settings, 0) == 2.0
