@@ -116,7 +116,7 @@ def _regions(source: Source) -> Iterable[shapely.Geometry]:
         case Annotation(area=area):
             return list(area.geometries)
         case _:
-            return [shapely.box(*bounds) for bounds in source.regions]
+            return list(source.regions)
 
 
 def _known(source: Source) -> shapely.Geometry:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -12,13 +13,13 @@ import shapely
 import torch
 from rasterio.windows import Window
 
-from ..core.annotations import Annotation, VectorLayer, annotate, names_of
+from ..core.annotations import Annotation, VectorLayer, annotate, burn, names_of
 from ..core.errors import AnnotationError, RasterError
 from ..core.images import Images, Mask, Normalisation
 from ..core.labels import IGNORE, Labels
 from ..core.rasters import RasterInfo, RasterReader
 from ..core.trainers import Batch
-from .hold_out import hold_out
+from .hold_out import held_out_at, hold_out
 from .survey import cells_with_data, measure_normalisation
 
 __all__ = [
@@ -47,6 +48,7 @@ _LEAST_UNLABELLED = 0.5
 _MOST_CELLS = 64  # along and across a raster, by which it is known where it holds data
 
 Bounds = npt.NDArray[np.float64]
+Geometries = npt.NDArray[np.object_]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
@@ -66,20 +68,24 @@ class Source:
         raster: the raster.
         shape: rows and columns of a window, in pixels of the raster; other than the tile's where their sizes differ.
         annotation: what is known of it; of an unlabelled source, where not to look.
-        regions: boxes `(N, 4)` to draw windows from: left, top, right, bottom in pixels.
+        regions: polygons `(N,)` to draw windows from, in pixels.
+        held_out: polygons `(M,)`, in pixels, of which nothing is learned, not as unlabelled imagery either.
     """
 
     raster: RasterInfo
     shape: tuple[int, int]
     annotation: LabelSource
-    regions: Bounds
+    regions: Geometries
+    held_out: Geometries = field(default_factory=lambda: np.zeros(0, dtype=object))
 
     @property
     def weights(self) -> npt.NDArray[np.float64]:
         """Area on the ground of each region, in square metres."""
-        left, top, right, bottom = self.regions.T
-        sizes: npt.NDArray[np.float64] = (right - left) * (bottom - top) * self.raster.gsd**2
+        sizes: npt.NDArray[np.float64] = shapely.area(self.regions) * self.raster.gsd**2
         return sizes
+
+
+_Place = tuple[Source, Bounds]
 
 
 @dataclass(frozen=True)
@@ -168,8 +174,11 @@ def prepare(
     _check_annotations(annotations, inputs)
     training, held_out = hold_out(annotations, round(2 * tile * gsd / usual), np.random.default_rng(seed))
     return TrainingData(
-        labelled=tuple(source_of(r, a, gsd, tile, _bounds(a)) for r, a in training.items()),
-        unlabelled=tuple(_unlabelled(inputs, gsd, tile, reader)) if unlabelled else (),
+        labelled=tuple(
+            replace(source_of(r, a, gsd, tile, a.area.geometries), held_out=held_out_at(r, held_out))
+            for r, a in training.items()
+        ),
+        unlabelled=tuple(_unlabelled(inputs, held_out, gsd, tile, reader)) if unlabelled else (),
         validation=tuple(window for r, a in held_out.items() for window in windows_of_parts(r, a, gsd, tile)),
         normalisation=measure_normalisation(rasters, reader),
         gsd=gsd,
@@ -253,6 +262,7 @@ class Sampler:
         part: int = 0,
     ) -> None:
         self._data = data
+        self._labelled_places, self._unlabelled_places = _Places(data.labelled), _Places(data.unlabelled)
         self._numbers = range(part * batch, (part + 1) * batch)
         self._seed = seed
         self._augment = augment
@@ -269,31 +279,32 @@ class Sampler:
         return Batch(images, labels.long(), valid, more, more_valid)
 
     def _labelled(self, rng: np.random.Generator) -> tuple[Images, Labels, Mask]:
-        source, window, labels = self._draw(rng, self._data.labelled, wants_labels=True)
+        # All tries are of one region: where none can show a quarter, the largest would else win over all the others.
+        place = self._labelled_places.draw(rng)
+        source, window, labels = self._draw(rng, repeat(place, _TRIES), wants_labels=True)
         images, valid = read_window(source, window, self._data, self._reader)
         labels[~valid] = IGNORE
+        valid &= burn(source.held_out, window, valid.shape) == 0
         turn = self._turn(rng)
         return _turned(images, turn), _turned(labels, turn), _turned(valid, turn)
 
     def _unlabelled(self, rng: np.random.Generator) -> tuple[Images, Mask]:
-        source, window, labels = self._draw(rng, self._data.unlabelled, wants_labels=False)
+        places = (self._unlabelled_places.draw(rng) for _ in range(_TRIES))
+        source, window, labels = self._draw(rng, places, wants_labels=False)
         images, valid = read_window(source, window, self._data, self._reader)
         turn = self._turn(rng)
         return _turned(images, turn), _turned(valid & (labels == IGNORE), turn)
 
     def _draw(
-        self, rng: np.random.Generator, sources: Sequence[Source], wants_labels: bool
+        self, rng: np.random.Generator, places: Iterable[_Place], wants_labels: bool
     ) -> tuple[Source, Window, Labels]:
-        """A random window, of which at least a quarter is labelled (or half is not), or the best of many tries.
+        """A random window of the places, of which at least a quarter is labelled (or half is not), or the best one.
 
         What holds no data does not count: without a loss, it would still be seen by the batch norms.
         """
         least = _LEAST_LABELLED if wants_labels else _LEAST_UNLABELLED
-        weights = np.concatenate([source.weights for source in sources])
-        places = [(source, bounds) for source in sources for bounds in source.regions]
         drawn = []
-        for _ in range(_TRIES):
-            source, bounds = places[rng.choice(len(places), p=weights / weights.sum())]
+        for source, bounds in places:
             window = _window_over(rng, bounds, source)
             labels = source.annotation.labels(window, (self._data.tile, self._data.tile))
             wanted = (labels != IGNORE) == wants_labels
@@ -311,6 +322,18 @@ class Sampler:
         return int(rng.integers(8)) if self._augment else 0
 
 
+class _Places:
+    """The boxes of the regions of sources, each as likely as its region is large on the ground."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._places = [(source, bounds) for source in sources for bounds in shapely.bounds(source.regions)]
+        self._weights = np.concatenate([np.zeros(0), *(source.weights for source in sources)])
+
+    def draw(self, rng: np.random.Generator) -> _Place:
+        """One of them: its source and left, top, right and bottom in pixels."""
+        return self._places[rng.choice(len(self._places), p=self._weights / self._weights.sum())]
+
+
 def read_window(source: Source, window: Window, data: TrainingData, reader: RasterReader) -> tuple[Images, Mask]:
     """Normalised images `(C, tile, tile)` and validity `(tile, tile)` of a window."""
     pixels, valid = reader.read(source.raster, window, (data.tile, data.tile))
@@ -326,11 +349,11 @@ def read_labelled(window: LabelledWindow, data: TrainingData, reader: RasterRead
 
 
 def source_of(
-    raster: RasterInfo, annotation: LabelSource, gsd: float, tile: int, regions: Bounds | None = None
+    raster: RasterInfo, annotation: LabelSource, gsd: float, tile: int, regions: Geometries | None = None
 ) -> Source:
     """A source of windows of `tile` pixels of `gsd` metres, drawn from regions, or from the whole raster."""
     width, height = (_pixels_along(tile, gsd / size) for size in raster.pixel)
-    whole = np.array([[0.0, 0.0, raster.width, raster.height]])
+    whole = np.array([shapely.box(0, 0, raster.width, raster.height)])
     return Source(raster, (height, width), annotation, whole if regions is None else regions)
 
 
@@ -342,7 +365,7 @@ def windows_over(source: Source) -> list[LabelledWindow]:
     """Windows side by side that cover every region of a source, to score on."""
     windows = []
     height, width = source.shape
-    for bounds in source.regions:
+    for bounds in shapely.bounds(source.regions):
         left, top, right, bottom = (round(float(edge)) for edge in bounds)
         windows += [
             LabelledWindow(source, Window(column, row, width, height))
@@ -355,7 +378,7 @@ def windows_over(source: Source) -> list[LabelledWindow]:
 def windows_of_parts(raster: RasterInfo, annotation: Annotation, gsd: float, tile: int) -> list[LabelledWindow]:
     """Windows over the parts of an annotated area, each with the labels of its own part: no pixel is scored twice."""
     parts = [np.array([part]) for part in annotation.area.geometries]
-    sources = [source_of(raster, annotation.inside(part), gsd, tile, shapely.bounds(part)) for part in parts]
+    sources = [source_of(raster, annotation.inside(part), gsd, tile, part) for part in parts]
     return [window for source in sources for window in windows_over(source)]
 
 
@@ -383,14 +406,16 @@ def _offset(rng: np.random.Generator, low: int, high: int, side: int, size: int)
     return min(max(offset, 0), max(size - side, 0))
 
 
-def _unlabelled(inputs: TrainingInputs, gsd: float, tile: int, reader: RasterReader) -> list[Source]:
+def _unlabelled(
+    inputs: TrainingInputs, held_out: Mapping[RasterInfo, Annotation], gsd: float, tile: int, reader: RasterReader
+) -> list[Source]:
     """Sources of unlabelled windows: rasters where they hold data, of which the annotated area is left out."""
     sources = []
     for raster in inputs.unlabelled or inputs.labelled:
         annotation = annotate(raster, inputs.roads, inputs.area)
         if inputs.unlabelled and not inputs.area:
-            # The labelled rasters are annotated as a whole, these are not.
-            annotation = annotation.inside(np.zeros(0, dtype=object))
+            # The labelled rasters are annotated as a whole, these are not; but they may show what is held out.
+            annotation = annotation.inside(held_out_at(raster, held_out))
         covered = float(shapely.area(annotation.area.geometries).sum())
         if covered < 0.99 * raster.width * raster.height:
             source = source_of(raster, annotation, gsd, tile)
@@ -408,12 +433,12 @@ def _unlabelled(inputs: TrainingInputs, gsd: float, tile: int, reader: RasterRea
 def _with_data(annotation: Annotation, raster: RasterInfo, gsd: float, tile: int, reader: RasterReader) -> Annotation:
     """An annotation without the ground that its raster holds no data of: nothing is to be learned or scored there."""
     regions = _regions_with_data(source_of(raster, annotation, gsd, tile), reader)
-    parts = shapely.intersection(annotation.area.geometries, shapely.union_all(shapely.box(*regions.T)))
+    parts = shapely.intersection(annotation.area.geometries, shapely.union_all(regions))
     parts = shapely.get_parts(parts)
     return annotation.inside(parts[shapely.area(parts) > 0])
 
 
-def _regions_with_data(source: Source, reader: RasterReader) -> Bounds:
+def _regions_with_data(source: Source, reader: RasterReader) -> Geometries:
     """Boxes of what a raster holds data in: itself, or cells of it where some of its pixels may hold none."""
     raster = source.raster
     if not raster.may_lack_data:
@@ -424,14 +449,8 @@ def _regions_with_data(source: Source, reader: RasterReader) -> Bounds:
     row, column = cells_with_data(raster, (height, width), reader).T
     if len(row) == rows * columns:
         return source.regions
-    regions: Bounds = np.stack([column, row, column + 1, row + 1], axis=1) * [width, height, width, height]
-    return regions
-
-
-def _bounds(annotation: Annotation) -> Bounds:
-    """The boxes of the parts of an area."""
-    bounds: Bounds = shapely.bounds(annotation.area.geometries)
-    return bounds
+    cells: Geometries = shapely.box(column * width, row * height, (column + 1) * width, (row + 1) * height)
+    return cells
 
 
 def _square_metres(annotations: Mapping[RasterInfo, Annotation]) -> float:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 
 from ..core.annotations import Annotation, are_near, on_ground
 from ..core.errors import AnnotationError
 from ..core.rasters import RasterInfo
 
-__all__ = ["hold_out"]
+__all__ = ["held_out_at", "hold_out"]
 
 _HELD_OUT = 0.1
 _LEAST_UNITS = 10
 _RIM = 0.5  # pixels
 
+Geometries = npt.NDArray[np.object_]
 _Unit = tuple[RasterInfo, shapely.Geometry]
 
 
@@ -61,6 +63,17 @@ def hold_out(
             for k, (raster, block) in enumerate(units)
             for piece in (_cut(block, side) if k in showing else [block])
         ]
+
+
+def held_out_at(raster: RasterInfo, held_out: Mapping[RasterInfo, Annotation]) -> Geometries:
+    """The ground that is held out of any raster, which may show the same place, in the pixels of one."""
+    found = [
+        on_ground(held.area.geometries, other).in_pixels(raster)
+        for other, held in held_out.items()
+        if are_near(raster, other)
+    ]
+    polygons: Geometries = np.concatenate([np.zeros(0, dtype=object), *found])
+    return polygons
 
 
 def _units(annotations: Mapping[RasterInfo, Annotation], side: int) -> list[_Unit]:
@@ -113,12 +126,9 @@ def _with_road(units: Sequence[_Unit], annotations: Mapping[RasterInfo, Annotati
 
 
 def _elsewhere(raster: RasterInfo, annotation: Annotation, held_out: Mapping[RasterInfo, Annotation]) -> Annotation:
-    """A raster's annotation without the ground that is held out of other rasters, which may show the same place."""
-    area = annotation.area.geometries
-    for other, held in held_out.items():
-        if other is not raster and are_near(raster, other):
-            ground = on_ground(held.area.geometries, other).in_pixels(raster)
-            area = shapely.difference(area, shapely.union_all(ground))
+    """A raster's annotation without the ground that is held out of other rasters."""
+    others = {other: held for other, held in held_out.items() if other is not raster}
+    area = shapely.difference(annotation.area.geometries, shapely.union_all(held_out_at(raster, others)))
     parts = shapely.get_parts(area)
     return annotation.inside(parts[shapely.area(parts) > 0])
 

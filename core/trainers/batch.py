@@ -21,7 +21,7 @@ class Batch:
     Attributes:
         images: `(B, C, H, W)` float32, normalised.
         labels: `(B, H, W)` int64: 0 background, 1 road, 255 unlabelled.
-        valid: `(B, H, W)` bool: pixels of `images` that are not nodata.
+        valid: `(B, H, W)` bool: pixels of `images` that take part without their labels, too.
         unlabelled: `(B, C, H, W)` float32, normalised.
         unlabelled_valid: `(B, H, W)` bool: pixels of `unlabelled` that take part.
     """

@@ -1,5 +1,6 @@
 """Windows, labels and hold-out of a training."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 from shapely.affinity import affine_transform
 
-from qgis_sslkd.core.annotations import annotate, read_polygons
+from qgis_sslkd.core.annotations import annotate, burn, read_polygons
 from qgis_sslkd.core.errors import AnnotationError, RasterError
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
@@ -122,6 +123,55 @@ def test_a_tenth_is_held_out_and_never_learned_from(scene, reader):
     assert len(data.labelled[0].annotation.roads.query(held_out, predicate="intersects"))
 
 
+def test_of_what_is_held_out_no_window_learns_without_labels_either(scene, reader):
+    raster, roads, area = scene
+    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
+    held_out = burn(np.array([held_out_of(data)]), raster.window, (300, 400)) > 0
+    batch, seen = Sampler(data, 16, (0,), True, reader).batch(0), 0
+    for images, valid in zip(batch.images.numpy(), batch.valid.numpy(), strict=True):
+        columns, rows = places(data, images)
+        np.testing.assert_array_equal(valid, ~held_out[rows, columns])
+        seen += np.count_nonzero(held_out[rows, columns])
+    assert seen > 1000
+
+
+def test_an_unlabelled_raster_of_the_same_place_does_not_show_what_is_held_out(scene, reader):
+    raster, roads, _ = scene
+    data = prepare(TrainingInputs([raster], [roads], [], [raster]), TILE, 0, reader)
+    held_out = burn(np.array([held_out_of(data)]), raster.window, (300, 400)) > 0
+    batch = Sampler(data, 16, (0,), True, reader).batch(0)
+    for images, valid in zip(batch.unlabelled.numpy(), batch.unlabelled_valid.numpy(), strict=True):
+        columns, rows = places(data, images)
+        np.testing.assert_array_equal(valid, ~held_out[rows, columns])
+
+
+def test_areas_too_small_for_a_quarter_of_a_window_are_all_learned_from(write_raster, write_layer, reader):
+    """Each as much as it is large: squares, of which the largest is less than a quarter, and a thin slanting strip."""
+    rows, columns = np.mgrid[:600, :600]
+    raster = write_raster("plots.tif", np.stack([columns, rows]).astype(np.uint16))
+    plots = [shapely.box(20 + 100 * k, 40, 20 + 100 * k + side, 40 + side) for k, side in enumerate(range(16, 31, 3))]
+    strip = shapely.LineString([(50, 150), (550, 550)]).buffer(4)
+    area = write_layer("area.gpkg", [on_raster(raster, shape) for shape in (*plots, strip)])
+    roads = write_layer("roads.gpkg", [in_pixels(0, 46, 600, 50), in_pixels(0, 300, 600, 304)])
+    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
+    parts = data.labelled[0].annotation.area.geometries
+    shown = np.zeros(len(parts))
+    for step in range(40):
+        batch = Sampler(data, 8, (0,), True, reader).batch(step)
+        for images, labels in zip(batch.images.numpy(), batch.labels.numpy(), strict=True):
+            points = shapely.points(places(data, images)[:, labels != IGNORE].T + 0.5)
+            nearest = shapely.STRtree(parts).nearest(points)
+            shown[np.bincount(nearest).argmax()] += 1
+    expected = shapely.area(parts) / shapely.area(parts).sum()
+    np.testing.assert_allclose(shown / shown.sum(), expected, atol=0.08)
+    assert len(parts) >= 5 and (shown > 0).all()
+
+
+def on_raster(raster, shape):
+    """A shape in the pixels of a raster, in its CRS."""
+    return affine_transform(shape, raster.transform.to_shapely())
+
+
 def test_of_a_single_short_road_in_a_large_area_both_sides_see_a_part(write_raster, write_layer, reader):
     raster = write_raster("large.tif", np.zeros((1, 2000, 2000), np.uint8))
     road, area = in_pixels(703, 805, 715, 809), write_layer("area.gpkg", [in_pixels(0, 0, 1900, 2000)])
@@ -132,6 +182,16 @@ def test_of_a_single_short_road_in_a_large_area_both_sides_see_a_part(write_rast
     in_raster = shapely.box(703, 805, 715, 809)
     assert learned.intersection(in_raster).area > 0 and held_out.intersection(in_raster).area > 0
     assert 0.03 < held_out.area / (1900 * 2000) <= 0.1
+
+
+@pytest.mark.parametrize("gsd", [0.5, 1.0])
+def test_blocks_are_held_out_that_are_two_windows_wide_on_the_ground(write_raster, write_layer, reader, gsd):
+    raster = write_raster("large.tif", np.zeros((1, 1600, 1600), np.uint8))
+    roads = write_layer("roads.gpkg", [in_pixels(k, 0, k + 12, 1600) for k in range(20, 1600, 60)])
+    area = write_layer("area.gpkg", [in_pixels(0, 0, 1590, 1590)])
+    data = prepare(TrainingInputs([raster], [roads], [area], [], gsd), TILE, 0, reader)
+    sides = np.diff(shapely.bounds(shapely.get_parts(held_out_of(data))).reshape(-1, 2, 2), axis=1)
+    assert sides.min() == pytest.approx(1590 // (1590 // (2 * TILE * gsd / PIXEL)), abs=1)
 
 
 @pytest.fixture
@@ -218,7 +278,7 @@ def parts_of(source):
 
 
 def on_ground(source, part):
-    return affine_transform(part, source.raster.transform.to_shapely())
+    return on_raster(source.raster, part)
 
 
 def test_no_pixel_is_scored_twice(write_raster, write_layer, reader):
@@ -289,6 +349,14 @@ def test_labelled_windows_are_drawn_where_there_is_data(scene, write_raster, rea
     assert min((labels != IGNORE).float().mean() for labels in batch.labels) >= 0.25
 
 
+def test_labelled_windows_show_a_quarter_of_labels_where_the_area_is_a_comb(scene, write_layer, reader):
+    raster, roads, _ = scene
+    comb = shapely.union_all([in_pixels(0, 0, 400, 8), *(in_pixels(k, 0, k + 24, 300) for k in range(0, 400, 94))])
+    data = prepare(TrainingInputs([raster], [roads], [write_layer("comb.gpkg", [comb])], []), TILE, 0, reader)
+    batch = Sampler(data, 32, (0,), True, reader).batch(0)
+    assert min((labels != IGNORE).float().mean() for labels in batch.labels) >= 0.25
+
+
 def test_validation_windows_cover_all_that_is_held_out(scene, reader):
     raster, roads, area = scene
     data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
@@ -314,17 +382,23 @@ def test_all_eight_turns_are_drawn_and_none_without_augmentation(scene, reader):
     raster, roads, area = scene
     data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
 
-    def directions(augment):
-        found = set()
-        for step in range(40):
-            for images in Sampler(data, 2, (0,), augment, reader).batch(step).images.numpy():
-                columns, rows = places(data, images)
-                found.add(tuple(np.sign([np.diff(columns)[0, 0], np.diff(columns, axis=0)[0, 0], np.diff(rows)[0, 0]])))
-        return found
+    def turns(augment, part):
+        batches = (Sampler(data, 4, (0,), augment, reader).batch(step) for step in range(20))
+        return [turn_of(data, images) for batch in batches for images in getattr(batch, part).numpy()]
 
-    assert directions(False) == {(1, 0, 0)}
-    # Where columns grow to the right or left, rows grow down or up, which these three signs do not tell apart.
-    assert directions(True) == {(1, 0, 0), (-1, 0, 0), (0, 1, 1), (0, 1, -1), (0, -1, 1), (0, -1, -1)}
+    labelled, unlabelled = (turns(True, part) for part in ("images", "unlabelled"))
+    grown = list(itertools.product((1, -1), repeat=2))
+    all_eight = {(right, 0, 0, down) for right, down in grown} | {(0, down, right, 0) for right, down in grown}
+    assert set(labelled) == set(unlabelled) == all_eight
+    # Drawn each on its own: of eight turns, one in eight is that of the other by chance.
+    assert np.mean([one == other for one, other in zip(labelled, unlabelled, strict=True)]) < 0.5
+    assert set(turns(False, "images")) == {(1, 0, 0, 1)}
+
+
+def turn_of(data, images):
+    """How columns and rows grow to the right and downwards."""
+    columns, rows = places(data, images)
+    return tuple(int(np.sign(np.diff(part, axis=axis)[0, 0])) for part in (columns, rows) for axis in (1, 0))
 
 
 def test_nodata_takes_no_part(write_raster, write_layer, reader):
@@ -416,7 +490,8 @@ def test_a_raster_smaller_than_a_tile_is_padded(write_raster, write_layer, reade
     batch = Sampler(data, 2, (0,), False, reader).batch(0)
     assert batch.images.shape == (2, 3, TILE, TILE)
     assert (batch.labels != IGNORE).sum() <= 2 * 40 * 50
-    assert batch.valid.all()  # mirrored, which is imagery as good as any
+    # Mirrored, which is imagery as good as any.
+    assert batch.valid[:, 40:].all() and batch.valid[:, :, 50:].all()
 
 
 def test_errors_name_the_thing(scene, write_raster, write_layer, reader):

@@ -17,6 +17,7 @@ from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.networks import build_network
 from qgis_sslkd.core.rasters import RasterReader
 from qgis_sslkd.core.trainers import (
+    Batch,
     CrossModelTrainer,
     CrossSupervision,
     Distillation,
@@ -79,6 +80,21 @@ def test_an_average_of_weights_forgets_what_the_network_began_with():
         torch.nn.init.constant_(network.weight, weight)
         average.update_parameters(network)
     assert average.module.weight.item() == pytest.approx(4.0)
+
+
+def test_an_average_has_averaged_statistics_of_batch_norms():
+    network = torch.nn.BatchNorm1d(1)
+    (average,) = _averages({"network": network}, decay=0.999).values()
+    for mean in (2.0, 4.0):
+        network.running_mean.fill_(mean)
+        average.update_parameters(network)
+    assert average.module.running_mean.item() == pytest.approx(3.0)
+
+
+def test_networks_go_on_training_after_a_validation(run):
+    network = build_network(SEGNET)
+    validate({"a": network}, run.data, CPU, run.reader)
+    assert all(module.training for module in network.modules())
 
 
 def test_cosine_schedule_is_its_formula():
@@ -223,6 +239,77 @@ def test_the_same_seed_gives_the_same_weights(run):
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
+SEGNET = NetworkSpec("segnet", "vgg11", width=0.0625)
+
+
+def test_what_is_random_differs_by_the_seed_the_stage_and_the_step(run):
+    """Windows, and the random numbers of a step such as those of drop-out; not from run to run."""
+
+    class Noting(SupervisedTrainer):
+        def losses(self, batch, progress):
+            seen.append((batch.images.sum().item(), torch.rand(()).item()))
+            return super().losses(batch, progress)
+
+    drawn = {}
+    for seed, number in itertools.product((0, 1), (1, 2)):
+        for again in (False, True):
+            seen = drawn[seed, number, again] = []
+            settings = replace(TINY, seed=seed, validations=1)
+            replace(run, settings=settings).fit(Noting({"a": build_network(SEGNET)}), replace(STAGE, number=number))
+        assert drawn[seed, number, True] == drawn[seed, number, False]
+    windows, numbers = zip(*(each for key, seen in drawn.items() if not key[2] for each in seen), strict=True)
+    assert len(set(windows)) == len(set(numbers)) == 2 * 2 * TINY.steps
+
+
+def test_networks_are_built_with_the_momentum_of_the_settings(run):
+    network = replace(run, settings=replace(TINY, batch_norm_momentum=0.03)).build(TINY.student, 0)
+    norms = [module for module in network.encoder.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert {norm.momentum for norm in norms} == {0.03}
+
+
+def test_a_stage_tells_its_share_of_the_job(run):
+    run.fit(SupervisedTrainer({"a": build_network(SEGNET)}), replace(STAGE, start=0.4, end=0.7))
+    assert run.reporter.fractions == pytest.approx([0.5, 0.6, 0.7])
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 4])
+def test_averages_and_the_best_state_go_on_after_a_stop(run, stopping_reporter, tmp_path, stop):
+    settings = replace(TINY, steps=5, average=0.7, keep="best", validations=4)
+
+    def fit(reporter, checkpoints):
+        seed_torch(0)
+        trainer = SupervisedTrainer({"a": build_network(SEGNET)})
+        history = replace(run, settings=settings, reporter=reporter, checkpoints=checkpoints).fit(trainer, STAGE)
+        return trainer.networks["a"].state_dict(), history
+
+    expected, whole = fit(run.reporter, None)
+    with pytest.raises(CancelledError):
+        fit(stopping_reporter(stop / 5), Checkpoints(tmp_path, "me"))
+    found, resumed = fit(stopping_reporter(), Checkpoints(tmp_path, "me"))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    for part in ("steps", "losses", "learning_rates", "validated", "kept", "counts"):
+        assert repr(getattr(resumed, part)) == repr(getattr(whole, part))
+    assert whole.steps == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("error", "done"), [(CancelledError, 4), (RuntimeError, 3)])
+def test_noted_is_where_a_training_was_cancelled_or_last_validated(run, tmp_path, error, done):
+    """Its first validation comes after the third of five steps."""
+
+    class Stopping(type(run.reporter)):
+        def progress(self, fraction, text):
+            super().progress(fraction, text)
+            if fraction >= 4 / 5:
+                raise error
+
+    settings, checkpoints = replace(TINY, steps=5, validations=2), Checkpoints(tmp_path, "me")
+    with pytest.raises(error):
+        replace(run, settings=settings, reporter=Stopping(), checkpoints=checkpoints).fit(
+            SupervisedTrainer({"a": build_network(SEGNET)}), STAGE
+        )
+    assert checkpoints.load(STAGE.name, settings)["done"] == done
+
+
 def test_the_kept_state_is_the_one_with_the_best_scores(run):
     trainer = SupervisedTrainer({"a": networks()["teacher 0"]})
     history = replace(run, settings=replace(TINY, keep="best")).fit(trainer, STAGE)
@@ -331,3 +418,41 @@ def test_a_tiny_run_overfits_a_tile(small_scene, reporter):
         on_what_it_learned = replace(data, validation=(tile,))
         scores = validate({"student": student}, on_what_it_learned, CPU, reader)["student"]
     assert scores.iou > 0.85
+
+
+class Sinking:
+    """Two losses whose gradients in the only weight are 1 and 2."""
+
+    def __init__(self):
+        self.networks = {"a": torch.nn.Linear(1, 1, bias=False)}
+        torch.nn.init.constant_(self.networks["a"].weight, 5.0)
+        self.trained = torch.nn.ModuleDict(self.networks)
+        self.progress = []
+
+    def losses(self, batch, progress):
+        self.progress.append(progress)
+        weight = self.networks["a"].weight.sum()
+        return {"one": weight, "two": 2 * weight}
+
+
+@pytest.mark.parametrize("schedule", ["poly", "cosine"])
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_steps_follow_the_formula_of_their_optimiser_and_the_schedule(monkeypatch, optimiser, schedule):
+    monkeypatch.setattr("qgis_sslkd.training.steps.training_precision", lambda device: torch.float32)
+    settings = replace(TINY, steps=4, learning_rate=0.1, optimiser=optimiser, schedule=schedule)
+    images, pixels = torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 1)
+    nothing = Batch(images, pixels, pixels, images, pixels)
+    trainer = Sinking()
+    taker = StepTaker(trainer, settings, CPU)
+    weight, speed = 5.0, 0.0
+    for step in range(settings.steps):
+        rate = learning_rate(settings, step)
+        if optimiser == "sgd":
+            speed = 0.9 * speed + 3 + 1e-4 * weight
+            weight -= rate * speed
+        else:
+            # Of a gradient that stays the same, AdamW takes the sign.
+            weight -= rate * (1 + 1e-2 * weight)
+        taker.step(nothing, step)
+        assert trainer.networks["a"].weight.item() == pytest.approx(weight, rel=1e-5)
+    assert trainer.progress == [0, 0.25, 0.5, 0.75]
