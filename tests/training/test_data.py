@@ -332,7 +332,7 @@ def test_as_much_ground_is_seen_as_often_whatever_the_size_of_its_pixels(scene, 
 def test_windows_lie_wherever_they_fit_in_a_region(scene, reader, left, right, columns):
     raster, roads, area = scene
     data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
-    regions = np.array([[left, 20, right, 90]])
+    regions = np.array([shapely.box(left, 20, right, 90)])
     source = source_of(raster, annotate(raster, [roads], [area]), data.gsd, TILE, regions)
     batch = Sampler(replace(data, unlabelled=(source,)), 250, (0,), False, reader).batch(0)
     corners = {tuple(places(data, images)[:, 0, 0]) for images in batch.unlabelled.numpy()}

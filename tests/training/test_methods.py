@@ -35,8 +35,8 @@ def trained(small_scene, reporter):
         data = prepare(TrainingInputs([raster], [roads], [area], []), TINY.tile, 0, reader)
 
         def train(method, **changes):
-            run = Run(data, replace(TINY, **changes), torch.device("cpu"), reader, reporter)
-            return METHODS[method].train(run)
+            settings = METHODS[method].settings(replace(TINY, **changes))
+            return METHODS[method].train(Run(data, settings, torch.device("cpu"), reader, reporter))
 
         yield train
 
