@@ -30,9 +30,10 @@ from qgis_sslkd.core.devices import choose_device, describe_device
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
 from qgis_sslkd.core.reporting import Silent
 from qgis_sslkd.core.trainers import Batch, CrossModelTrainer, CrossSupervision, StudentTrainer, Trainer
-from qgis_sslkd.training.data import Sampler, TrainingData, TrainingInputs, prepare
+from qgis_sslkd.training.data import TrainingData, TrainingInputs, prepare
 from qgis_sslkd.training.fit import READING_THREADS, Run
 from qgis_sslkd.training.presets import PRESETS, TrainingSettings
+from qgis_sslkd.training.sampler import Sampler
 from qgis_sslkd.training.steps import StepTaker
 
 _SIDE, _PIXEL = 4096, 0.3

@@ -18,7 +18,8 @@ from matplotlib.ticker import MaxNLocator
 from ..core.annotations import Annotation
 from ..core.ground import metres_per_unit
 from ..core.rasters import RasterInfo
-from .data import Source, TrainingData
+from .data import TrainingData
+from .sources import Source
 
 __all__ = ["Place", "area_map", "places"]
 

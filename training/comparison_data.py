@@ -17,8 +17,9 @@ from ..core.rasters import RasterInfo, RasterReader, inspect_raster
 from ..core.windows import TILE_MULTIPLE
 from .checkpoints import identify
 from .configuration import LabelSet, RastersData, RoadNetData, TilesData
-from .data import TrainingData, TrainingInputs, check_alike, prepare, windows_of_parts
+from .data import TrainingData, TrainingInputs, check_alike, prepare
 from .digests import digest_of
+from .sources import windows_of_parts
 from .tiles import (
     MaskedTile,
     MaskKind,

@@ -1,32 +1,24 @@
-"""Training data: rasters and polygons become windows, windows become batches."""
+"""Training data: rasters and polygons, checked and measured, become sources of windows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import repeat
-from typing import Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import shapely
-import torch
 from rasterio.windows import Window
 
-from ..core.annotations import Annotation, VectorLayer, annotate, burn, names_of
+from ..core.annotations import Annotation, VectorLayer, annotate, names_of
 from ..core.errors import AnnotationError, RasterError
 from ..core.images import Images, Mask, Normalisation
 from ..core.labels import IGNORE, Labels
 from ..core.rasters import RasterInfo, RasterReader
-from ..core.trainers import Batch
 from .hold_out import held_out_at, hold_out
+from .sources import SAME_GSD, Geometries, LabelledWindow, Source, source_of, windows_of_parts
 from .survey import cells_with_data, measure_normalisation
 
 __all__ = [
-    "LabelSource",
-    "LabelledWindow",
-    "Sampler",
-    "Source",
     "TrainingData",
     "TrainingInputs",
     "check_alike",
@@ -34,70 +26,11 @@ __all__ = [
     "prepare",
     "read_labelled",
     "read_window",
-    "source_of",
-    "windows_of_parts",
-    "windows_over",
 ]
 
-_TRIES = 16
-_SAME_GSD = 0.05
 _FINEST = 2.0  # times the imagery's resolution: beyond, windows hold nothing but made-up pixels
 _WIDEST = 2.0  # times the largest raster's side: beyond, windows hold little but its mirror images
-_LEAST_LABELLED = 0.25
-_LEAST_UNLABELLED = 0.5
 _MOST_CELLS = 64  # along and across a raster, by which it is known where it holds data
-
-Bounds = npt.NDArray[np.float64]
-Geometries = npt.NDArray[np.object_]
-Scalar = TypeVar("Scalar", bound=np.generic)
-
-
-class LabelSource(Protocol):
-    """What knows the labels of a raster."""
-
-    def labels(self, window: Window, shape: tuple[int, int]) -> Labels:
-        """Labels `(H, W)` of a window resampled to `shape`: 1 road, 0 background, 255 unlabelled."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """A raster that windows are drawn from.
-
-    Attributes:
-        raster: the raster.
-        shape: rows and columns of a window, in pixels of the raster; other than the tile's where their sizes differ.
-        annotation: what is known of it; of an unlabelled source, where not to look.
-        regions: polygons `(N,)` to draw windows from, in pixels.
-        held_out: polygons `(M,)`, in pixels, of which nothing is learned, not as unlabelled imagery either.
-    """
-
-    raster: RasterInfo
-    shape: tuple[int, int]
-    annotation: LabelSource
-    regions: Geometries
-    held_out: Geometries = field(default_factory=lambda: np.zeros(0, dtype=object))
-
-    @property
-    def weights(self) -> npt.NDArray[np.float64]:
-        """Area on the ground of each region, in square metres."""
-        sizes: npt.NDArray[np.float64] = shapely.area(self.regions) * self.raster.gsd**2
-        return sizes
-
-
-_Place = tuple[Source, Bounds]
-
-
-@dataclass(frozen=True)
-class LabelledWindow:
-    """A window to score on; the source's annotation is of what is to be scored there alone."""
-
-    source: Source
-    window: Window
-
-    def labels(self, tile: int) -> Labels:
-        """Labels `(tile, tile)`: 1 road, 0 background, 255 unlabelled."""
-        return self.source.annotation.labels(self.window, (tile, tile))
 
 
 @dataclass(frozen=True)
@@ -194,7 +127,7 @@ def coarsened_gsd(labelled: Sequence[RasterInfo], finest: float, tile: int) -> f
     It is as much finer as it takes for a window of `tile` pixels to lie inside of the longest raster.
     """
     fitting = min(finest, _longest_side(labelled) / tile)
-    return fitting if fitting > _usual_gsd(labelled) * (1 + _SAME_GSD) else None
+    return fitting if fitting > _usual_gsd(labelled) * (1 + SAME_GSD) else None
 
 
 def _usual_gsd(labelled: Sequence[RasterInfo]) -> float:
@@ -240,100 +173,6 @@ def check_alike(rasters: Sequence[RasterInfo]) -> None:
             )
 
 
-class Sampler:
-    """Draws batches; each window is a function of the seed, the step and its number alone, so any can be drawn again.
-
-    Args:
-        data: where to draw from.
-        batch: labelled windows a step, and as many unlabelled ones where there are any.
-        seed: of the drawing; several numbers make one seed.
-        augment: whether windows are flipped and turned.
-        reader: reads the rasters; from several threads if need be.
-        part: which part of a larger batch is drawn here, where several processes draw one together.
-    """
-
-    def __init__(
-        self,
-        data: TrainingData,
-        batch: int,
-        seed: tuple[int, ...],
-        augment: bool,
-        reader: RasterReader,
-        part: int = 0,
-    ) -> None:
-        self._data = data
-        self._labelled_places, self._unlabelled_places = _Places(data.labelled), _Places(data.unlabelled)
-        self._numbers = range(part * batch, (part + 1) * batch)
-        self._seed = seed
-        self._augment = augment
-        self._reader = reader
-
-    def batch(self, step: int) -> Batch:
-        """The batch of a step, counted from 0."""
-        labelled = [self._labelled(np.random.default_rng((*self._seed, step, n, 0))) for n in self._numbers]
-        images, labels, valid = (torch.from_numpy(np.stack(part)) for part in zip(*labelled, strict=True))
-        if not self._data.unlabelled:
-            return Batch(images, labels.long(), valid, images[:0], valid[:0])
-        unlabelled = [self._unlabelled(np.random.default_rng((*self._seed, step, n, 1))) for n in self._numbers]
-        more, more_valid = (torch.from_numpy(np.stack(part)) for part in zip(*unlabelled, strict=True))
-        return Batch(images, labels.long(), valid, more, more_valid)
-
-    def _labelled(self, rng: np.random.Generator) -> tuple[Images, Labels, Mask]:
-        # All tries are of one region: where none can show a quarter, the largest would else win over all the others.
-        place = self._labelled_places.draw(rng)
-        source, window, labels = self._draw(rng, repeat(place, _TRIES), wants_labels=True)
-        images, valid = read_window(source, window, self._data, self._reader)
-        labels[~valid] = IGNORE
-        valid &= burn(source.held_out, window, valid.shape) == 0
-        turn = self._turn(rng)
-        return _turned(images, turn), _turned(labels, turn), _turned(valid, turn)
-
-    def _unlabelled(self, rng: np.random.Generator) -> tuple[Images, Mask]:
-        places = (self._unlabelled_places.draw(rng) for _ in range(_TRIES))
-        source, window, labels = self._draw(rng, places, wants_labels=False)
-        images, valid = read_window(source, window, self._data, self._reader)
-        turn = self._turn(rng)
-        return _turned(images, turn), _turned(valid & (labels == IGNORE), turn)
-
-    def _draw(
-        self, rng: np.random.Generator, places: Iterable[_Place], wants_labels: bool
-    ) -> tuple[Source, Window, Labels]:
-        """A random window of the places, of which at least a quarter is labelled (or half is not), or the best one.
-
-        What holds no data does not count: without a loss, it would still be seen by the batch norms.
-        """
-        least = _LEAST_LABELLED if wants_labels else _LEAST_UNLABELLED
-        drawn = []
-        for source, bounds in places:
-            window = _window_over(rng, bounds, source)
-            labels = source.annotation.labels(window, (self._data.tile, self._data.tile))
-            wanted = (labels != IGNORE) == wants_labels
-            if source.raster.may_lack_data:
-                wanted &= read_window(source, window, self._data, self._reader)[1]
-            share = float(np.mean(wanted))
-            drawn.append((share, source, window, labels))
-            if share >= least:
-                break
-        _, source, window, labels = max(drawn, key=lambda draw: draw[0])
-        return source, window, labels
-
-    def _turn(self, rng: np.random.Generator) -> int:
-        """One of the eight flips and right-angle turns of a square; 0 leaves it as it is."""
-        return int(rng.integers(8)) if self._augment else 0
-
-
-class _Places:
-    """The boxes of the regions of sources, each as likely as its region is large on the ground."""
-
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self._places = [(source, bounds) for source in sources for bounds in shapely.bounds(source.regions)]
-        self._weights = np.concatenate([np.zeros(0), *(source.weights for source in sources)])
-
-    def draw(self, rng: np.random.Generator) -> _Place:
-        """One of them: its source and left, top, right and bottom in pixels."""
-        return self._places[rng.choice(len(self._places), p=self._weights / self._weights.sum())]
-
-
 def read_window(source: Source, window: Window, data: TrainingData, reader: RasterReader) -> tuple[Images, Mask]:
     """Normalised images `(C, tile, tile)` and validity `(tile, tile)` of a window."""
     pixels, valid = reader.read(source.raster, window, (data.tile, data.tile))
@@ -346,64 +185,6 @@ def read_labelled(window: LabelledWindow, data: TrainingData, reader: RasterRead
     labels = window.labels(data.tile)
     labels[~valid] = IGNORE
     return images, labels
-
-
-def source_of(
-    raster: RasterInfo, annotation: LabelSource, gsd: float, tile: int, regions: Geometries | None = None
-) -> Source:
-    """A source of windows of `tile` pixels of `gsd` metres, drawn from regions, or from the whole raster."""
-    width, height = (_pixels_along(tile, gsd / size) for size in raster.pixel)
-    whole = np.array([shapely.box(0, 0, raster.width, raster.height)])
-    return Source(raster, (height, width), annotation, whole if regions is None else regions)
-
-
-def _pixels_along(tile: int, factor: float) -> int:
-    return tile if abs(factor - 1) < _SAME_GSD else max(1, round(tile * factor))
-
-
-def windows_over(source: Source) -> list[LabelledWindow]:
-    """Windows side by side that cover every region of a source, to score on."""
-    windows = []
-    height, width = source.shape
-    for bounds in shapely.bounds(source.regions):
-        left, top, right, bottom = (round(float(edge)) for edge in bounds)
-        windows += [
-            LabelledWindow(source, Window(column, row, width, height))
-            for row in range(top, bottom, height)
-            for column in range(left, right, width)
-        ]
-    return windows
-
-
-def windows_of_parts(raster: RasterInfo, annotation: Annotation, gsd: float, tile: int) -> list[LabelledWindow]:
-    """Windows over the parts of an annotated area, each with the labels of its own part: no pixel is scored twice."""
-    parts = [np.array([part]) for part in annotation.area.geometries]
-    sources = [source_of(raster, annotation.inside(part), gsd, tile, part) for part in parts]
-    return [window for source in sources for window in windows_over(source)]
-
-
-def _turned(array: npt.NDArray[Scalar], turn: int) -> npt.NDArray[Scalar]:
-    """A flip (from 4 on) and `turn` modulo 4 quarter turns of the last two axes."""
-    flipped = array[..., ::-1] if turn >= 4 else array
-    return np.ascontiguousarray(np.rot90(flipped, turn % 4, axes=(-2, -1)))
-
-
-def _window_over(rng: np.random.Generator, bounds: Bounds, source: Source) -> Window:
-    """A random window inside of a region, or around it where the region is smaller; within the raster if it can."""
-    left, top, right, bottom = (round(float(edge)) for edge in bounds)
-    height, width = source.shape
-    return Window(
-        _offset(rng, left, right, width, source.raster.width),
-        _offset(rng, top, bottom, height, source.raster.height),
-        width,
-        height,
-    )
-
-
-def _offset(rng: np.random.Generator, low: int, high: int, side: int, size: int) -> int:
-    first, last = sorted((low, high - side))
-    offset = int(rng.integers(first, last + 1))
-    return min(max(offset, 0), max(size - side, 0))
 
 
 def _unlabelled(

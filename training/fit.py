@@ -27,8 +27,9 @@ from ..core.rasters import RasterReader
 from ..core.reporting import Reporter, duration
 from ..core.trainers import Batch, Losses, Trainer
 from .checkpoints import Checkpoints, State
-from .data import Sampler, TrainingData, read_labelled
+from .data import TrainingData, read_labelled
 from .presets import TrainingSettings
+from .sampler import Sampler
 from .steps import StepTaker, learning_rate
 
 __all__ = ["READING_THREADS", "History", "Run", "Stage", "count", "seed_torch", "validate"]

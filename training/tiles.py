@@ -21,7 +21,8 @@ from ..core.errors import AnnotationError, RasterError, SettingError
 from ..core.images import Normalisation
 from ..core.labels import IGNORE, Labels
 from ..core.rasters import RasterInfo
-from .data import LabelledWindow, Source, TrainingData, check_alike, source_of, windows_over
+from .data import TrainingData, check_alike
+from .sources import LabelledWindow, Source, source_of, windows_over
 
 __all__ = [
     "MASKS",
@@ -193,7 +194,7 @@ def with_all_labels(data: TrainingData, unlabelled: Sequence[MaskedTile]) -> Tra
 
 
 def tile_windows(tiles: Sequence[MaskedTile], tile: int, gsd: float) -> tuple[LabelledWindow, ...]:
-    """Windows side by side that cover tiles, to score on."""
+    """Windows that cover tiles, to score on."""
     return tuple(window for source in _sources(tiles, tile, gsd) for window in windows_over(source))
 
 

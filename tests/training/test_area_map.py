@@ -12,7 +12,8 @@ from qgis_sslkd.core.annotations import VectorLayer
 from qgis_sslkd.core.images import Normalisation
 from qgis_sslkd.core.rasters import RasterInfo, RasterReader
 from qgis_sslkd.training.area_map import Place, area_map, places
-from qgis_sslkd.training.data import TrainingData, TrainingInputs, prepare, source_of, windows_over
+from qgis_sslkd.training.data import TrainingData, TrainingInputs, prepare
+from qgis_sslkd.training.sources import source_of, windows_over
 
 UTM, DEGREES = CRS.from_epsg(32632), CRS.from_epsg(4326)
 NOTHING = shapely.Polygon()

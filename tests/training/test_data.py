@@ -15,16 +15,10 @@ from qgis_sslkd.core.annotations import annotate, burn, read_polygons
 from qgis_sslkd.core.errors import AnnotationError, RasterError
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
-from qgis_sslkd.training.data import (
-    Sampler,
-    TrainingInputs,
-    coarsened_gsd,
-    prepare,
-    read_window,
-    source_of,
-    windows_of_parts,
-)
+from qgis_sslkd.training.data import TrainingInputs, coarsened_gsd, prepare, read_window
 from qgis_sslkd.training.hold_out import hold_out
+from qgis_sslkd.training.sampler import Sampler
+from qgis_sslkd.training.sources import source_of, windows_of_parts
 
 LEFT, TOP, PIXEL = 500_000.0, 5_000_000.0, 0.5
 TILE = 64
@@ -281,16 +275,33 @@ def on_ground(source, part):
     return on_raster(source.raster, part)
 
 
-def test_no_pixel_is_scored_twice(write_raster, write_layer, reader):
+@pytest.mark.parametrize("tile", [32, 64, 128, 512])
+def test_no_pixel_is_scored_twice(write_raster, write_layer, reader, tile):
     raster = write_raster("plots.tif", np.zeros((1, 500, 500), np.uint8))
     plots = [in_pixels(60 * i, 60 * j, 60 * i + 50, 60 * j + 50) for i in range(8) for j in range(8)]
     roads = write_layer("roads.gpkg", [in_pixels(k, 0, k + 12, 500) for k in range(40, 500, 90)])
     annotation = annotate(raster, [roads], [write_layer("area.gpkg", plots)])
     scored = np.zeros((1000, 1000), int)
-    for labelled in windows_of_parts(raster, annotation, PIXEL, 128):
-        rows, columns = np.nonzero(labelled.source.annotation.labels(labelled.window, (128, 128)) != IGNORE)
+    for labelled in windows_of_parts(raster, annotation, PIXEL, tile):
+        rows, columns = np.nonzero(labelled.labels(tile) != IGNORE)
         scored[rows + labelled.window.row_off, columns + labelled.window.col_off] += 1
     assert scored.max() == 1 and scored.sum() == 64 * 50 * 50
+
+
+@pytest.mark.parametrize("gsd", [PIXEL, 0.8])
+def test_what_is_scored_is_seen_with_its_surroundings(scene, reader, gsd):
+    """But at the raster's edges, as in detection."""
+    raster, roads, area = scene
+    windows = windows_of_parts(raster, annotate(raster, [roads], [area]), gsd, TILE)
+    side = round(TILE * gsd / PIXEL)
+    for labelled in windows:
+        ranges = zip(labelled.window.toranges(), labelled.scored.toranges(), (300, 400), strict=True)
+        for (start, stop), (first, last), size in ranges:
+            assert 0 <= start <= first < last <= stop <= size
+            assert start == 0 or first - start >= side // 8
+            assert stop == size or stop - last >= side // 8
+    scored = sum((labelled.labels(TILE) != IGNORE).sum() for labelled in windows)
+    assert scored * (gsd / PIXEL) ** 2 == pytest.approx(200 * 300, rel=0.02)
 
 
 @pytest.mark.parametrize("kind", ["uint8", "float32"])
@@ -360,10 +371,7 @@ def test_labelled_windows_show_a_quarter_of_labels_where_the_area_is_a_comb(scen
 def test_validation_windows_cover_all_that_is_held_out(scene, reader):
     raster, roads, area = scene
     data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
-    labelled = sum(
-        (held_out.source.annotation.labels(held_out.window, (TILE, TILE)) != IGNORE).sum()
-        for held_out in data.validation
-    )
+    labelled = sum((held_out.labels(TILE) != IGNORE).sum() for held_out in data.validation)
     held_out = held_out_of(data)
     assert labelled == pytest.approx(held_out.area, rel=0.05)
 

@@ -25,9 +25,10 @@ from qgis_sslkd.core.trainers import (
     SupervisedTrainer,
 )
 from qgis_sslkd.training.checkpoints import Checkpoints
-from qgis_sslkd.training.data import LabelledWindow, TrainingInputs, prepare
+from qgis_sslkd.training.data import TrainingInputs, prepare
 from qgis_sslkd.training.fit import History, Run, Stage, _averages, seed_torch, validate
 from qgis_sslkd.training.presets import PRESETS
+from qgis_sslkd.training.sources import LabelledWindow
 from qgis_sslkd.training.steps import StepTaker, learning_rate
 from qgis_sslkd.worker.jobs import TrainJob
 
@@ -414,7 +415,8 @@ def test_a_tiny_run_overfits_a_tile(small_scene, reporter):
         seed_torch(1)
         student = build_network(settings.student)
         run.fit(StudentTrainer(student, step_1.networks, Distillation(warm_up=0.5)), replace(STAGE, number=2))
-        tile = LabelledWindow(data.labelled[0], Window(10, 10, 64, 64))
+        place = Window(10, 10, 64, 64)
+        tile = LabelledWindow(data.labelled[0], place, place)
         on_what_it_learned = replace(data, validation=(tile,))
         scores = validate({"student": student}, on_what_it_learned, CPU, reader)["student"]
     assert scores.iou > 0.85
