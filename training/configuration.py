@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from importlib.resources import files
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import to_json
 
 from ..core.errors import SettingError
 from ..core.validation import explain
@@ -148,7 +148,7 @@ def load_configuration(name: str) -> Configuration:
     text = _read(name)
     try:
         # As JSON, where text may be a path though nothing is taken for what it is not.
-        content = to_json(tomllib.loads(text), inf_nan_mode="constants")
+        content = json.dumps(tomllib.loads(text), default=str)
         configuration = Configuration.model_validate_json(content, strict=True)
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"The configuration {name} is no TOML: {error}.") from error

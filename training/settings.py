@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tomllib
 from collections.abc import Mapping
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
 
 from ..core.errors import SettingError
 from ..core.network_spec import NetworkSpec
@@ -39,7 +39,7 @@ def changed_settings(preset: str, *changes: Changes) -> TrainingSettings:
         plain = _merged(plain, each)
     try:
         # As JSON, where mappings may be networks and lists tuples though nothing is taken for what it is not.
-        settings = _SETTINGS.validate_json(to_json(plain, inf_nan_mode="constants"), strict=True)
+        settings = _SETTINGS.validate_json(json.dumps(plain, default=str), strict=True)
     except ValidationError as error:
         raise SettingError(f"The settings are not understood: {explain(error)}.") from error
     for spec in (settings.student, *settings.teachers):
