@@ -44,6 +44,7 @@ from qgis.core import (
     QgsProcessingModelAlgorithm,
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
     QgsProcessingOutputLayerDefinition,
     QgsProcessingUtils,
     QgsProject,
@@ -600,6 +601,46 @@ def test_results_lie_in_order_where_qgis_puts_them_into_their_group_itself(stree
     processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": street, **wanted})
     processing.runAndLoadResults("sslkd:evaluateroads", {"INPUT": street, "REFERENCE": reference, **wanted})
     assert list(loaded(project, "street")) == ["Road centre lines", "Road outlines", "Hits, misses and false alarms"]
+
+
+def test_a_raster_s_results_lie_beside_those_of_another_raster_that_are_current(street, current_group):
+    project = QgsProject.instance()
+    outlines = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project)
+    for name in ("street", "second", "third"):
+        surface = project.addMapLayer(QgsRasterLayer(street, name), addToLegend=False)
+        processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": surface, "OUTLINES": outlines})
+        current = project.layerTreeRoot().findGroup(f"Roads of {name}")
+        place = QgsLayerTreeRegistryBridge.InsertionPoint(current, 0)
+        project.layerTreeRegistryBridge().setLayerInsertionPoint(place)
+    assert [child.name() for child in project.layerTreeRoot().children()] == [
+        "Roads of third",
+        "Roads of second",
+        "Roads of street",
+    ]
+
+
+def test_an_output_that_the_batch_dialog_leaves_out_is_not_looked_for(street, algorithm, context, feedback):
+    outlines = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance())
+    left_out = QgsProcessingOutputLayerDefinition("", QgsProject.instance())
+    wanted = {"INPUT": street, "OUTLINES": outlines, "CENTRE_LINES": left_out}
+    results, finished = algorithm("vectoriseroads").run(wanted, context, feedback)
+    assert finished and list(context.layersToLoadOnCompletion()) == list(results.values())
+
+
+@pytest.mark.parametrize(("output", "shown"), [("OUTLINES", "Road outlines"), ("My town", "My town")])
+def test_a_model_s_output_is_called_by_its_name_unless_that_is_the_key(street, window, output, shown):
+    model = QgsProcessingModelAlgorithm("vectorise", "test")
+    child = QgsProcessingModelChildAlgorithm("sslkd:vectoriseroads")
+    child.setChildId("vectorise")
+    child.addParameterSources("INPUT", [QgsProcessingModelChildParameterSource.fromStaticValue(street)])
+    given = QgsProcessingModelOutput(output)
+    given.setChildId("vectorise")
+    given.setChildOutputName("OUTLINES")
+    child.setModelOutputs({output: given})
+    model.addChildAlgorithm(child)
+    outlines = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance())
+    processing.runAndLoadResults(model, {f"vectorise:{output}": outlines})
+    assert list(loaded(QgsProject.instance(), "street")) == [shown]
 
 
 def test_a_name_that_was_chosen_is_kept(street, window):
