@@ -5,6 +5,7 @@ from __future__ import annotations
 from configparser import ConfigParser
 from pathlib import Path
 
+from qgis.core import QgsProcessingAlgorithm
 from qgis.PyQt.QtCore import QCoreApplication, QLocale, QTranslator
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtXml import QDomDocument
@@ -23,6 +24,12 @@ def translator(locale: str) -> QTranslator:
     made = QTranslator()
     made.load(QLocale(locale), "sslkd", "_", str(_HERE / "i18n"))
     return made
+
+
+def translate_titles(algorithm: QgsProcessingAlgorithm) -> None:
+    """Have an algorithm that is read from a file call its parameters and outputs by QGIS's language."""
+    for definition in (*algorithm.parameterDefinitions(), *algorithm.outputDefinitions()):
+        definition.setDescription(QCoreApplication.translate(_CONTEXT, definition.description()))
 
 
 def icon(name: str) -> QIcon:

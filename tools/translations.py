@@ -33,8 +33,8 @@ def main() -> None:
 
 
 def source_texts() -> Iterator[str]:
-    """Each text that the plugin shows in QGIS, once: those of the modules in their order, then those of legends."""
-    yield from dict.fromkeys([*_texts_of_modules(), *_texts_of_legends()])
+    """Each text that the plugin shows in QGIS, once: of the modules in their order, then of models and of legends."""
+    yield from dict.fromkeys([*_texts_of_modules(), *_texts_of_models(), *_texts_of_legends()])
 
 
 def _texts_of_modules() -> Iterator[str]:
@@ -44,6 +44,11 @@ def _texts_of_modules() -> Iterator[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tr":
                 yield ast.literal_eval(node.args[0])
+
+
+def _texts_of_models() -> Iterator[str]:
+    for path in sorted(PLUGIN.glob("models/*.model3")):
+        yield from (each.get("value", "") for each in ET.parse(path).iterfind(".//Option[@name='description']"))
 
 
 def _texts_of_legends() -> Iterator[str]:

@@ -189,7 +189,7 @@ def test_the_model_asks_for_what_it_says(algorithm, worker):
     assert len({(each.group(), each.groupId()) for each in steps}) == 1
     registered = QgsApplication.processingRegistry().algorithmById("sslkd:trainanddetect")
     for model in (registered, algorithm("trainanddetect")):
-        assert described(model, ADVANCED) == {"STEPS", "BATCH", "TILE", "DEVICE"}
+        assert described(model, ADVANCED) == {"NODATA", "STEPS", "BATCH", "TILE", "DEVICE"}
         assert "AREA" in described(model, OPTIONAL)
         assert made_by_default(model) == {
             "train:MODEL": True,

@@ -97,7 +97,7 @@ def german(qgis_app):
 
 @pytest.mark.usefixtures("german")
 def test_german_short_help_explains_what_the_german_dialog_shows():
-    for algorithm in (make() for make in ALGORITHMS):
+    for algorithm in (make() for make in (*ALGORITHMS, TrainAndDetect)):
         algorithm.initAlgorithm({})
         shown = algorithm.shortHelpString().casefold()
         definitions = [*algorithm.parameterDefinitions(), *algorithm.outputDefinitions()]
