@@ -40,7 +40,6 @@ app = typer.Typer(
     name="sslkd",
     help="Finds roads in aerial imagery from few labels (SSLKD: Ma, Karakuş and Rosin, IGARSS 2024).",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
