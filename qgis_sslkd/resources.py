@@ -50,11 +50,11 @@ def help_page(name: str) -> str:
 
 
 def layer_style(name: str) -> QDomDocument:
-    """Return one of the plugin's layer styles, with its legend in QGIS's language."""
+    """Return one of the plugin's layer styles, with its legend and the titles of its fields in QGIS's language."""
     style = QDomDocument()
     style.setContent((_HERE / "styles" / f"{name}.qml").read_text(encoding="utf-8"))
-    for tag in ("paletteEntry", "range"):
+    for tag, shown in (("paletteEntry", "label"), ("range", "label"), ("alias", "name")):
         entries = style.elementsByTagName(tag)
         for entry in (entries.at(number).toElement() for number in range(entries.count())):
-            entry.setAttribute("label", QCoreApplication.translate(_CONTEXT, entry.attribute("label")))
+            entry.setAttribute(shown, QCoreApplication.translate(_CONTEXT, entry.attribute(shown)))
     return style

@@ -1132,6 +1132,14 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;NoDa
       <translation>mehr als 14 m</translation>
     </message>
     <message>
+      <source>Width (m)</source>
+      <translation>Breite (m)</translation>
+    </message>
+    <message>
+      <source>Length (m)</source>
+      <translation>Länge (m)</translation>
+    </message>
+    <message>
       <source>no road, rightly</source>
       <translation>zu Recht keine Straße</translation>
     </message>
@@ -1146,6 +1154,14 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;NoDa
     <message>
       <source>called road by mistake</source>
       <translation>fälschlich als Straße bezeichnet</translation>
+    </message>
+    <message>
+      <source>Area (m²)</source>
+      <translation>Fläche (m²)</translation>
+    </message>
+    <message>
+      <source>Mean probability</source>
+      <translation>Mittlere Wahrscheinlichkeit</translation>
     </message>
     <message>
       <source>no road</source>

@@ -117,6 +117,13 @@ def test_german_legends_explain_the_map_of_an_evaluation():
     ]
 
 
+@pytest.mark.usefixtures("german")
+def test_german_titles_of_fields_tell_their_units():
+    titles = layer_style("centre_lines").elementsByTagName("alias")
+    shown = [titles.at(number).toElement().attribute("name") for number in range(titles.count())]
+    assert shown == ["Breite (m)", "Länge (m)"]
+
+
 def test_qgis_in_german_shows_german_names_and_keeps_the_ids(tmp_path):
     settings = tmp_path / "profiles" / "default" / "QGIS" / "QGIS3.ini"
     settings.parent.mkdir(parents=True)

@@ -543,6 +543,9 @@ def test_outputs_are_loaded_in_order_with_names_styles_and_origin(detection, tra
     ramp = probability.renderer().shader().rasterShaderFunction()
     assert (ramp.minimumValue(), ramp.maximumValue()) == (0, 1)
     assert ramp.colorRampItemList()[0].color.alpha() == 0
+    titles = [layers[f"Road {name}"].attributeDisplayName for name in ("outlines", "centre lines")]
+    assert [titles[0](field) for field in (1, 2)] == ["Area (m²)", "Mean probability"]
+    assert [titles[1](field) for field in (1, 2)] == ["Width (m)", "Length (m)"]
     fill = outlines.renderer().symbol().symbolLayer(0)
     assert fill.color().alpha() == 0 or fill.properties()["style"] == "no"
     assert fill.properties()["outline_color"].startswith("255,221,0")
