@@ -15,6 +15,7 @@ from qgis.core import (
     QgsGeometry,
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
+    QgsProcessingFeedback,
     QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterDefinition,
     QgsProject,
@@ -24,6 +25,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from tiles import TileServer
+
+from qgis_sslkd.managed import plugin_version
 
 ADVANCED = QgsProcessingParameterDefinition.Flag.FlagAdvanced
 OPTIONAL = QgsProcessingParameterDefinition.Flag.FlagOptional
@@ -122,6 +125,12 @@ def test_the_provider_holds_the_algorithms_with_icons_and_help():
     for each in provider.algorithms():
         assert not each.icon().pixmap(24, 24).isNull()
         assert each.shortHelpString() and each.tags() and each.group()
+
+
+def test_the_log_of_a_run_tells_the_version():
+    feedback = QgsProcessingFeedback()
+    feedback.pushVersionInfo(QgsApplication.processingRegistry().providerById("sslkd"))
+    assert f"SSLKD version: {plugin_version()}" in feedback.textLog().splitlines()
 
 
 def test_train_asks_for_what_it_says(algorithm):
