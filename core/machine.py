@@ -13,6 +13,8 @@ import pyogrio
 import rasterio
 import torch
 
+from .version import own_version
+
 __all__ = ["describe_gpus", "describe_machine", "describe_size", "describe_versions", "memory_size"]
 
 _PACKAGES = ("torch", "torchvision", "segmentation-models-pytorch", "numpy", "rasterio", "pyogrio", "shapely")
@@ -32,8 +34,9 @@ def describe_machine() -> dict[str, str]:
 
 
 def describe_versions() -> dict[str, str]:
-    """The versions of PyTorch and of what reads and writes files, by name."""
+    """The versions of SSLKD, of PyTorch and of what reads and writes files, by name."""
     return {
+        "sslkd": own_version(),
         **{name: version(name) for name in _PACKAGES},
         "gdal": f"{rasterio.__gdal_version__} (rasterio), {pyogrio.__gdal_version_string__} (pyogrio)",
         "cuda": torch.version.cuda or "not in this PyTorch",

@@ -154,21 +154,21 @@ def check_model_fits(card: ModelCard, raster: RasterInfo, resample: bool) -> lis
     Raises:
         RasterError: if the raster has another number of bands.
     """
-    bands = len(raster.bands)
-    if bands != card.network.in_channels:
+    bands, learned = len(raster.bands), card.network.in_channels
+    if bands != learned:
         way = (
             "make bands of its palette's colours (in QGIS: Raster > Conversion > PCT to RGB)"
             if has_palette(raster)
             else "choose the bands that it learned from, or train a model on such rasters"
         )
-        raise RasterError(
-            f"The raster {raster.name} has {bands} bands, but the model learned from {card.network.in_channels}; {way}."
-        )
+        count = "1 band" if bands == 1 else f"{bands} bands"
+        raise RasterError(f"The raster {raster.name} has {count}, but the model learned from {learned}; {way}.")
     warnings = []
     if raster.dtype != card.dtype:
         warnings.append(
             f"The raster {raster.name} holds values of type {raster.dtype}, but the model learned from {card.dtype}: "
-            "its brightness may differ."
+            "its brightness may differ; where it does, rescale it first (in QGIS: Raster > Conversion > Translate, "
+            "with -scale), or train a model on such rasters."
         )
     # Seen at the same scale, imagery like that of the training is as good as such of the model's own pixels.
     imagery = (resample and card.imagery_gsd) or card.gsd

@@ -6,6 +6,7 @@ from qgis.core import QgsApplication, QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from .algorithms import ALGORITHMS
+from .managed import plugin_version
 from .models import TrainAndDetect
 from .resources import icon
 
@@ -24,6 +25,10 @@ class SslkdProvider(QgsProcessingProvider):
     def longName(self) -> str:
         """Return the name shown where there is room."""
         return "SSLKD road detection"
+
+    def versionInfo(self) -> str:
+        """Return the version that the log of every run tells."""
+        return plugin_version()
 
     def icon(self) -> QIcon:
         """Return the icon shown in the Toolbox."""

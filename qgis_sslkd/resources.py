@@ -5,6 +5,7 @@ from __future__ import annotations
 from configparser import ConfigParser
 from pathlib import Path
 
+from qgis.core import QgsProcessingAlgorithm
 from qgis.PyQt.QtCore import QCoreApplication, QLocale, QTranslator
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtXml import QDomDocument
@@ -25,6 +26,12 @@ def translator(locale: str) -> QTranslator:
     return made
 
 
+def translate_titles(algorithm: QgsProcessingAlgorithm) -> None:
+    """Have an algorithm that is read from a file call its parameters and outputs by QGIS's language."""
+    for definition in (*algorithm.parameterDefinitions(), *algorithm.outputDefinitions()):
+        definition.setDescription(QCoreApplication.translate(_CONTEXT, definition.description()))
+
+
 def icon(name: str) -> QIcon:
     """Return one of the plugin's icons."""
     return QIcon(str(_HERE / "icons" / f"{name}.svg"))
@@ -43,11 +50,11 @@ def help_page(name: str) -> str:
 
 
 def layer_style(name: str) -> QDomDocument:
-    """Return one of the plugin's layer styles, with its legend in QGIS's language."""
+    """Return one of the plugin's layer styles, with its legend and the titles of its fields in QGIS's language."""
     style = QDomDocument()
     style.setContent((_HERE / "styles" / f"{name}.qml").read_text(encoding="utf-8"))
-    for tag in ("paletteEntry", "range"):
+    for tag, shown in (("paletteEntry", "label"), ("range", "label"), ("alias", "name")):
         entries = style.elementsByTagName(tag)
         for entry in (entries.at(number).toElement() for number in range(entries.count())):
-            entry.setAttribute("label", QCoreApplication.translate(_CONTEXT, entry.attribute("label")))
+            entry.setAttribute(shown, QCoreApplication.translate(_CONTEXT, entry.attribute(shown)))
     return style

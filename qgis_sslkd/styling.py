@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qgis.core import (
+    QgsLayerTreeGroup,
     QgsLayerTreeLayer,
     QgsLayerTreeNode,
     QgsMapLayer,
@@ -51,14 +52,15 @@ def present_when_loaded(
 
     Args:
         path: of the output.
-        product: what it is, which names its style, too.
+        product: what it is, which names its style, too, and in capitals is its key.
         usual_name: what Processing calls it if nobody chose another name, which would be kept as the file's is.
         origin: where it comes from.
         context: of the algorithm.
     """
     if context.willLoadLayerOnCompletion(path):
         details = context.layerToLoadOnCompletionDetails(path)
-        if details.name == usual_name:
+        # By its key it goes in the model that comes along.
+        if details.name in (usual_name, product.upper()):
             # Not forced: by itself, QGIS calls files that somebody has named by those names.
             details.name = f"{usual_name}: {origin.subject}"
         presenter = _Presenter(product, origin)
@@ -87,7 +89,7 @@ class _Presenter(QgsProcessingLayerPostProcessorInterface):
         self._describe(layer)
         node = layer.project().layerTreeRoot().findLayer(layer.id()) if layer.project() else None
         if node is not None:
-            _put_in_place(node, tr("Roads of {}").format(self._origin.subject))
+            _put_in_place(node, self._origin.subject)
         layer.triggerRepaint()
         _waiting.discard(self)
 
@@ -113,16 +115,32 @@ def _read_anew(layer: QgsMapLayer) -> None:
         layer.updateExtents()
 
 
-def _put_in_place(node: QgsLayerTreeLayer, title: str) -> None:
-    """Move a layer into the group of that title, made where the layer is, above what it should cover."""
-    parent, root = node.parent(), node.layer().project().layerTreeRoot()
-    group = root.findGroup(title) or parent.insertGroup(parent.children().index(node), title)
+def _put_in_place(node: QgsLayerTreeLayer, subject: str) -> None:
+    """Move a layer into the group of its raster, above what it should cover."""
+    group = _group_of(subject, node)
     # QGIS may have put the layer into the group itself, at the top.
     covered = [child != node and _rank(child) >= _rank(node) for child in group.children()]
     above = covered.index(True) if True in covered else len(covered)
+    parent = node.parent()
     # First the copy: QGIS drops layers that are no longer in the tree.
     group.insertChildNode(above, node.clone())
     parent.removeChildNode(node)
+
+
+def _group_of(subject: str, node: QgsLayerTreeLayer) -> QgsLayerTreeGroup:
+    """Return the group of a raster's results, made where the layer is, but beside the groups of other rasters."""
+    title = tr("Roads of {}").format(subject)
+    group = node.layer().project().layerTreeRoot().findGroup(title) or _inserted(title, node)
+    group.setCustomProperty(_SUBJECT, subject)
+    return group
+
+
+def _inserted(title: str, node: QgsLayerTreeNode) -> QgsLayerTreeGroup:
+    """Return a new group above a node, which QGIS may have put among the results of another raster."""
+    parent = node.parent()
+    if parent.customProperty(_SUBJECT) is not None:
+        return _inserted(title, parent)
+    return parent.insertGroup(parent.children().index(node), title)
 
 
 def _rank(node: QgsLayerTreeNode) -> int:

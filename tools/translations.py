@@ -33,8 +33,8 @@ def main() -> None:
 
 
 def source_texts() -> Iterator[str]:
-    """Each text that the plugin shows in QGIS, once: those of the modules in their order, then those of legends."""
-    yield from dict.fromkeys([*_texts_of_modules(), *_texts_of_legends()])
+    """Each text that the plugin shows in QGIS, once: of the modules in their order, then of models and of styles."""
+    yield from dict.fromkeys([*_texts_of_modules(), *_texts_of_models(), *_texts_of_styles()])
 
 
 def _texts_of_modules() -> Iterator[str]:
@@ -46,11 +46,17 @@ def _texts_of_modules() -> Iterator[str]:
                 yield ast.literal_eval(node.args[0])
 
 
-def _texts_of_legends() -> Iterator[str]:
+def _texts_of_models() -> Iterator[str]:
+    for path in sorted(PLUGIN.glob("models/*.model3")):
+        yield from (each.get("value", "") for each in ET.parse(path).iterfind(".//Option[@name='description']"))
+
+
+def _texts_of_styles() -> Iterator[str]:
     for path in sorted(PLUGIN.glob("styles/*.qml")):
         labels = (element.get("label", "") for element in ET.parse(path).iter())
         # A word has two letters at least, and needs a translation; metres do not.
         yield from (label for label in labels if re.search("[a-z]{2}", label))
+        yield from (alias.get("name", "") for alias in ET.parse(path).iter("alias"))
 
 
 def translations(path: Path) -> dict[str, str]:

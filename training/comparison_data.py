@@ -108,7 +108,10 @@ def _whole_tile(tiles: Sequence[MaskedTile], gsd: float) -> int:
 
 
 def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> ComparisonData:
-    labelled, unlabelled, test = (_rasters(folder, paths) for paths in (data.labelled, data.unlabelled, data.test))
+    labelled, unlabelled, test = (
+        [inspect_raster(str(folder / path), nodata=data.nodata) for path in paths]
+        for paths in (data.labelled, data.unlabelled, data.test)
+    )
     colours = labelled[0].colours
     labelled, unlabelled, test = (
         [in_colours(raster, colours) for raster in rasters] for rasters in (labelled, unlabelled, test)
@@ -160,10 +163,6 @@ def _check_apart(
             f"The test area on {scored.name} overlaps the annotated area of {learned.name}: what is learned from there "
             "would be tested on; draw them apart, or test on another raster."
         )
-
-
-def _rasters(folder: Path, paths: Sequence[str]) -> list[RasterInfo]:
-    return [inspect_raster(str(folder / path)) for path in paths]
 
 
 def _layers(folder: Path, paths: Sequence[str], width: float | None) -> list[VectorLayer]:

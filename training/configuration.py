@@ -81,6 +81,7 @@ class RastersData(_Part):
         test_roads: vector files of all roads there.
         test_area: vector files of where to test; empty for the whole of the rasters.
         road_width: full width of roads drawn as lines, in metres.
+        nodata: a value that counts as nodata besides what the rasters declare.
     """
 
     kind: Literal["rasters"]
@@ -93,6 +94,7 @@ class RastersData(_Part):
     test_roads: Annotated[list[str], Field(min_length=1)]
     test_area: list[str] = []
     road_width: Annotated[float, Field(gt=0)] = 6.0
+    nodata: Annotated[float | None, Field(allow_inf_nan=True)] = None
 
 
 class Row(_Part):

@@ -13,6 +13,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
+    QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterFeatureSource,
@@ -22,6 +23,7 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterVectorDestination,
     QgsProcessingUtils,
+    QgsProperty,
     QgsRasterLayer,
     QgsVectorLayer,
 )
@@ -248,6 +250,10 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
 
     def output_path(self, parameters: Parameters, key: str, context: QgsProcessingContext) -> str | None:
         """Return the file of an output layer, or None if it is not wanted."""
+        wanted = parameters.get(key)
+        # The batch dialog's way to leave an output out; QGIS would look for its layer all the same.
+        if isinstance(wanted, QgsProcessingOutputLayerDefinition) and wanted.sink == QgsProperty.fromValue(""):
+            return None
         return self.parameterAsOutputLayer(parameters, key, context) or None
 
     def feature_files(

@@ -1013,10 +1013,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
 &lt;b&gt;Raster&lt;/b&gt;: the imagery.
 &lt;b&gt;Annotations&lt;/b&gt;: road surfaces as polygons, or roads as lines.
 &lt;b&gt;Road width&lt;/b&gt;: what roads drawn as lines get, in metres.
-&lt;b&gt;Annotated area&lt;/b&gt;: where every road is drawn; a part of the raster.
+&lt;b&gt;Annotated area&lt;/b&gt;: where every road is drawn; a part of the raster. Without it, the whole raster counts as annotated.
 &lt;b&gt;Preset&lt;/b&gt;: quick suits a laptop without a GPU, balanced a GPU, paper is what the publication did.
 
-Advanced parameters that stay empty follow the preset. &lt;b&gt;Steps of each stage&lt;/b&gt;: more take longer. &lt;b&gt;Tile in training&lt;/b&gt; and &lt;b&gt;tiles at a time in training&lt;/b&gt;: less needs less memory. &lt;b&gt;Device&lt;/b&gt;: auto takes the GPU where there is one.
+Advanced parameters that stay empty follow the preset. &lt;b&gt;Nodata value&lt;/b&gt;: one that stands for nothing, besides what the raster declares. &lt;b&gt;Steps of each stage&lt;/b&gt;: more take longer. &lt;b&gt;Tile in training&lt;/b&gt; and &lt;b&gt;tiles at a time in training&lt;/b&gt;: less needs less memory. &lt;b&gt;Device&lt;/b&gt;: auto takes the GPU where there is one.
 
 &lt;b&gt;Model file&lt;/b&gt; and &lt;b&gt;report&lt;/b&gt; are those of &lt;i&gt;Train SSLKD&lt;/i&gt;; &lt;b&gt;road surface&lt;/b&gt;, &lt;b&gt;road outlines&lt;/b&gt; and &lt;b&gt;road centre lines&lt;/b&gt; those of &lt;i&gt;Detect roads&lt;/i&gt;.</source>
       <translation>Trainiert einen Straßendetektor auf einem Raster, von dem ein Teil annotiert ist, und findet die Straßen im ganzen Raster: &lt;i&gt;SSLKD trainieren&lt;/i&gt; und &lt;i&gt;Straßen erkennen&lt;/i&gt; in einem.
@@ -1024,10 +1024,10 @@ Advanced parameters that stay empty follow the preset. &lt;b&gt;Steps of each st
 &lt;b&gt;Raster&lt;/b&gt;: die Bilddaten.
 &lt;b&gt;Annotationen&lt;/b&gt;: Straßenflächen als Polygone oder Straßen als Linien.
 &lt;b&gt;Straßenbreite&lt;/b&gt;: was als Linien gezeichnete Straßen bekommen, in Metern.
-&lt;b&gt;Annotiertes Gebiet&lt;/b&gt;: wo jede Straße gezeichnet ist; ein Teil des Rasters.
+&lt;b&gt;Annotiertes Gebiet&lt;/b&gt;: wo jede Straße gezeichnet ist; ein Teil des Rasters. Ohne es gilt das ganze Raster als annotiert.
 &lt;b&gt;Voreinstellung&lt;/b&gt;: quick passt zu einem Laptop ohne GPU, balanced zu einer GPU, paper ist, was die Veröffentlichung tat.
 
-Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Schritte jeder Stufe&lt;/b&gt;: Mehr dauern länger. &lt;b&gt;Kachel im Training&lt;/b&gt; und &lt;b&gt;Kacheln auf einmal im Training&lt;/b&gt;: Weniger braucht weniger Speicher. &lt;b&gt;Gerät&lt;/b&gt;: auto nimmt die GPU, wo es eine gibt.
+Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;NoData-Wert&lt;/b&gt;: ein Wert, der für fehlende Daten steht, neben denen, die das Raster angibt. &lt;b&gt;Schritte jeder Stufe&lt;/b&gt;: Mehr dauern länger. &lt;b&gt;Kachel im Training&lt;/b&gt; und &lt;b&gt;Kacheln auf einmal im Training&lt;/b&gt;: Weniger braucht weniger Speicher. &lt;b&gt;Gerät&lt;/b&gt;: auto nimmt die GPU, wo es eine gibt.
 
 &lt;b&gt;Modelldatei&lt;/b&gt; und &lt;b&gt;Bericht&lt;/b&gt; sind die von &lt;i&gt;SSLKD trainieren&lt;/i&gt;; &lt;b&gt;Straßenfläche&lt;/b&gt;, &lt;b&gt;Straßenumrisse&lt;/b&gt; und &lt;b&gt;Straßenmittellinien&lt;/b&gt; die von &lt;i&gt;Straßen erkennen&lt;/i&gt;.</translation>
     </message>
@@ -1084,16 +1084,16 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Schr
       <translation>er schickte {} statt Bilddaten</translation>
     </message>
     <message>
+      <source>Roads of {}</source>
+      <translation>Straßen von {}</translation>
+    </message>
+    <message>
       <source>{}: made by {}, SSLKD {}</source>
       <translation>{}: gemacht von {}, SSLKD {}</translation>
     </message>
     <message>
       <source>The layer {} keeps QGIS's style: {}</source>
       <translation>Der Layer {} behält den Stil von QGIS: {}</translation>
-    </message>
-    <message>
-      <source>Roads of {}</source>
-      <translation>Straßen von {}</translation>
     </message>
     <message>
       <source>Set-up needs uv: allow QGIS the network, choose a folder of wheels, or install uv.</source>
@@ -1120,8 +1120,24 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Schr
       <translation>Hole {}</translation>
     </message>
     <message>
+      <source>Tiles at a time in training</source>
+      <translation>Kacheln auf einmal im Training</translation>
+    </message>
+    <message>
+      <source>Tile in training (pixels, a multiple of 32)</source>
+      <translation>Kachel im Training (Pixel, ein Vielfaches von 32)</translation>
+    </message>
+    <message>
       <source>more than 14 m</source>
       <translation>mehr als 14 m</translation>
+    </message>
+    <message>
+      <source>Width (m)</source>
+      <translation>Breite (m)</translation>
+    </message>
+    <message>
+      <source>Length (m)</source>
+      <translation>Länge (m)</translation>
     </message>
     <message>
       <source>no road, rightly</source>
@@ -1138,6 +1154,14 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;Schr
     <message>
       <source>called road by mistake</source>
       <translation>fälschlich als Straße bezeichnet</translation>
+    </message>
+    <message>
+      <source>Area (m²)</source>
+      <translation>Fläche (m²)</translation>
+    </message>
+    <message>
+      <source>Mean probability</source>
+      <translation>Mittlere Wahrscheinlichkeit</translation>
     </message>
     <message>
       <source>no road</source>

@@ -7,7 +7,7 @@ from pathlib import Path
 from qgis.core import QgsProcessingModelAlgorithm
 from qgis.PyQt.QtGui import QIcon
 
-from ..resources import help_page, icon, picture, tr
+from ..resources import help_page, icon, picture, tr, translate_titles
 
 __all__ = ["TrainAndDetect"]
 
@@ -20,6 +20,7 @@ class TrainAndDetect(QgsProcessingModelAlgorithm):
     def __init__(self) -> None:
         super().__init__()
         self.fromFile(str(_FILE))
+        translate_titles(self)
 
     def createInstance(self) -> TrainAndDetect:
         """Return a fresh algorithm of the same kind."""
@@ -57,9 +58,12 @@ class TrainAndDetect(QgsProcessingModelAlgorithm):
             "<b>Raster</b>: the imagery.\n"
             "<b>Annotations</b>: road surfaces as polygons, or roads as lines.\n"
             "<b>Road width</b>: what roads drawn as lines get, in metres.\n"
-            "<b>Annotated area</b>: where every road is drawn; a part of the raster.\n"
+            "<b>Annotated area</b>: where every road is drawn; a part of the raster. "
+            "Without it, the whole raster counts as annotated.\n"
             "<b>Preset</b>: quick suits a laptop without a GPU, balanced a GPU, paper is what the publication did.\n\n"
-            "Advanced parameters that stay empty follow the preset. <b>Steps of each stage</b>: more take longer. "
+            "Advanced parameters that stay empty follow the preset. "
+            "<b>Nodata value</b>: one that stands for nothing, besides what the raster declares. "
+            "<b>Steps of each stage</b>: more take longer. "
             "<b>Tile in training</b> and <b>tiles at a time in training</b>: less needs less memory. "
             "<b>Device</b>: auto takes the GPU where there is one.\n\n"
             "<b>Model file</b> and <b>report</b> are those of <i>Train SSLKD</i>; <b>road surface</b>, "

@@ -1,5 +1,5 @@
 <!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
-<qgis version="3.22.0" styleCategories="Symbology">
+<qgis version="3.22.0" styleCategories="Symbology|Fields">
   <renderer-v2 type="graduatedSymbol" attr="width" graduatedMethod="GraduatedSize" symbollevels="0" forceraster="0" enableorderby="0">
     <ranges>
       <range lower="0.000000000000000" upper="4.000000000000000" label="0 - 4 m" symbol="0" render="true"/>
@@ -74,4 +74,8 @@
     </source-symbol>
   </renderer-v2>
   <blendMode>0</blendMode>
+  <aliases>
+    <alias field="width" name="Width (m)"/>
+    <alias field="length" name="Length (m)"/>
+  </aliases>
 </qgis>

@@ -1,5 +1,5 @@
 <!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
-<qgis version="3.22.0" styleCategories="Symbology">
+<qgis version="3.22.0" styleCategories="Symbology|Fields">
   <renderer-v2 type="singleSymbol" symbollevels="0" forceraster="0" enableorderby="0">
     <symbols>
       <symbol name="0" type="fill" alpha="1" clip_to_extent="1" force_rhr="0">
@@ -16,4 +16,8 @@
     </symbols>
   </renderer-v2>
   <blendMode>0</blendMode>
+  <aliases>
+    <alias field="area" name="Area (m²)"/>
+    <alias field="mean_probability" name="Mean probability"/>
+  </aliases>
 </qgis>

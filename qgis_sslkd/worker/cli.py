@@ -16,6 +16,7 @@ from rich.console import Console
 from ..core.errors import TOO_LITTLE_MEMORY, CancelledError, SettingError, SslkdError, lacks_memory
 from ..core.reporting import Reporter
 from ..core.validation import explain
+from ..core.version import own_version
 from .ending import CANCELLED, end_at_signals
 from .jobs import (
     AnyJob,
@@ -40,9 +41,23 @@ app = typer.Typer(
     name="sslkd",
     help="Finds roads in aerial imagery from few labels (SSLKD: Ma, Karakuş and Rosin, IGARSS 2024).",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"sslkd {own_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Tell the version and exit.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
 
 
 def _matching(given: list[str]) -> list[str]:

@@ -15,7 +15,8 @@ def test_this_machine():
     assert facts["System"].startswith(platform.system())
     assert facts["Processor"].endswith(f", {os.cpu_count()} logical cores")
     assert float(facts["Memory"].removesuffix(" GiB")) == pytest.approx(machine.memory_size() / 2**30, abs=0.06)
-    assert machine.describe_versions()["torch"] == version("torch")
+    versions = machine.describe_versions()
+    assert (versions["torch"], versions["sslkd"]) == (version("torch"), version("qgis-sslkd"))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from qgis.core import (
     QgsGeometry,
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
+    QgsProcessingFeedback,
     QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterDefinition,
     QgsProject,
@@ -24,6 +25,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from tiles import TileServer
+
+from qgis_sslkd.managed import plugin_version
 
 ADVANCED = QgsProcessingParameterDefinition.Flag.FlagAdvanced
 OPTIONAL = QgsProcessingParameterDefinition.Flag.FlagOptional
@@ -124,6 +127,12 @@ def test_the_provider_holds_the_algorithms_with_icons_and_help():
         assert each.shortHelpString() and each.tags() and each.group()
 
 
+def test_the_log_of_a_run_tells_the_version():
+    feedback = QgsProcessingFeedback()
+    feedback.pushVersionInfo(QgsApplication.processingRegistry().providerById("sslkd"))
+    assert f"SSLKD version: {plugin_version()}" in feedback.textLog().splitlines()
+
+
 def test_train_asks_for_what_it_says(algorithm):
     train = algorithm("trainsslkd")
     assert described(train, ADVANCED) == {
@@ -189,7 +198,7 @@ def test_the_model_asks_for_what_it_says(algorithm, worker):
     assert len({(each.group(), each.groupId()) for each in steps}) == 1
     registered = QgsApplication.processingRegistry().algorithmById("sslkd:trainanddetect")
     for model in (registered, algorithm("trainanddetect")):
-        assert described(model, ADVANCED) == {"STEPS", "BATCH", "TILE", "DEVICE"}
+        assert described(model, ADVANCED) == {"NODATA", "STEPS", "BATCH", "TILE", "DEVICE"}
         assert "AREA" in described(model, OPTIONAL)
         assert made_by_default(model) == {
             "train:MODEL": True,

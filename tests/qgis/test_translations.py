@@ -97,7 +97,7 @@ def german(qgis_app):
 
 @pytest.mark.usefixtures("german")
 def test_german_short_help_explains_what_the_german_dialog_shows():
-    for algorithm in (make() for make in ALGORITHMS):
+    for algorithm in (make() for make in (*ALGORITHMS, TrainAndDetect)):
         algorithm.initAlgorithm({})
         shown = algorithm.shortHelpString().casefold()
         definitions = [*algorithm.parameterDefinitions(), *algorithm.outputDefinitions()]
@@ -115,6 +115,13 @@ def test_german_legends_explain_the_map_of_an_evaluation():
         "Straße, übersehen",
         "fälschlich als Straße bezeichnet",
     ]
+
+
+@pytest.mark.usefixtures("german")
+def test_german_titles_of_fields_tell_their_units():
+    titles = layer_style("centre_lines").elementsByTagName("alias")
+    shown = [titles.at(number).toElement().attribute("name") for number in range(titles.count())]
+    assert shown == ["Breite (m)", "Länge (m)"]
 
 
 def test_qgis_in_german_shows_german_names_and_keeps_the_ids(tmp_path):

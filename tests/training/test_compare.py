@@ -25,6 +25,7 @@ from qgis_sslkd.core.rasters import RasterReader
 from qgis_sslkd.training.compare import compare
 from qgis_sslkd.training.comparison_data import open_comparison_data
 from qgis_sslkd.training.configuration import Configuration, RastersData, Row
+from qgis_sslkd.training.data import read_window
 from qgis_sslkd.training.methods import METHODS, Method
 
 CPU = torch.device("cpu")
@@ -306,6 +307,24 @@ def test_rasters_are_tested_on_every_pixel_of_the_test_area(rasters, elsewhere, 
     assert pixels_tested(data) == 256 * 128
     assert data.training(64, "split").tile == 64
     assert pixels_tested(opened(RastersData(**rasters | elsewhere), tmp_path)) == 80 * 90
+
+
+def test_rasters_hold_no_data_where_their_values_are_the_given_nodata(rasters, small_scene, make_raster, tmp_path):
+    raster, *_ = small_scene
+    with rasterio.open(raster.path) as dataset:
+        pixels = dataset.read()
+    pixels[:, :100] = 0
+    collar = str(make_raster(pixels, "collar.tif", crs=raster.crs, transform=raster.transform))
+    given = rasters | {"labelled": [collar], "test": [collar]}
+    seen = {}
+    for nodata in (None, 0):
+        data = opened(RastersData(**given, nodata=nodata), tmp_path)
+        with RasterReader() as reader:
+            (window,) = data.test.validation
+            _, valid = read_window(window.source, window.window, data.test, reader)
+        labels = window.source.annotation.labels(window.window, valid.shape)
+        seen[data.identity] = np.count_nonzero(valid & (labels != IGNORE))
+    assert list(seen.values()) == [256 * 128, 156 * 128]
 
 
 def test_no_raster_is_tested_where_labels_are_learned_from(rasters, small_scene, make_raster, make_vector, tmp_path):

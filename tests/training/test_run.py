@@ -116,8 +116,10 @@ def test_a_run_that_is_stopped_at_its_report_leaves_the_model_and_says_so(train_
         train_scene(tmp_path, reporter, settings, checkpoints, method="supervised")
     assert reporter.said[-1] == f"The model is written to {tmp_path / 'm.safetensors'}; the report follows."
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "m.safetensors"]
-    train_scene(tmp_path, Listener(), settings, checkpoints, method="supervised")
+    whole = Listener()
+    train_scene(tmp_path, whole, settings, checkpoints, method="supervised")
     assert (tmp_path / "r.html").exists()
+    assert whole.said[-1] == "This network is not fit for use yet. The report tells what to do next."
     assert not list(checkpoints.iterdir())
 
 

@@ -469,6 +469,18 @@ def test_help_explains_every_option(sslkd, command):
     assert all(word in ended.stdout for word in expected)
 
 
+def test_the_version_is_that_of_the_plugin(sslkd):
+    metadata = (Path(__file__).parents[2] / "metadata.txt").read_text(encoding="utf-8")
+    ended = sslkd("--version")
+    assert ended.code == 0 and f"\nversion={ended.stdout.removeprefix('sslkd ')}" in metadata
+
+
+def test_a_shell_is_told_the_options_that_begin_so():
+    asked = {"_SSLKD_COMPLETE": "complete_bash", "COMP_WORDS": "sslkd detect --pr", "COMP_CWORD": "2"}
+    ended = subprocess.run([SSLKD], capture_output=True, text=True, env={**os.environ, **asked}, timeout=60)
+    assert ended.stdout.split() == ["--probability", "--product", "--precision"]
+
+
 def test_letters_that_the_output_lacks_stop_nothing():
     """As in Windows's code page, where it goes to a file or another program."""
     variables = {**os.environ, "PYTHONIOENCODING": "cp1252"}
