@@ -30,7 +30,7 @@ _SPACE_WITH_CUDA, _SPACE = 8 * 2**30, 3 * 2**30
 _FETCHED_SHARE, _INSTALLED_SHARE = 0.05, 0.9
 # Locked for the builds of the package index; other builds of PyTorch bring libraries of their own.
 _OF_PYTORCH = ("torch", "triton", "nvidia-", "cuda-")
-_DISCARDED = ".discarded-"
+_PART, _OLD, _DISCARDED = "part-", "environment.old", ".discarded-"
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -67,17 +67,20 @@ def install(plan: Plan, check: Callable[[str], None], feedback: QgsProcessingFee
         check: takes the new Python and raises an error if that does not work.
         feedback: hears what is done, and may cancel it.
     """
-    part = plan.home.folder / "environment.part"
-    with _alone(plan.home):
-        for left_over in [part, *plan.home.folder.glob(f"{_DISCARDED}*")]:
-            _discard(left_over)
+    home = plan.home
+    # Another name each time: uv may outlive a QGIS that was killed, and write on.
+    part = home.folder / f"{_PART}{uuid4().hex[:6]}"
+    with _alone(home):
+        for folder in [*_half_made(home), *home.folder.glob(f"{_DISCARDED}*")]:
+            _discard(home, folder)
         try:
             _make(plan, part, feedback)
             check(str(python_of(part)))
             write_marker(part, Marker(plugin_version(), digest(plan.lock), plan.torch))
-            _put_in_place(part, plan.home.environment)
+            _put_in_place(home, part)
         finally:
-            _discard(part)
+            for folder in _half_made(home):
+                _discard(home, folder)
 
 
 def is_current(plan: Plan) -> bool:
@@ -94,8 +97,8 @@ def remove(home: Home) -> None:
     """Remove all that set-up made."""
     forget_fetched(home)
     with _alone(home):
-        left_over = [*home.folder.glob("environment.*"), *home.folder.glob(f"{_DISCARDED}*")]
-        for folder in [home.environment, *left_over]:
+        discarded = [home.folder / _OLD, *home.folder.glob(f"{_DISCARDED}*")]
+        for folder in [home.environment, *_half_made(home), *discarded]:
             _remove_folder(folder)
     with suppress(OSError):  # what is not set-up's own keeps the folder
         home.folder.rmdir()
@@ -285,11 +288,11 @@ def _why_not_alone(home: Home, lock: QLockFile) -> str:
     ).format(folder=home.folder, process=process, computer=computer, file=f"{home.folder}.lock")
 
 
-def _put_in_place(part: Path, environment: Path) -> None:
+def _put_in_place(home: Home, part: Path) -> None:
     """Rename the new environment; the old one goes."""
-    old = environment.with_name("environment.old")
+    environment, old = home.environment, home.folder / _OLD
     try:
-        _discard(old)
+        _discard(home, old)
         if environment.exists():
             environment.rename(old)
         part.rename(environment)
@@ -301,16 +304,21 @@ def _put_in_place(part: Path, environment: Path) -> None:
                 environment, error.strerror
             )
         ) from error
-    _discard(old)
+    _discard(home, old)
 
 
-def _discard(folder: Path) -> None:
+def _half_made(home: Home) -> list[Path]:
+    """Return what a set-up leaves that ends before its time: environments, and what uv was unpacking."""
+    return [*home.folder.glob(f"{_PART}*"), *home.cache.glob(".tmp*")]
+
+
+def _discard(home: Home, folder: Path) -> None:
     """Take a folder away at once, and remove its tens of thousands of files while others need not wait."""
     with suppress(OSError):  # what is in use stays until the next set-up
         if folder.is_symlink():
             folder.unlink()
         elif folder.exists():
-            discarded = folder.with_name(f"{_DISCARDED}{uuid4().hex}")
+            discarded = home.folder / f"{_DISCARDED}{uuid4().hex}"
             folder.rename(discarded)
             # QGIS, too, waits for it when it ends.
             Thread(target=shutil.rmtree, args=(discarded, True)).start()

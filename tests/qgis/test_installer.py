@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import UV, alive
+from conftest import UV, alive, as_arguments, start_qgis_process
 from qgis.core import QgsNetworkAccessManager, QgsSettings
 from qgis.PyQt.QtCore import QLockFile
 from shelf import Index, Shelf
@@ -20,8 +20,8 @@ from shelf import Index, Shelf
 from qgis_sslkd import installer
 from qgis_sslkd.errors import Cancelled
 from qgis_sslkd.installer import Plan, SetUpFailed, forget_fetched, install, is_current, remove
-from qgis_sslkd.managed import LOCK, Home, plugin_version, python_of, read_marker
-from qgis_sslkd.uv import Release, UvMissing, _suits
+from qgis_sslkd.managed import LOCK, TOOLS_LOCK, Home, plugin_version, python_of, read_marker
+from qgis_sslkd.uv import Release, UvMissing, _suits, read_release
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +76,8 @@ def left_over(home):
     deadline = time.monotonic() + 10
     while list(home.folder.glob(".discarded-*")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return {path.name for path in home.folder.iterdir()} - {"environment", "uv-9.9.9", "cache"}
+    found = [*home.folder.iterdir(), *home.cache.glob(".tmp*")]
+    return {path.name for path in found} - {"environment", "uv-9.9.9", "cache"}
 
 
 def test_an_environment_from_a_folder_of_wheels_in_a_path_with_spaces_and_letters(plan, feedback):
@@ -221,6 +222,24 @@ def test_cancel_ends_set_up_within_seconds_and_leaves_what_was_there(plan, index
     assert running_below(plan.home.folder) == []
 
 
+def test_uv_ends_with_a_qgis_that_is_killed(shelf, index, tmp_path):
+    server = index(hangs_at="/simple/numpy/")
+    profile = tmp_path / "config"
+    home = Home(profile / "profiles" / "default" / "sslkd")
+    uv = home.folder / f"uv-{read_release(TOOLS_LOCK).version}" / "uv"
+    uv.parent.mkdir(parents=True)
+    uv.symlink_to(UV)
+    environment = {"PATH": f"/usr/bin:{tmp_path / 'programs'}", "UV_DEFAULT_INDEX": server.address}
+    with start_qgis_process(profile, *as_arguments("setup", {"TORCH": "lock"}), **environment) as process:
+        assert server.hung.wait(60)
+        assert len(running_below(home.folder)) == 1
+        process.kill()
+    deadline = time.monotonic() + 5
+    while running_below(home.folder) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert running_below(home.folder) == []
+
+
 def running_below(folder):
     """The ids of processes that were started with something in a folder."""
     found = []
@@ -339,7 +358,7 @@ def test_a_profile_that_cannot_be_written_to_is_no_other_set_up(plan, feedback, 
 
 
 def test_what_a_set_up_that_was_killed_left_goes_with_the_next(plan, feedback):
-    for name in ("environment.part", "environment.old", ".discarded-before"):
+    for name in ("part-123456", "environment.old", ".discarded-before", "cache/.tmp123456"):
         (plan.home.folder / name / "bin").mkdir(parents=True)
     install(plan, works, feedback)
     assert left_over(plan.home) == set()
@@ -348,7 +367,7 @@ def test_what_a_set_up_that_was_killed_left_goes_with_the_next(plan, feedback):
 
 def test_removal_leaves_nothing(plan, feedback):
     install(plan, works, feedback)
-    for name in ("environment.part", "environment.old", ".discarded-before"):  # of a set-up that was killed
+    for name in ("part-123456", "environment.old", ".discarded-before"):  # of a set-up that was killed
         (plan.home.folder / name / "bin").mkdir(parents=True)
     remove(plan.home)
     assert list(plan.home.folder.parent.iterdir()) == []
@@ -368,7 +387,7 @@ def test_an_environment_in_use_stays(plan, feedback, monkeypatch):
     rename = Path.rename
 
     def refuse(path, target):
-        if path.name == "environment.part":
+        if path.name.startswith("part-"):
             raise PermissionError(13, "in use")
         return rename(path, target)
 
