@@ -31,6 +31,18 @@ _FETCHED_SHARE, _INSTALLED_SHARE = 0.05, 0.9
 # Locked for the builds of the package index; other builds of PyTorch bring libraries of their own.
 _OF_PYTORCH = ("torch", "triton", "nvidia-", "cuda-")
 _PART, _OLD, _DISCARDED = "part-", "environment.old", ".discarded-"
+# The user's settings of uv that say how to reach packages; others would change what is made, and where.
+_OF_THE_USER = (
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_PYTHON_INSTALL_MIRROR",
+    "UV_HTTP",
+    "UV_INSECURE_HOST",
+    "UV_KEYRING_PROVIDER",
+    "UV_CONCURRENT",
+    "UV_CACHE_DIR",
+)
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -159,7 +171,14 @@ class _Uv:
         progress = _Progress(self.feedback)
         try:
             run_program([self._program, *arguments], self.feedback, progress.hear, self._variables)
-        except (NotStarted, ProgramFailed) as error:
+        except NotStarted as reason:
+            raise SetUpFailed(
+                tr(
+                    "{program} cannot be started ({reason}): the disk, or a rule of this computer, allows no programs "
+                    "there. Take a QGIS profile elsewhere, or a Python of yours by the action “use”."
+                ).format(program=self._program, reason=reason)
+            ) from reason
+        except ProgramFailed as error:
             raise SetUpFailed(_explain(str(error))) from error
 
     def install(self, part: Path, *what: str) -> None:
@@ -201,10 +220,9 @@ def _python_preference(plan: Plan) -> list[str]:
 def _variables(plan: Plan) -> dict[str, str]:
     """Return what uv is told by its environment."""
     home = plan.home
-    variables = {"UV_SYSTEM_CERTS": "1", "UV_PYTHON_INSTALL_DIR": str(home.pythons)}
-    if "UV_CACHE_DIR" not in os.environ:
-        variables["UV_CACHE_DIR"] = str(home.cache)
-    return {**variables, **proxy_variables(package_index())}
+    ours = {"UV_NO_CONFIG": "1", "UV_SYSTEM_CERTS": "1", "UV_PYTHON_INSTALL_DIR": str(home.pythons)}
+    theirs = {name: value for name, value in os.environ.items() if name.startswith(_OF_THE_USER)}
+    return {"UV_CACHE_DIR": str(home.cache), **ours, **theirs, **proxy_variables(package_index())}
 
 
 class _Progress:

@@ -18,7 +18,8 @@ from .resources import tr
 POLL_MS = 100
 PATIENCE_MS = 3000
 # QGIS's own settings of these would break another Python with a GDAL and a PROJ of its own.
-_FOREIGN_VARIABLES = ("PYTHON", "PROJ", "GDAL", "LD_", "DYLD_")
+# The user's settings of uv are meant for other projects.
+_FOREIGN_VARIABLES = ("PYTHON", "PROJ", "GDAL", "LD_", "DYLD_", "UV_")
 _LAST_WORDS = 15
 
 
@@ -89,6 +90,8 @@ def run_program(
         ProgramFailed: if it ends with an error.
         Cancelled: if the user cancelled it; it has ended then.
     """
+    if shutil.which(command[0]) is None:
+        raise NotStarted(tr("it is no program that can be run"))
     lines = Lines(hear)
     with running([*_ending_with_us(), *command], variables) as process:
         process.closeWriteChannel()

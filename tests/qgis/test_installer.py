@@ -313,6 +313,36 @@ def test_of_the_real_lock_all_but_pytorch_and_cuda_stays_for_another_pytorch():
     assert not [name for name in left if "nvidia" in name or "cuda" in name or name.startswith("tor")]
 
 
+def test_settings_of_uv_for_other_projects_do_not_count(plan, feedback, monkeypatch, tmp_path):
+    (tmp_path / "uv").mkdir()
+    for settings in (tmp_path / "uv.toml", tmp_path / "uv" / "uv.toml"):
+        settings.write_text('required-version = ">=99"')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name in ("UV_CONSTRAINT", "UV_CONFIG_FILE", "UV_WORKING_DIR", "UV_PROJECT"):
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("UV_EXCLUDE_NEWER", "2020-01-01")
+    install(plan, works, feedback)
+    assert is_current(plan)
+
+
+def test_the_package_index_of_uv_s_older_variable_is_used(plan, index, feedback, monkeypatch):
+    server = index()
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "")
+    monkeypatch.setenv("UV_INDEX_URL", server.address)
+    install(replace(plan, wheels=None), works, feedback)
+    assert {"/simple/uv/", "/simple/pebble/"} <= set(server.asked)
+
+
+def test_a_disk_that_allows_no_programs_is_told(plan, feedback):
+    install(plan, works, feedback)
+    uv = plan.home.folder / "uv-9.9.9" / "uv"
+    uv.chmod(0o600)
+    with pytest.raises(SetUpFailed, match=f"{re.escape(str(uv))} cannot be started .*action “use”"):
+        install(plan, works, feedback)
+    assert is_current(plan) and left_over(plan.home) == set()
+
+
 def test_too_little_space_is_told_before_anything_is_fetched(plan, feedback, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(installer.shutil, "disk_usage", lambda folder: usage(10, 10, 2**30))
