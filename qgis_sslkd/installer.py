@@ -43,6 +43,7 @@ _OF_THE_USER = (
     "UV_CONCURRENT",
     "UV_CACHE_DIR",
 )
+_POLL_SECONDS, _GRACE_SECONDS = 0.1, 3.0
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -83,16 +84,14 @@ def install(plan: Plan, check: Callable[[str], None], feedback: QgsProcessingFee
     # Another name each time: uv may outlive a QGIS that was killed, and write on.
     part = home.folder / f"{_PART}{uuid4().hex[:6]}"
     with _alone(home):
-        for folder in [*_half_made(home), *home.folder.glob(f"{_DISCARDED}*")]:
-            _discard(home, folder)
+        _tidy(home, feedback)
         try:
             _make(plan, part, feedback)
             check(str(python_of(part)))
             write_marker(part, Marker(plugin_version(), digest(plan.lock), plan.torch))
             _put_in_place(home, part)
         finally:
-            for folder in _half_made(home):
-                _discard(home, folder)
+            _tidy(home, feedback)
 
 
 def is_current(plan: Plan) -> bool:
@@ -310,7 +309,6 @@ def _put_in_place(home: Home, part: Path) -> None:
     """Rename the new environment; the old one goes."""
     environment, old = home.environment, home.folder / _OLD
     try:
-        _discard(home, old)
         if environment.exists():
             environment.rename(old)
         part.rename(environment)
@@ -322,7 +320,6 @@ def _put_in_place(home: Home, part: Path) -> None:
                 environment, error.strerror
             )
         ) from error
-    _discard(home, old)
 
 
 def _half_made(home: Home) -> list[Path]:
@@ -330,16 +327,26 @@ def _half_made(home: Home) -> list[Path]:
     return [*home.folder.glob(f"{_PART}*"), *home.cache.glob(".tmp*")]
 
 
+def _tidy(home: Home, feedback: QgsProcessingFeedback) -> None:
+    """Take what is not needed away at once, and remove its tens of thousands of files unless the user cancels."""
+    for folder in [*_half_made(home), home.folder / _OLD]:
+        _discard(home, folder)
+    discarded = list(home.folder.glob(f"{_DISCARDED}*"))
+    remover = Thread(target=lambda: [shutil.rmtree(folder, ignore_errors=True) for folder in discarded])
+    remover.start()
+    while remover.is_alive() and not feedback.isCanceled():
+        remover.join(_POLL_SECONDS)
+    # QGIS waits for it when it ends, but qgis_process does not.
+    remover.join(_GRACE_SECONDS)
+
+
 def _discard(home: Home, folder: Path) -> None:
-    """Take a folder away at once, and remove its tens of thousands of files while others need not wait."""
+    """Take a folder out of the way, for it to be removed."""
     with suppress(OSError):  # what is in use stays until the next set-up
         if folder.is_symlink():
             folder.unlink()
         elif folder.exists():
-            discarded = home.folder / f"{_DISCARDED}{uuid4().hex}"
-            folder.rename(discarded)
-            # QGIS, too, waits for it when it ends.
-            Thread(target=shutil.rmtree, args=(discarded, True)).start()
+            folder.rename(home.folder / f"{_DISCARDED}{uuid4().hex}")
 
 
 def _remove_folder(folder: Path) -> None:

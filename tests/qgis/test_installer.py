@@ -72,10 +72,7 @@ def works(python):
 
 
 def left_over(home):
-    """What lies about beside an environment, uv and what was fetched, once discarded files have had time to go."""
-    deadline = time.monotonic() + 10
-    while list(home.folder.glob(".discarded-*")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    """What lies about beside an environment, uv and what was fetched."""
     found = [*home.folder.iterdir(), *home.cache.glob(".tmp*")]
     return {path.name for path in found} - {"environment", "uv-9.9.9", "cache"}
 
