@@ -86,8 +86,9 @@ def install(plan: Plan, check: Callable[[str], None], feedback: QgsProcessingFee
     with _alone(home):
         _tidy(home, feedback)
         try:
-            _make(plan, part, feedback)
+            uv = _make(plan, part, feedback)
             check(str(python_of(part)))
+            _forget_unneeded(uv, home, part)
             write_marker(part, Marker(plugin_version(), digest(plan.lock), plan.torch))
             _put_in_place(home, part)
         finally:
@@ -127,7 +128,8 @@ def has_nvidia_gpu() -> bool:
     return shutil.which("nvidia-smi") is not None
 
 
-def _make(plan: Plan, part: Path, feedback: QgsProcessingFeedback) -> None:
+def _make(plan: Plan, part: Path, feedback: QgsProcessingFeedback) -> _Uv:
+    """Make the environment; return the uv that made it."""
     _check_space(plan.home.folder, _SPACE)
     feedback.setProgressText(tr("Fetching uv"))
     uv = _Uv(find_uv(plan.home.folder, plan.tools, plan.wheels, feedback), plan, feedback)
@@ -147,6 +149,25 @@ def _make(plan: Plan, part: Path, feedback: QgsProcessingFeedback) -> None:
             feedback.pushWarning(tr("{} Taking PyTorch as the lock file has it.").format(sentence))
             _install_lock(uv, part)
     feedback.setProgress(100 * _INSTALLED_SHARE)
+    return uv
+
+
+def _forget_unneeded(uv: _Uv, home: Home, part: Path) -> None:
+    """Have uv forget what it fetched and the new environment does not need: gigabytes with each PyTorch."""
+    if not home.cache.exists():
+        return  # the user has another one, for other projects, too
+    outdated = {name.partition("-")[0] for name in _packages(home.environment) - _packages(part)}
+    with suppress(SetUpFailed):  # it costs space alone
+        if outdated:
+            uv.run("cache", "clean", *sorted(outdated))
+        # What a uv that was ended had unpacked, and not noted yet.
+        uv.run("cache", "prune")
+
+
+def _packages(environment: Path) -> set[str]:
+    """Return the names and versions of what is installed, as their folders have them."""
+    folders = (environment.glob(f"{where}/site-packages/*.dist-info") for where in ("lib/*", "Lib"))
+    return {each.name for found in folders for each in found}
 
 
 def _locked_torch_suits(plan: Plan) -> bool:

@@ -93,13 +93,17 @@ def test_an_environment_from_a_folder_of_wheels_in_a_path_with_spaces_and_letter
 
 def test_an_environment_of_another_lock_is_renewed(plan, shelf, feedback):
     install(plan, works, feedback)
-    shelf.put_package("pebble", "2.0")
-    shelf.write_locks("pebble", version="2.0")
+    for name in ("pebble", "gravel"):
+        shelf.put_package(name, "2.0")
+    shelf.write_locks("pebble", "gravel", version="2.0")
     assert not is_current(plan)
+    assert list(plan.home.cache.rglob("pebble-1.0.dist-info"))
     install(plan, works, feedback)
     assert version_of(python_of(plan.home.environment)) == "2.0"
     assert is_current(plan)
     assert left_over(plan.home) == set()
+    assert not list(plan.home.cache.rglob("pebble-1.0.dist-info")), "what no environment needs is forgotten"
+    assert list(plan.home.cache.rglob("gravel-2.0.dist-info"))
 
 
 def test_another_choice_of_pytorch_is_another_environment(plan, feedback):
@@ -385,10 +389,11 @@ def test_a_profile_that_cannot_be_written_to_is_no_other_set_up(plan, feedback, 
 
 
 def test_what_a_set_up_that_was_killed_left_goes_with_the_next(plan, feedback):
-    for name in ("part-123456", "environment.old", ".discarded-before", "cache/.tmp123456"):
+    for name in ("part-123456", "environment.old", ".discarded-before", "cache/.tmp123456", "cache/archive-v0/a"):
         (plan.home.folder / name / "bin").mkdir(parents=True)
     install(plan, works, feedback)
     assert left_over(plan.home) == set()
+    assert not (plan.home.cache / "archive-v0" / "a").exists()
     assert is_current(plan)
 
 
