@@ -154,8 +154,8 @@ def _make(plan: Plan, part: Path, feedback: QgsProcessingFeedback) -> _Uv:
 
 def _forget_unneeded(uv: _Uv, home: Home, part: Path) -> None:
     """Have uv forget what it fetched and the new environment does not need: gigabytes with each PyTorch."""
-    if not home.cache.exists():
-        return  # the user has another one, for other projects, too
+    if "UV_CACHE_DIR" in os.environ:
+        return  # the user's own is for other projects, too
     outdated = {name.partition("-")[0] for name in _packages(home.environment) - _packages(part)}
     with suppress(SetUpFailed):  # it costs space alone
         if outdated:

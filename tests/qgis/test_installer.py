@@ -106,6 +106,16 @@ def test_an_environment_of_another_lock_is_renewed(plan, shelf, feedback):
     assert list(plan.home.cache.rglob("gravel-2.0.dist-info"))
 
 
+def test_a_cache_of_the_user_s_forgets_nothing(plan, shelf, feedback, monkeypatch, tmp_path):
+    plan.home.cache.mkdir(parents=True)
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    for version in ("1.0", "2.0"):
+        shelf.put_package("pebble", version)
+        shelf.write_locks("pebble", version=version)
+        install(plan, works, feedback)
+    assert list((tmp_path / "cache").rglob("pebble-1.0.dist-info"))
+
+
 def test_another_choice_of_pytorch_is_another_environment(plan, feedback):
     install(plan, works, feedback)
     assert not is_current(replace(plan, torch="auto"))
