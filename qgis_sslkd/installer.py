@@ -270,8 +270,8 @@ def _explain(words: str) -> str:
     """Return a sentence for what uv said last, which goes along."""
     sentences = {
         r"dns error|client error \(Connect\)|failed to fetch|error sending request": tr(
-            "The package index cannot be reached: check the network and QGIS's proxy "
-            "(Settings > Options > Network), or choose a folder of wheels."
+            "The package index cannot be reached: check the network, QGIS's proxy (Settings > Options > Network) and, "
+            "where it is set, the variable HTTPS_PROXY, or choose a folder of wheels."
         ),
         r"not found in the provided package locations": tr(
             "A package is missing in the folder of wheels, or the folder has it for another system only."

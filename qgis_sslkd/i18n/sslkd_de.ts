@@ -880,8 +880,8 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>Installiere die übrigen Pakete der Lock-Datei</translation>
     </message>
     <message>
-      <source>The package index cannot be reached: check the network and QGIS's proxy (Settings &gt; Options &gt; Network), or choose a folder of wheels.</source>
-      <translation>Der Paketindex ist nicht erreichbar: Prüfen Sie das Netz und den Proxy von QGIS (Einstellungen &gt; Optionen &gt; Netzwerk), oder wählen Sie einen Ordner mit Wheels.</translation>
+      <source>The package index cannot be reached: check the network, QGIS's proxy (Settings &gt; Options &gt; Network) and, where it is set, the variable HTTPS_PROXY, or choose a folder of wheels.</source>
+      <translation>Der Paketindex ist nicht erreichbar: Prüfen Sie das Netz, den Proxy von QGIS (Einstellungen &gt; Optionen &gt; Netzwerk) und, wo sie gesetzt ist, die Variable HTTPS_PROXY, oder wählen Sie einen Ordner mit Wheels.</translation>
     </message>
     <message>
       <source>A package is missing in the folder of wheels, or the folder has it for another system only.</source>
