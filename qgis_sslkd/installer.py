@@ -154,7 +154,7 @@ def _make(plan: Plan, part: Path, feedback: QgsProcessingFeedback) -> _Uv:
 
 def _forget_unneeded(uv: _Uv, home: Home, part: Path) -> None:
     """Have uv forget what it fetched and the new environment does not need: gigabytes with each PyTorch."""
-    if "UV_CACHE_DIR" in os.environ:
+    if os.environ.get("UV_CACHE_DIR"):
         return  # the user's own is for other projects, too
     outdated = {name.partition("-")[0] for name in _packages(home.environment) - _packages(part)}
     with suppress(SetUpFailed):  # it costs space alone
@@ -241,7 +241,7 @@ def _variables(plan: Plan) -> dict[str, str]:
     """Return what uv is told by its environment."""
     home = plan.home
     ours = {"UV_NO_CONFIG": "1", "UV_SYSTEM_CERTS": "1", "UV_PYTHON_INSTALL_DIR": str(home.pythons)}
-    theirs = {name: value for name, value in os.environ.items() if name.startswith(_OF_THE_USER)}
+    theirs = {name: value for name, value in os.environ.items() if value and name.startswith(_OF_THE_USER)}
     return {"UV_CACHE_DIR": str(home.cache), **ours, **theirs, **proxy_variables(package_index())}
 
 

@@ -333,6 +333,7 @@ def test_settings_of_uv_for_other_projects_do_not_count(plan, feedback, monkeypa
     for name in ("UV_CONSTRAINT", "UV_CONFIG_FILE", "UV_WORKING_DIR", "UV_PROJECT"):
         monkeypatch.setenv(name, "/nowhere")
     monkeypatch.setenv("UV_EXCLUDE_NEWER", "2020-01-01")
+    monkeypatch.setenv("UV_CACHE_DIR", "")
     install(plan, works, feedback)
     assert is_current(plan)
 
