@@ -93,7 +93,7 @@ class _Answer:
         self.outputs: dict[str, Any] | None = None
         self.error: str | None = None
         self.cancelled = False
-        self.begun = False
+        self._events = 0
         self._feedback = feedback
         self._lines = Lines(self._hear_line)
         self._text = ""
@@ -104,6 +104,11 @@ class _Answer:
     def final(self) -> bool:
         """Whether the worker has said how the job went."""
         return self.outputs is not None or self.error is not None or self.cancelled
+
+    @property
+    def begun(self) -> bool:
+        """Whether the worker had its libraries: it loads them after its first word."""
+        return self._events > 1
 
     def hear(self, data: bytes) -> None:
         """Take more of the worker's output."""
@@ -143,7 +148,7 @@ class _Answer:
             self.cancelled = True
         else:
             return
-        self.begun = True
+        self._events += 1
 
     def _progress(self, fraction: object, text: str) -> None:
         if isinstance(fraction, (int, float)):
@@ -199,7 +204,6 @@ def _how_it_died(process: QProcess, answer: _Answer, log: str, feedback: QgsProc
         )
     last_line = words.splitlines()[-1].strip() if words else tr("it left no message")
     sentence = tr("The worker ended unexpectedly (exit code {}): {}").format(process.exitCode(), last_line)
-    # Ended before its first event, it may never have had the libraries it needs.
     return sentence if answer.begun else f"{sentence}\n{how_to_mend()}"
 
 

@@ -49,6 +49,12 @@ def how_to_mend() -> str:
 
 def _managed_python(environment: Path) -> str:
     python = python_of(environment)
+    if python.is_symlink() and not python.exists():
+        raise EnvironmentMissing(
+            tr("The Python {} is gone, which the environment of SSLKD's worker needs. {}").format(
+                python.readlink(), how_to_mend()
+            )
+        )
     if not python.is_file():
         raise EnvironmentMissing(tr("SSLKD has no Python environment for its worker yet. {}").format(how_to_mend()))
     marker = read_marker(environment)

@@ -30,7 +30,20 @@ _SPACE_WITH_CUDA, _SPACE = 8 * 2**30, 3 * 2**30
 _FETCHED_SHARE, _INSTALLED_SHARE = 0.05, 0.9
 # Locked for the builds of the package index; other builds of PyTorch bring libraries of their own.
 _OF_PYTORCH = ("torch", "triton", "nvidia-", "cuda-")
-_DISCARDED = ".discarded-"
+_PART, _OLD, _DISCARDED = "part-", "environment.old", ".discarded-"
+# The user's settings of uv that say how to reach packages; others would change what is made, and where.
+_OF_THE_USER = (
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_PYTHON_INSTALL_MIRROR",
+    "UV_HTTP",
+    "UV_INSECURE_HOST",
+    "UV_KEYRING_PROVIDER",
+    "UV_CONCURRENT",
+    "UV_CACHE_DIR",
+)
+_POLL_SECONDS, _GRACE_SECONDS = 0.1, 3.0
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -67,17 +80,19 @@ def install(plan: Plan, check: Callable[[str], None], feedback: QgsProcessingFee
         check: takes the new Python and raises an error if that does not work.
         feedback: hears what is done, and may cancel it.
     """
-    part = plan.home.folder / "environment.part"
-    with _alone(plan.home):
-        for left_over in [part, *plan.home.folder.glob(f"{_DISCARDED}*")]:
-            _discard(left_over)
+    home = plan.home
+    # Another name each time: uv may outlive a QGIS that was killed, and write on.
+    part = home.folder / f"{_PART}{uuid4().hex[:6]}"
+    with _alone(home):
+        _tidy(home, feedback)
         try:
-            _make(plan, part, feedback)
+            uv = _make(plan, part, feedback)
             check(str(python_of(part)))
+            _forget_unneeded(uv, home, part)
             write_marker(part, Marker(plugin_version(), digest(plan.lock), plan.torch))
-            _put_in_place(part, plan.home.environment)
+            _put_in_place(home, part)
         finally:
-            _discard(part)
+            _tidy(home, feedback)
 
 
 def is_current(plan: Plan) -> bool:
@@ -94,8 +109,8 @@ def remove(home: Home) -> None:
     """Remove all that set-up made."""
     forget_fetched(home)
     with _alone(home):
-        left_over = [*home.folder.glob("environment.*"), *home.folder.glob(f"{_DISCARDED}*")]
-        for folder in [home.environment, *left_over]:
+        discarded = [home.folder / _OLD, *home.folder.glob(f"{_DISCARDED}*")]
+        for folder in [home.environment, *_half_made(home), *discarded]:
             _remove_folder(folder)
     with suppress(OSError):  # what is not set-up's own keeps the folder
         home.folder.rmdir()
@@ -113,7 +128,8 @@ def has_nvidia_gpu() -> bool:
     return shutil.which("nvidia-smi") is not None
 
 
-def _make(plan: Plan, part: Path, feedback: QgsProcessingFeedback) -> None:
+def _make(plan: Plan, part: Path, feedback: QgsProcessingFeedback) -> _Uv:
+    """Make the environment; return the uv that made it."""
     _check_space(plan.home.folder, _SPACE)
     feedback.setProgressText(tr("Fetching uv"))
     uv = _Uv(find_uv(plan.home.folder, plan.tools, plan.wheels, feedback), plan, feedback)
@@ -133,6 +149,25 @@ def _make(plan: Plan, part: Path, feedback: QgsProcessingFeedback) -> None:
             feedback.pushWarning(tr("{} Taking PyTorch as the lock file has it.").format(sentence))
             _install_lock(uv, part)
     feedback.setProgress(100 * _INSTALLED_SHARE)
+    return uv
+
+
+def _forget_unneeded(uv: _Uv, home: Home, part: Path) -> None:
+    """Have uv forget what it fetched and the new environment does not need: gigabytes with each PyTorch."""
+    if os.environ.get("UV_CACHE_DIR"):
+        return  # the user's own is for other projects, too
+    outdated = {name.partition("-")[0] for name in _packages(home.environment) - _packages(part)}
+    with suppress(SetUpFailed):  # it costs space alone
+        if outdated:
+            uv.run("cache", "clean", *sorted(outdated))
+        # What a uv that was ended had unpacked, and not noted yet.
+        uv.run("cache", "prune")
+
+
+def _packages(environment: Path) -> set[str]:
+    """Return the names and versions of what is installed, as their folders have them."""
+    folders = (environment.glob(f"{where}/site-packages/*.dist-info") for where in ("lib/*", "Lib"))
+    return {each.name for found in folders for each in found}
 
 
 def _locked_torch_suits(plan: Plan) -> bool:
@@ -156,7 +191,14 @@ class _Uv:
         progress = _Progress(self.feedback)
         try:
             run_program([self._program, *arguments], self.feedback, progress.hear, self._variables)
-        except (NotStarted, ProgramFailed) as error:
+        except NotStarted as reason:
+            raise SetUpFailed(
+                tr(
+                    "{program} cannot be started ({reason}): the disk, or a rule of this computer, allows no programs "
+                    "there. Take a QGIS profile elsewhere, or a Python of yours by the action “use”."
+                ).format(program=self._program, reason=reason)
+            ) from reason
+        except ProgramFailed as error:
             raise SetUpFailed(_explain(str(error))) from error
 
     def install(self, part: Path, *what: str) -> None:
@@ -198,10 +240,9 @@ def _python_preference(plan: Plan) -> list[str]:
 def _variables(plan: Plan) -> dict[str, str]:
     """Return what uv is told by its environment."""
     home = plan.home
-    variables = {"UV_SYSTEM_CERTS": "1", "UV_PYTHON_INSTALL_DIR": str(home.pythons)}
-    if "UV_CACHE_DIR" not in os.environ:
-        variables["UV_CACHE_DIR"] = str(home.cache)
-    return {**variables, **proxy_variables(package_index())}
+    ours = {"UV_NO_CONFIG": "1", "UV_SYSTEM_CERTS": "1", "UV_PYTHON_INSTALL_DIR": str(home.pythons)}
+    theirs = {name: value for name, value in os.environ.items() if value and name.startswith(_OF_THE_USER)}
+    return {"UV_CACHE_DIR": str(home.cache), **ours, **theirs, **proxy_variables(package_index())}
 
 
 class _Progress:
@@ -229,8 +270,8 @@ def _explain(words: str) -> str:
     """Return a sentence for what uv said last, which goes along."""
     sentences = {
         r"dns error|client error \(Connect\)|failed to fetch|error sending request": tr(
-            "The package index cannot be reached: check the network and QGIS's proxy "
-            "(Settings > Options > Network), or choose a folder of wheels."
+            "The package index cannot be reached: check the network, QGIS's proxy (Settings > Options > Network) and, "
+            "where it is set, the variable HTTPS_PROXY, or choose a folder of wheels."
         ),
         r"not found in the provided package locations": tr(
             "A package is missing in the folder of wheels, or the folder has it for another system only."
@@ -285,11 +326,10 @@ def _why_not_alone(home: Home, lock: QLockFile) -> str:
     ).format(folder=home.folder, process=process, computer=computer, file=f"{home.folder}.lock")
 
 
-def _put_in_place(part: Path, environment: Path) -> None:
+def _put_in_place(home: Home, part: Path) -> None:
     """Rename the new environment; the old one goes."""
-    old = environment.with_name("environment.old")
+    environment, old = home.environment, home.folder / _OLD
     try:
-        _discard(old)
         if environment.exists():
             environment.rename(old)
         part.rename(environment)
@@ -301,19 +341,33 @@ def _put_in_place(part: Path, environment: Path) -> None:
                 environment, error.strerror
             )
         ) from error
-    _discard(old)
 
 
-def _discard(folder: Path) -> None:
-    """Take a folder away at once, and remove its tens of thousands of files while others need not wait."""
+def _half_made(home: Home) -> list[Path]:
+    """Return what a set-up leaves that ends before its time: environments, and what uv was unpacking."""
+    return [*home.folder.glob(f"{_PART}*"), *home.cache.glob(".tmp*")]
+
+
+def _tidy(home: Home, feedback: QgsProcessingFeedback) -> None:
+    """Take what is not needed away at once, and remove its tens of thousands of files unless the user cancels."""
+    for folder in [*_half_made(home), home.folder / _OLD]:
+        _discard(home, folder)
+    discarded = list(home.folder.glob(f"{_DISCARDED}*"))
+    remover = Thread(target=lambda: [shutil.rmtree(folder, ignore_errors=True) for folder in discarded])
+    remover.start()
+    while remover.is_alive() and not feedback.isCanceled():
+        remover.join(_POLL_SECONDS)
+    # QGIS waits for it when it ends, but qgis_process does not.
+    remover.join(_GRACE_SECONDS)
+
+
+def _discard(home: Home, folder: Path) -> None:
+    """Take a folder out of the way, for it to be removed."""
     with suppress(OSError):  # what is in use stays until the next set-up
         if folder.is_symlink():
             folder.unlink()
         elif folder.exists():
-            discarded = folder.with_name(f"{_DISCARDED}{uuid4().hex}")
-            folder.rename(discarded)
-            # QGIS, too, waits for it when it ends.
-            Thread(target=shutil.rmtree, args=(discarded, True)).start()
+            folder.rename(home.folder / f"{_DISCARDED}{uuid4().hex}")
 
 
 def _remove_folder(folder: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
@@ -16,7 +18,8 @@ from .resources import tr
 POLL_MS = 100
 PATIENCE_MS = 3000
 # QGIS's own settings of these would break another Python with a GDAL and a PROJ of its own.
-_FOREIGN_VARIABLES = ("PYTHON", "PROJ", "GDAL", "LD_", "DYLD_")
+# The user's settings of uv are meant for other projects.
+_FOREIGN_VARIABLES = ("PYTHON", "PROJ", "GDAL", "LD_", "DYLD_", "UV_")
 _LAST_WORDS = 15
 
 
@@ -80,15 +83,17 @@ def run_program(
     hear: Callable[[str], None],
     variables: Mapping[str, str] | None = None,
 ) -> None:
-    """Run a program to its end, or to the user's cancel; each line that it says is heard at once.
+    """Run a program to its end, to the user's cancel, or on Linux to QGIS's; each line that it says is heard at once.
 
     Raises:
         NotStarted: if it cannot be started.
         ProgramFailed: if it ends with an error.
         Cancelled: if the user cancelled it; it has ended then.
     """
+    if shutil.which(command[0]) is None:
+        raise NotStarted(tr("it is no program that can be run"))
     lines = Lines(hear)
-    with running(command, variables) as process:
+    with running([*_ending_with_us(), *command], variables) as process:
         process.closeWriteChannel()
         # Each wait lets go of Python's lock, so that QGIS's window lives.
         while process.state() == QProcess.ProcessState.Running:
@@ -99,6 +104,12 @@ def run_program(
         lines.take(process.readAllStandardOutput().data() + b"\n")
     if process.exitStatus() != QProcess.ExitStatus.NormalExit or process.exitCode() != 0:
         raise ProgramFailed("\n".join(lines.last) or tr("it left no message"))
+
+
+def _ending_with_us() -> list[str]:
+    """Return what to put before a program that the system shall end with this process, even if that is killed."""
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
 
 def _environment(variables: Mapping[str, str]) -> QProcessEnvironment:

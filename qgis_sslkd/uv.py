@@ -72,8 +72,8 @@ def read_release(lock: Path) -> Release:
 
 
 def package_index() -> str:
-    """Return the address of the package index, which the variable of uv may name."""
-    return os.environ.get("UV_DEFAULT_INDEX", PYPI).rstrip("/")
+    """Return the address of the package index, which the variable of uv, or its older one, may name."""
+    return (os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL") or PYPI).rstrip("/")
 
 
 def _fetched(release: Release, feedback: QgsProcessingFeedback) -> bytes:
@@ -113,7 +113,7 @@ def _installed(reason: str, feedback: QgsProcessingFeedback) -> str:
     program = shutil.which("uv")
     if program is None:
         way_out = tr("Set-up needs uv: allow QGIS the network, choose a folder of wheels, or install uv.")
-        raise UvMissing(f"{reason} {way_out}")
+        raise UvMissing(f"{reason.rstrip('.')}. {way_out}")
     feedback.pushWarning(tr("{reason} Using {program} in its place.").format(reason=reason, program=program))
     return program
 

@@ -15,10 +15,10 @@ from qgis.core import (
     QgsSettings,
 )
 
-from ..client import run_job
+from ..client import JobCancelled, WorkerError, run_job
 from ..environment import SETTING, VARIABLE, home, worker_python
 from ..errors import UnusableParameters
-from ..installer import TORCH_CHOICES, Plan, forget_fetched, install, is_current, remove
+from ..installer import TORCH_CHOICES, Plan, SetUpFailed, forget_fetched, install, is_current, remove
 from ..managed import LOCK, TOOLS_LOCK, python_of
 from ..resources import picture, tr
 from .base import Parameters, SslkdAlgorithm, named_choice
@@ -151,8 +151,20 @@ def _install(plan: Plan, anew: bool, feedback: QgsProcessingFeedback) -> None:
         install(plan, lambda python: _check(python, _last_step(feedback)), feedback)
     else:
         feedback.pushInfo(tr("The environment is there already; “repair” makes it anew."))
-        _check(str(python_of(plan.home.environment)), feedback)
+        _check_again(str(python_of(plan.home.environment)), feedback)
     QgsSettings().remove(SETTING)
+
+
+def _check_again(python: str, feedback: QgsProcessingFeedback) -> None:
+    """Check a Python that did work once."""
+    try:
+        _check(python, feedback)
+    except JobCancelled:
+        raise
+    except WorkerError as reason:
+        raise SetUpFailed(
+            tr("The environment is there but does not work: the action “repair” makes it anew.") + f"\n{reason}"
+        ) from reason
 
 
 def _check(python: str, feedback: QgsProcessingFeedback) -> None:

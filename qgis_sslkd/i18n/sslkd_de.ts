@@ -514,6 +514,10 @@ Der Proxy aus den Einstellungen von QGIS wird verwendet. Ein Abbruch oder ein Fe
       <translation>Sie funktioniert: {device}, {forward_pass}.</translation>
     </message>
     <message>
+      <source>The environment is there but does not work: the action “repair” makes it anew.</source>
+      <translation>Die Umgebung ist da, funktioniert aber nicht: Die Aktion „repair“ legt sie neu an.</translation>
+    </message>
+    <message>
       <source>There is no folder {}.</source>
       <translation>Es gibt keinen Ordner {}.</translation>
     </message>
@@ -824,6 +828,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>Führen Sie „SSLKD einrichten“ in der Werkzeugkiste aus (sslkd:setup); es kann auch ein eigenes Python verwenden, das die Pakete aus requirements/worker.txt hat.</translation>
     </message>
     <message>
+      <source>The Python {} is gone, which the environment of SSLKD's worker needs. {}</source>
+      <translation>Das Python {}, das die Umgebung des Arbeitsprozesses braucht, ist nicht mehr da. {}</translation>
+    </message>
+    <message>
       <source>SSLKD has no Python environment for its worker yet. {}</source>
       <translation>SSLKD hat noch keine Python-Umgebung für seinen Arbeitsprozess. {}</translation>
     </message>
@@ -872,8 +880,8 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>Installiere die übrigen Pakete der Lock-Datei</translation>
     </message>
     <message>
-      <source>The package index cannot be reached: check the network and QGIS's proxy (Settings &gt; Options &gt; Network), or choose a folder of wheels.</source>
-      <translation>Der Paketindex ist nicht erreichbar: Prüfen Sie das Netz und den Proxy von QGIS (Einstellungen &gt; Optionen &gt; Netzwerk), oder wählen Sie einen Ordner mit Wheels.</translation>
+      <source>The package index cannot be reached: check the network, QGIS's proxy (Settings &gt; Options &gt; Network) and, where it is set, the variable HTTPS_PROXY, or choose a folder of wheels.</source>
+      <translation>Der Paketindex ist nicht erreichbar: Prüfen Sie das Netz, den Proxy von QGIS (Einstellungen &gt; Optionen &gt; Netzwerk) und, wo sie gesetzt ist, die Variable HTTPS_PROXY, oder wählen Sie einen Ordner mit Wheels.</translation>
     </message>
     <message>
       <source>A package is missing in the folder of wheels, or the folder has it for another system only.</source>
@@ -918,6 +926,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
     <message>
       <source>{} cannot be removed ({}): end what SSLKD is doing, and try again.</source>
       <translation>{} kann nicht entfernt werden ({}): Beenden Sie, was SSLKD gerade tut, und versuchen Sie es noch einmal.</translation>
+    </message>
+    <message>
+      <source>{program} cannot be started ({reason}): the disk, or a rule of this computer, allows no programs there. Take a QGIS profile elsewhere, or a Python of yours by the action “use”.</source>
+      <translation>{program} kann nicht gestartet werden ({reason}): Der Datenträger oder eine Regel dieses Computers erlaubt dort keine Programme. Nehmen Sie ein QGIS-Profil an einem anderen Ort oder mit der Aktion „use“ ein eigenes Python.</translation>
     </message>
     <message>
       <source>{} Taking PyTorch as the lock file has it.</source>
@@ -1042,6 +1054,10 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;NoDa
     <message>
       <source>{} cannot be fetched: {}</source>
       <translation>{} kann nicht geholt werden: {}</translation>
+    </message>
+    <message>
+      <source>it is no program that can be run</source>
+      <translation>es ist kein Programm, das ausgeführt werden kann</translation>
     </message>
     <message>
       <source>The layer {} is a picture: choose a raster of values.</source>

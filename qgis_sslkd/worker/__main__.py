@@ -20,8 +20,9 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Pydantic would look for plugins of its own in all that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
-    # Rasterio and pyogrio bring their own; what PostGIS, conda or QGIS point at is of another version.
-    for name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
+    # Rasterio and pyogrio bring their own; what PostGIS, conda or QGIS point at is of another version. The last is the
+    # window that plots go to: reports need none, and Matplotlib refuses those of its older versions.
+    for name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA", "MPLBACKEND"):
         os.environ.pop(name, None)
     if sys.platform == "win32":
         # There lies msvc-runtime: the system's own may be missing, or older than PyTorch needs.

@@ -133,10 +133,20 @@ def test_death_before_the_first_word_names_the_cause_and_what_mends_it(feedback)
     assert "Traceback" in feedback.details[0]
 
 
+def test_death_while_the_libraries_are_loaded_tells_what_mends_it(feedback):
+    code = """
+        say(event="progress", fraction=0, text="starting")
+        os.kill(os.getpid(), signal.SIGBUS)
+    """
+    with pytest.raises(WorkerDied, match=r"(?s)exit code 7.*sslkd:setup"):
+        run_worker(program(code), feedback)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 @pytest.mark.parametrize(("number", "told"), [("SIGABRT", "(exit code 6): a warning"), ("SIGKILL", "memory runs out")])
 def test_death_by_a_signal_in_the_middle_of_the_work(feedback, number, told):
     code = f"""
+        say(event="progress", fraction=0, text="starting")
         say(event="progress", fraction=0.1, text="working")
         print("a warning", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.{number})

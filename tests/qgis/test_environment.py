@@ -64,6 +64,14 @@ def test_the_environment_in_the_profile_is_used(managed):
     assert worker_python() == str(python)
 
 
+def test_a_python_that_is_gone_is_named(managed, tmp_path):
+    python = managed()
+    python.unlink()
+    python.symlink_to(tmp_path / "python3")
+    with pytest.raises(EnvironmentMissing, match=rf"{tmp_path}/python3 is gone.*sslkd:setup"):
+        worker_python()
+
+
 def test_an_environment_of_another_lock_is_noticed(managed, algorithm):
     managed(lock="0" * 64)
     possible, sentence = algorithm("detectroads").canExecute()

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import UV, alive
+from conftest import UV, alive, as_arguments, start_qgis_process
 from qgis.core import QgsNetworkAccessManager, QgsSettings
 from qgis.PyQt.QtCore import QLockFile
 from shelf import Index, Shelf
@@ -20,8 +20,8 @@ from shelf import Index, Shelf
 from qgis_sslkd import installer
 from qgis_sslkd.errors import Cancelled
 from qgis_sslkd.installer import Plan, SetUpFailed, forget_fetched, install, is_current, remove
-from qgis_sslkd.managed import LOCK, Home, plugin_version, python_of, read_marker
-from qgis_sslkd.uv import Release, UvMissing, _suits
+from qgis_sslkd.managed import LOCK, TOOLS_LOCK, Home, plugin_version, python_of, read_marker
+from qgis_sslkd.uv import Release, UvMissing, _suits, read_release
 
 
 @pytest.fixture(autouse=True)
@@ -72,11 +72,9 @@ def works(python):
 
 
 def left_over(home):
-    """What lies about beside an environment, uv and what was fetched, once discarded files have had time to go."""
-    deadline = time.monotonic() + 10
-    while list(home.folder.glob(".discarded-*")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return {path.name for path in home.folder.iterdir()} - {"environment", "uv-9.9.9", "cache"}
+    """What lies about beside an environment, uv and what was fetched."""
+    found = [*home.folder.iterdir(), *home.cache.glob(".tmp*")]
+    return {path.name for path in found} - {"environment", "uv-9.9.9", "cache"}
 
 
 def test_an_environment_from_a_folder_of_wheels_in_a_path_with_spaces_and_letters(plan, feedback):
@@ -95,13 +93,27 @@ def test_an_environment_from_a_folder_of_wheels_in_a_path_with_spaces_and_letter
 
 def test_an_environment_of_another_lock_is_renewed(plan, shelf, feedback):
     install(plan, works, feedback)
-    shelf.put_package("pebble", "2.0")
-    shelf.write_locks("pebble", version="2.0")
+    for name in ("pebble", "gravel"):
+        shelf.put_package(name, "2.0")
+    shelf.write_locks("pebble", "gravel", version="2.0")
     assert not is_current(plan)
+    assert list(plan.home.cache.rglob("pebble-1.0.dist-info"))
     install(plan, works, feedback)
     assert version_of(python_of(plan.home.environment)) == "2.0"
     assert is_current(plan)
     assert left_over(plan.home) == set()
+    assert not list(plan.home.cache.rglob("pebble-1.0.dist-info")), "what no environment needs is forgotten"
+    assert list(plan.home.cache.rglob("gravel-2.0.dist-info"))
+
+
+def test_a_cache_of_the_user_s_forgets_nothing(plan, shelf, feedback, monkeypatch, tmp_path):
+    plan.home.cache.mkdir(parents=True)
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    for version in ("1.0", "2.0"):
+        shelf.put_package("pebble", version)
+        shelf.write_locks("pebble", version=version)
+        install(plan, works, feedback)
+    assert list((tmp_path / "cache").rglob("pebble-1.0.dist-info"))
 
 
 def test_another_choice_of_pytorch_is_another_environment(plan, feedback):
@@ -221,6 +233,24 @@ def test_cancel_ends_set_up_within_seconds_and_leaves_what_was_there(plan, index
     assert running_below(plan.home.folder) == []
 
 
+def test_uv_ends_with_a_qgis_that_is_killed(shelf, index, tmp_path):
+    server = index(hangs_at="/simple/numpy/")
+    profile = tmp_path / "config"
+    home = Home(profile / "profiles" / "default" / "sslkd")
+    uv = home.folder / f"uv-{read_release(TOOLS_LOCK).version}" / "uv"
+    uv.parent.mkdir(parents=True)
+    uv.symlink_to(UV)
+    environment = {"PATH": f"/usr/bin:{tmp_path / 'programs'}", "UV_DEFAULT_INDEX": server.address}
+    with start_qgis_process(profile, *as_arguments("setup", {"TORCH": "lock"}), **environment) as process:
+        assert server.hung.wait(60)
+        assert len(running_below(home.folder)) == 1
+        process.kill()
+    deadline = time.monotonic() + 5
+    while running_below(home.folder) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert running_below(home.folder) == []
+
+
 def running_below(folder):
     """The ids of processes that were started with something in a folder."""
     found = []
@@ -272,7 +302,7 @@ def test_a_machine_without_a_gpu_asks_for_the_processor_s_pytorch_and_takes_the_
     assert any("download.pytorch.org" in line for line in feedback.infos)
     (warning,) = feedback.warnings
     assert "cannot be reached" in warning and warning.endswith("Taking PyTorch as the lock file has it.")
-    with pytest.raises(SetUpFailed, match="index cannot be reached"):
+    with pytest.raises(SetUpFailed, match=r"index cannot be reached.*the variable HTTPS_PROXY"):
         install(replace(plan, wheels=None, torch="driver"), works, feedback)
 
 
@@ -292,6 +322,37 @@ def test_of_the_real_lock_all_but_pytorch_and_cuda_stays_for_another_pytorch():
     left = {pin.partition("==")[0] for pin in pins if not pin.startswith(installer._OF_PYTORCH)}
     assert {"numpy", "rasterio", "segmentation-models-pytorch"} <= left
     assert not [name for name in left if "nvidia" in name or "cuda" in name or name.startswith("tor")]
+
+
+def test_settings_of_uv_for_other_projects_do_not_count(plan, feedback, monkeypatch, tmp_path):
+    (tmp_path / "uv").mkdir()
+    for settings in (tmp_path / "uv.toml", tmp_path / "uv" / "uv.toml"):
+        settings.write_text('required-version = ">=99"')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name in ("UV_CONSTRAINT", "UV_CONFIG_FILE", "UV_WORKING_DIR", "UV_PROJECT"):
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("UV_EXCLUDE_NEWER", "2020-01-01")
+    monkeypatch.setenv("UV_CACHE_DIR", "")
+    install(plan, works, feedback)
+    assert is_current(plan)
+
+
+def test_the_package_index_of_uv_s_older_variable_is_used(plan, index, feedback, monkeypatch):
+    server = index()
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "")
+    monkeypatch.setenv("UV_INDEX_URL", server.address)
+    install(replace(plan, wheels=None), works, feedback)
+    assert {"/simple/uv/", "/simple/pebble/"} <= set(server.asked)
+
+
+def test_a_disk_that_allows_no_programs_is_told(plan, feedback):
+    install(plan, works, feedback)
+    uv = plan.home.folder / "uv-9.9.9" / "uv"
+    uv.chmod(0o600)
+    with pytest.raises(SetUpFailed, match=f"{re.escape(str(uv))} cannot be started .*action “use”"):
+        install(plan, works, feedback)
+    assert is_current(plan) and left_over(plan.home) == set()
 
 
 def test_too_little_space_is_told_before_anything_is_fetched(plan, feedback, monkeypatch):
@@ -339,16 +400,17 @@ def test_a_profile_that_cannot_be_written_to_is_no_other_set_up(plan, feedback, 
 
 
 def test_what_a_set_up_that_was_killed_left_goes_with_the_next(plan, feedback):
-    for name in ("environment.part", "environment.old", ".discarded-before"):
+    for name in ("part-123456", "environment.old", ".discarded-before", "cache/.tmp123456", "cache/archive-v0/a"):
         (plan.home.folder / name / "bin").mkdir(parents=True)
     install(plan, works, feedback)
     assert left_over(plan.home) == set()
+    assert not (plan.home.cache / "archive-v0" / "a").exists()
     assert is_current(plan)
 
 
 def test_removal_leaves_nothing(plan, feedback):
     install(plan, works, feedback)
-    for name in ("environment.part", "environment.old", ".discarded-before"):  # of a set-up that was killed
+    for name in ("part-123456", "environment.old", ".discarded-before"):  # of a set-up that was killed
         (plan.home.folder / name / "bin").mkdir(parents=True)
     remove(plan.home)
     assert list(plan.home.folder.parent.iterdir()) == []
@@ -368,7 +430,7 @@ def test_an_environment_in_use_stays(plan, feedback, monkeypatch):
     rename = Path.rename
 
     def refuse(path, target):
-        if path.name == "environment.part":
+        if path.name.startswith("part-"):
             raise PermissionError(13, "in use")
         return rename(path, target)
 

@@ -73,6 +73,15 @@ def test_install_then_work_then_repair_then_remove(run, shelf, algorithm, feedba
     assert not algorithm("detectroads").canExecute()[0]
 
 
+def test_an_environment_that_broke_is_not_told_to_be_set_up_again_but_repaired(run, shelf, profile_home):
+    results = run(WHEELS=str(shelf.wheels))
+    (package,) = profile_home.environment.rglob("typer.py")
+    package.write_text("cut sho")
+    with pytest.raises(QgsProcessingException, match=r"(?s)does not work: .*“repair”.*SyntaxError"):
+        run(WHEELS=str(shelf.wheels))
+    assert run(WHEELS=str(shelf.wheels), ACTION="repair") == results
+
+
 def test_an_environment_that_was_made_for_another_lock_is_renewed(run, shelf, algorithm):
     run(WHEELS=str(shelf.wheels))
     shelf.put_package("pebble", "2.0")

@@ -498,6 +498,15 @@ def test_the_data_of_another_gdal_and_proj_spoils_nothing(make_raster, results, 
     assert pyogrio.read_info(outlines)["crs"] == "EPSG:4326"
 
 
+def test_a_backend_of_another_matplotlib_spoils_no_report(make_raster, make_vector, results):
+    surface = make_raster(np.ones((1, 20, 20), np.uint8))
+    roads = make_vector(["LINESTRING (500000 5199999, 500020 5199980)"], "roads.gpkg")
+    command = [SSLKD, "evaluate", "--surface", surface, "--roads", roads, "--road-width", 2, "--report", results / "r"]
+    variables = {**os.environ, "MPLBACKEND": "Qt4Agg"}
+    ended = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=variables, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+
+
 @pytest.mark.skipif(os.name != "posix", reason="the shell's way to close a stream")
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_change_no_result(make_raster, results, closed):

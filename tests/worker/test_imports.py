@@ -108,16 +108,20 @@ def test_garbage_is_looked_for_again_when_an_import_fails():
     assert gc.isenabled()
 
 
-@pytest.mark.parametrize("error", ["OSError('[WinError 126] No such module: shm.dll')", "ImportError('no DLL')"])
-def test_a_package_that_cannot_be_loaded_is_named_with_what_mends_it(tmp_path, error):
-    """On Windows, PyTorch raises the one for want of a library, and other packages the other."""
-    (tmp_path / "torch.py").write_text(f"raise {error}")
+@pytest.mark.parametrize(
+    "code", ["raise OSError('[WinError 126] No such module: shm.dll')", "raise ImportError('no DLL')", "", '"""cut sho']
+)
+def test_a_package_that_cannot_be_loaded_is_named_with_what_mends_it(tmp_path, code):
+    """On Windows, PyTorch raises the one for want of a library, and other packages the other; others are cut short."""
+    (tmp_path / "torch.py").write_text(code)
     variables = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-m", "qgis_sslkd.worker", "diagnose"]
     ended = subprocess.run(command, capture_output=True, text=True, env=variables, cwd=tmp_path)
     assert ended.returncode == 1
     (sentence,) = ended.stderr.splitlines()
-    assert re.fullmatch(r"sslkd: A package .* cannot be loaded: .*(shm\.dll|no DLL)\. Run Set up SSLKD .*", sentence)
+    assert re.fullmatch(
+        r"sslkd: A package .* cannot be loaded: .*(shm\.dll|no DLL|torch|literal).*\. Run Set up SSLKD .*", sentence
+    )
 
 
 def test_a_process_that_python_takes_down_ends_without_a_word():

@@ -23,7 +23,8 @@ def do(job: AnyJob, reporter: Reporter) -> Outputs:
     try:
         with importing():
             work = _work(job)
-    except (ImportError, OSError) as error:
+    # The last two come of a file that is cut short.
+    except (ImportError, OSError, SyntaxError, AttributeError) as error:
         raise SslkdError(
             f"A package of the worker's Python cannot be loaded: {str(error).rstrip('.')}. "
             "Run Set up SSLKD with the action “repair”, or install the packages of requirements/worker.txt in it."
