@@ -46,6 +46,7 @@ _BLOCK = 512
 _BLOCKS_AT_ONCE = 8  # side by side, for GDAL's threads
 _SMALLEST_OVERVIEW = 256
 _WRITES_AHEAD = 2
+_DECIMALS = 3  # of metres, square metres and probabilities: more says nothing
 
 
 class StripWriter:
@@ -234,7 +235,7 @@ class FeatureWriter:
                 self._written.rename(self._written.with_name(self._path.name))
 
     def append(self, geometries: npt.NDArray[np.object_], *columns: npt.NDArray[np.float64]) -> None:
-        """Adds features `(N,)` with their numbers, `(N,)` for each field."""
+        """Adds features `(N,)` with their numbers, `(N,)` for each field, of which thousandths are kept."""
         # It brings a GDAL of its own, which need not lie in memory beside a network.
         import pyogrio
 
@@ -243,7 +244,7 @@ class FeatureWriter:
             pyogrio.raw.write(
                 str(self._written),
                 geometry=shapely.to_wkb(geometries),
-                field_data=list(columns),
+                field_data=[column.round(_DECIMALS) for column in columns],
                 fields=list(self._fields),
                 geometry_type=self._geometry_type,
                 crs=self._crs.to_wkt(),
