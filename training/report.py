@@ -163,7 +163,7 @@ def _samples(run: Run, networks: Mapping[str, nn.Module]) -> Iterator[str]:
     yield (
         "<h2>Found and missed on the validation area</h2>"
         '<p><b class="hit">Blue</b>: roads that were found. <b class="false">Yellow</b>: called road, but not '
-        'drawn. <b class="miss">Orange</b>: drawn, but missed. Dark: not part of the validation area.</p>'
+        'drawn. <b class="miss">Orange</b>: drawn, but missed. Dark: not scored there.</p>'
     )
     yield f"<figure>{embedded(_sample_figure(run, networks), _OVERLAYS)}<figcaption>{_OVERLAYS}.</figcaption></figure>"
 
