@@ -109,9 +109,10 @@ def corners_ahead(
     ends = _narrow(ends)
     if not ends:
         return []
-    tips, directions = (np.array(each) for each in zip(*((end.tip, end.direction) for end in ends), strict=True))
-    rays = shapely.linestrings(np.stack([tips, tips + directions * longest], axis=1))
+    rays = _rays(ends, longest)
     pairs = shapely.STRtree(rays).query(rays, predicate="intersects").T
+    points, directions = _together(ends)
+    tips = np.array([end.tip for end in ends])
     between, (first, second) = tips[pairs[:, 1]] - tips[pairs[:, 0]], directions[pairs.T]
     sines = _cross(first, second)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -120,8 +121,8 @@ def corners_ahead(
     near = (pairs[:, 0] < pairs[:, 1]) & (np.abs(sines) >= _STEEP) & (gaps <= longest)
     order = np.flatnonzero(near)[np.argsort(gaps[near].round(_DIGITS), kind="stable")]
     pairs, places = pairs[order], (tips[pairs[:, 0]] + first * to_first[:, None])[order]
-    points = _together(ends)[0][pairs, :2]
-    ways = shapely.linestrings(np.stack([points[:, 0], places, points[:, 1]], axis=1))
+    starts, stops = points[pairs.T, :2]
+    ways = shapely.linestrings(np.stack([starts, places, stops], axis=1))
     return [(ends[pairs[way, 0]], ends[pairs[way, 1]], places[way]) for way in _free(pairs, ways, lines)]
 
 
@@ -134,7 +135,7 @@ def sides_ahead(ends: Sequence[FreeEnd], lines: Mapping[int, Line], longest: flo
     if not ends:
         return {}
     reach = longest + _WIDEST / 2 / _STEEP
-    tree = shapely.STRtree(shapely.linestrings([(end.tip, end.tip + end.direction * reach) for end in ends]))
+    tree = shapely.STRtree(_rays(ends, reach))
     first: dict[int, tuple[int, Crossing]] = {}
     for numbers, shapes in _shapes(lines):
         for found, ray in tree.query(shapes, predicate="intersects").T.tolist():
@@ -167,8 +168,9 @@ def _free(pairs: Indices, ways: Geometries, lines: Mapping[int, Line]) -> list[i
     taken: set[int] = set()
     found = []
     for number in np.flatnonzero(clear).tolist():
-        if not taken & set(pairs[number].tolist()):
-            taken |= set(pairs[number].tolist())
+        pair = set(pairs[number].tolist())
+        if not taken & pair:
+            taken |= pair
             found.append(number)
     return _apart(found, ways[found])
 
@@ -183,6 +185,12 @@ def _apart(things: list[_Thing], ways: Geometries) -> list[_Thing]:
         if not crossed[way] & found.keys():
             found[way] = thing
     return list(found.values())
+
+
+def _rays(ends: Sequence[FreeEnd], reach: float) -> Geometries:
+    """Lines of `reach` metres from where the ends' roads end, as they point."""
+    rays: Geometries = shapely.linestrings([(end.tip, end.tip + end.direction * reach) for end in ends])
+    return rays
 
 
 def _straight(ways: Floats) -> Geometries:

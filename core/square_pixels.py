@@ -9,12 +9,13 @@ import numpy.typing as npt
 import rasterio
 from rasterio.windows import Window
 
+from .images import Mask
+from .lines import Floats
+
 __all__ = ["SquarePixels", "square_pixels"]
 
 _OBLONG = 1.05  # from here on one side is so much longer that it shows at the ends of roads
 
-Flags = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 
@@ -40,7 +41,7 @@ class SquarePixels:
         (width, height), (rows, columns) = self.grain, self.shape
         return width * self.dataset.width / columns, height * self.dataset.height / rows
 
-    def read(self, rows: range, columns: range) -> tuple[Flags, tuple[Floats, Floats]]:
+    def read(self, rows: range, columns: range) -> tuple[Mask, tuple[Floats, Floats]]:
         """Where the road is in some rows and columns; what lies outside of the raster mirrors what lies inside.
 
         Returns:
@@ -51,7 +52,7 @@ class SquarePixels:
             for some, count, own in zip((rows, columns), self.shape, self.dataset.shape, strict=True)
         )
         window = Window.from_slices((row.min(), row.max() + 1), (column.min(), column.max() + 1))
-        mask: Flags = self.dataset.read(1, window=window) == self.road
+        mask: Mask = self.dataset.read(1, window=window) == self.road
         if mask.shape != (len(row), len(column)):
             mask = mask[np.ix_(row - row.min(), column - column.min())]
         return mask, (down, across)

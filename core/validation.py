@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-__all__ = ["explain"]
+__all__ = ["explain", "in_json"]
 
 
 def explain(error: ValidationError) -> str:
     """What is wrong, in the words of the fields or of their own checks, without a full stop."""
     return "; ".join(map(_words, error.errors()))
+
+
+def in_json(content: Mapping[str, Any]) -> str:
+    """What TOML or a data class holds, to be checked strictly: in JSON, text may be a path and a list a tuple."""
+    return json.dumps(content, default=str)
 
 
 def _words(problem: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from qgis.PyQt.QtCore import QLockFile
 from .errors import PluginError
 from .managed import Home, Marker, digest, plugin_version, python_of, read_marker, write_marker
 from .network import proxy_variables
-from .processes import NotStarted, ProgramFailed, run_program
+from .processes import PATIENCE_MS, POLL_MS, NotStarted, ProgramFailed, run_program
 from .resources import tr
 from .uv import find_uv, package_index
 
@@ -43,7 +43,6 @@ _OF_THE_USER = (
     "UV_CONCURRENT",
     "UV_CACHE_DIR",
 )
-_POLL_SECONDS, _GRACE_SECONDS = 0.1, 3.0
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -356,9 +355,9 @@ def _tidy(home: Home, feedback: QgsProcessingFeedback) -> None:
     remover = Thread(target=lambda: [shutil.rmtree(folder, ignore_errors=True) for folder in discarded])
     remover.start()
     while remover.is_alive() and not feedback.isCanceled():
-        remover.join(_POLL_SECONDS)
+        remover.join(POLL_MS / 1000)
     # QGIS waits for it when it ends, but qgis_process does not.
-    remover.join(_GRACE_SECONDS)
+    remover.join(PATIENCE_MS / 1000)
 
 
 def _discard(home: Home, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from importlib.resources import files
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..core.errors import SettingError
-from ..core.validation import explain
+from ..core.validation import explain, in_json
 from .methods import find_method
 from .presets import TrainingSettings
 from .settings import changed_settings
@@ -149,9 +148,7 @@ def load_configuration(name: str) -> Configuration:
     """
     text = _read(name)
     try:
-        # As JSON, where text may be a path though nothing is taken for what it is not.
-        content = json.dumps(tomllib.loads(text), default=str)
-        configuration = Configuration.model_validate_json(content, strict=True)
+        configuration = Configuration.model_validate_json(in_json(tomllib.loads(text)), strict=True)
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"The configuration {name} is no TOML: {error}.") from error
     except ValidationError as error:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
 from ..core.annotations import Annotation, are_near, on_ground
 from ..core.errors import AnnotationError
 from ..core.rasters import RasterInfo
+from .sources import Geometries
 
 __all__ = ["held_out_at", "hold_out"]
 
@@ -18,7 +18,6 @@ _HELD_OUT = 0.1
 _LEAST_UNITS = 10
 _RIM = 0.5  # pixels
 
-Geometries = npt.NDArray[np.object_]
 _Unit = tuple[RasterInfo, shapely.Geometry]
 
 

@@ -117,11 +117,12 @@ class _Places:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._places = [(source, bounds) for source in sources for bounds in shapely.bounds(source.regions)]
-        self._weights = np.concatenate([np.zeros(0), *(source.weights for source in sources)])
+        weights = np.concatenate([np.zeros(0), *(source.weights for source in sources)])
+        self._shares = weights / weights.sum()
 
     def draw(self, rng: np.random.Generator) -> _Place:
         """One of them: its source and left, top, right and bottom in pixels."""
-        return self._places[rng.choice(len(self._places), p=self._weights / self._weights.sum())]
+        return self._places[rng.choice(len(self._places), p=self._shares)]
 
 
 def _turned(array: npt.NDArray[Scalar], turn: int) -> npt.NDArray[Scalar]:

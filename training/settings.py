@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tomllib
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..core.errors import SettingError
 from ..core.network_spec import NetworkSpec
 from ..core.networks import check_network
-from ..core.validation import explain
+from ..core.validation import explain, in_json
 from .presets import PRESETS, TrainingSettings
 
 __all__ = ["Changes", "changed_settings", "load_changes"]
@@ -38,8 +37,7 @@ def changed_settings(preset: str, *changes: Changes) -> TrainingSettings:
     for each in changes:
         plain = _merged(plain, each)
     try:
-        # As JSON, where mappings may be networks and lists tuples though nothing is taken for what it is not.
-        settings = _SETTINGS.validate_json(json.dumps(plain, default=str), strict=True)
+        settings = _SETTINGS.validate_json(in_json(plain), strict=True)
     except ValidationError as error:
         raise SettingError(f"The settings are not understood: {explain(error)}.") from error
     for spec in (settings.student, *settings.teachers):

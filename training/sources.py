@@ -24,6 +24,7 @@ __all__ = [
     "LabelSource",
     "LabelledWindow",
     "Source",
+    "centres",
     "source_of",
     "windows_of_parts",
     "windows_over",
@@ -88,8 +89,8 @@ class LabelledWindow:
         """Labels `(tile, tile)`: 1 road, 0 background, 255 unlabelled or not scored."""
         labels = self.source.annotation.labels(self.window, (tile, tile))
         (top, bottom), (left, right) = self.scored.toranges()
-        rows = self.window.row_off + (np.arange(tile) + 0.5) * self.window.height / tile
-        columns = self.window.col_off + (np.arange(tile) + 0.5) * self.window.width / tile
+        rows = centres(self.window.row_off, self.window.height, tile)
+        columns = centres(self.window.col_off, self.window.width, tile)
         labels[(rows < top) | (rows >= bottom)] = IGNORE
         labels[:, (columns < left) | (columns >= right)] = IGNORE
         return labels
@@ -137,6 +138,11 @@ def windows_of_parts(raster: RasterInfo, annotation: Annotation, gsd: float, til
     parts = [np.array([part]) for part in annotation.area.geometries]
     sources = [source_of(raster, annotation.inside(part), gsd, tile, part) for part in parts]
     return [window for source in sources for window in windows_over(source)]
+
+
+def centres(offset: float, extent: float, count: int) -> npt.NDArray[np.float64]:
+    """Where the centres of `count` cells lie, side by side along an axis from an offset over an extent."""
+    return offset + (np.arange(count) + 0.5) * extent / count
 
 
 def within(offset: int, side: int, size: int) -> int:

@@ -22,7 +22,7 @@ from ..core.images import Normalisation
 from ..core.labels import IGNORE, Labels
 from ..core.rasters import RasterInfo
 from .data import TrainingData, check_alike
-from .sources import LabelledWindow, Source, source_of, windows_over
+from .sources import LabelledWindow, Source, centres, source_of, windows_over
 
 __all__ = [
     "MASKS",
@@ -71,8 +71,8 @@ class TileLabels:
 
     def labels(self, window: Window, shape: tuple[int, int]) -> Labels:
         """Labels `(H, W)` of a window resampled to `shape`, 255 beyond the tile."""
-        rows, rows_inside = _centres(window.row_off, window.height, shape[0], self.mask.shape[0])
-        columns, columns_inside = _centres(window.col_off, window.width, shape[1], self.mask.shape[1])
+        rows, rows_inside = _under_centres(window.row_off, window.height, shape[0], self.mask.shape[0])
+        columns, columns_inside = _under_centres(window.col_off, window.width, shape[1], self.mask.shape[1])
         found = self.mask[np.ix_(rows, columns)]
         found[~(rows_inside[:, None] & columns_inside)] = IGNORE
         return found
@@ -206,9 +206,11 @@ def _square_metres(tiles: Sequence[MaskedTile]) -> float:
     return sum(float((each.labels.mask != IGNORE).sum()) * each.raster.gsd**2 for each in tiles)
 
 
-def _centres(offset: float, extent: float, count: int, size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+def _under_centres(
+    offset: float, extent: float, count: int, size: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
     """The pixels under the centres of `count` cells of a window along one axis, and which lie inside."""
-    places = np.floor(offset + (np.arange(count) + 0.5) * extent / count).astype(np.intp)
+    places = np.floor(centres(offset, extent, count)).astype(np.intp)
     return np.clip(places, 0, size - 1), (places >= 0) & (places < size)
 
 
