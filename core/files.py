@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from platform import node
 from shutil import rmtree
 from threading import Lock
 from uuid import uuid4
+from zlib import crc32
 
 from .errors import NotWholeError, SettingError
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = [
     "NOT_WHOLE",
@@ -37,6 +43,9 @@ _AFTER_THE_NAME = {
     **dict.fromkeys((".tif", ".tiff"), (".aux.xml", ".ovr", ".ovr.aux.xml", ".msk", ".msk.aux.xml", ".msk.ovr")),
     ".gpkg": ("-journal", "-wal", "-shm"),
 }
+
+# Other machines may share the disk, and do not see who holds a folder there.
+_FOLDERS = f".sslkd-{crc32(node().encode()) & 0xFFFF:04x}"
 
 _unfinished: dict[Path, Callable[[Path], object]] = {}
 """What goes if the process has to end at once, and how."""
@@ -78,8 +87,12 @@ def all_written_whole(paths: Collection[Path]) -> Iterator[dict[Path, Path]]:
 
 @contextmanager
 def folder_beside(path: Path) -> Iterator[Path]:
-    """Makes a folder beside an output for what is of no use once the work has ended."""
-    with _going_early(lambda: _made_beside(path), _remove_folder) as folder:
+    """Makes a folder beside an output for what is of no use once the work has ended.
+
+    What processes left there that were killed goes.
+    """
+    _remove_abandoned(path.parent)
+    with ExitStack() as held, _going_early(lambda: _made_beside(path, held), _remove_folder) as folder:
         try:
             yield folder
         finally:
@@ -182,11 +195,39 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _made_beside(path: Path) -> Path:
+def _made_beside(path: Path, held: ExitStack) -> Path:
     # Short, for Windows's paths are. Not mkdtemp, in whose folders Windows lets their owner alone read.
-    folder = path.with_name(f".sslkd-{uuid4().hex[:8]}")
-    folder.mkdir()
-    return folder
+    folder = path.with_name(f"{_FOLDERS}{uuid4().hex[:8]}")
+    new = folder.with_name(f".new{folder.name}")  # a name that nobody takes for abandoned before it is held
+    new.mkdir()
+    with suppress(OSError):  # neither Windows nor every disk locks folders
+        held.enter_context(_held(new))
+        return new.rename(folder)
+    return new
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Has the system know that a folder is in use, until this ends or the process does.
+
+    Raises:
+        OSError: if it is in use already, or nobody can know.
+    """
+    if sys.platform == "win32":
+        raise OSError("Windows locks no folders")
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _remove_abandoned(place: Path) -> None:
+    """Removes what processes of this machine left that were killed."""
+    for folder in place.glob(f"{_FOLDERS}*"):
+        with suppress(OSError), _held(folder):
+            rmtree(folder)
 
 
 def _remove_folder(folder: Path) -> None:

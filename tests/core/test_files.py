@@ -4,6 +4,7 @@ import os
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import sleep
 
 import pytest
 
@@ -155,6 +156,32 @@ def test_others_may_read_what_lies_in_a_folder_beside(tmp_path):
     (tmp_path / "usual").mkdir()
     with folder_beside(tmp_path / "file.tif") as folder:
         assert folder.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows locks no folders")
+def test_what_killed_processes_left_goes_and_what_others_write_stays(tmp_path):
+    context = get_context("spawn")
+    written = context.Barrier(3)
+    killed, other = (context.Process(target=_write_on, args=(tmp_path / name, written)) for name in ("a.tif", "b.tif"))
+    killed.start()
+    other.start()
+    written.wait()
+    killed.kill()
+    killed.join()
+    with written_whole(tmp_path / "c.tif") as partial:
+        partial.touch()
+        assert {path.name for path in tmp_path.glob(".sslkd-*/*")} == {"b.tif", "c.tif"}
+    other.kill()
+    other.join()
+    check_writable(tmp_path / "d.tif")
+    assert list(tmp_path.iterdir()) == [tmp_path / "c.tif"]
+
+
+def _write_on(path, written):
+    with written_whole(path) as partial:
+        partial.touch()
+        written.wait()
+        sleep(600)
 
 
 def test_a_name_may_be_as_long_as_the_disk_takes(tmp_path):
