@@ -99,8 +99,8 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
 
     Args:
         path: where GDAL finds it.
-        bands: 1-based indexes of the bands to read, in this order; empty for all but alpha. A band that is
-            named here is imagery, even if the file calls it alpha.
+        bands: 1-based indexes of the bands to read, in this order, as often as each is named; empty for all but alpha.
+            A band that is named here is imagery, even if the file calls it alpha.
         nodata: a value that counts as nodata besides what the file declares.
 
     Raises:
@@ -184,8 +184,6 @@ def _without_crs(dataset: rasterio.DatasetReader) -> str:
 def _imagery_bands(dataset: rasterio.DatasetReader, wanted: Sequence[int]) -> tuple[int, ...]:
     if absent := set(wanted) - set(dataset.indexes):
         raise RasterError(f"The raster {dataset.name} has no band {min(absent)}; its bands are 1 to {dataset.count}.")
-    if len(set(wanted)) < len(wanted):
-        raise RasterError(f"A band is named twice in {', '.join(map(str, wanted))}; name each band once.")
     colours = zip(dataset.indexes, dataset.colorinterp, strict=True)
     bands = tuple(wanted) or tuple(index for index, colour in colours if colour != ColorInterp.alpha)
     # GDAL has complex integers, NumPy has not.

@@ -25,4 +25,5 @@ def _words(problem: Mapping[str, Any]) -> str:
     # A check of our own says in a sentence what is wrong with what; pydantic puts "Value error, " before it.
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"]).removesuffix(".")
-    return f"{'.'.join(str(part) for part in problem['loc']) or 'input'}: {problem['msg']}"
+    got = f", got {problem['input']!r}" if isinstance(problem["input"], str | int | float) else ""
+    return f"{'.'.join(str(part) for part in problem['loc']) or 'input'}: {problem['msg']}{got}"

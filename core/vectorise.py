@@ -66,8 +66,9 @@ def find_crs(text: str, raster: RasterInfo) -> CRS:
         SettingError: if there is none, or the raster has no place in it.
     """
     try:
-        crs = CRS.from_user_input(text)
-        with rasterio.open(raster.path) as dataset:
+        # In an environment, PROJ's own words are not printed.
+        with rasterio.Env(), rasterio.open(raster.path) as dataset:
+            crs = CRS.from_user_input(text)
             project_bounds(raster.crs, crs, dataset.bounds)
         if not is_on_ground(crs):
             raise CRSError("It has no axes along the ground.")

@@ -230,7 +230,7 @@ def test_what_is_wrong_is_told_before_any_work(sslkd, model, photo, make_vector,
     arguments = [option.format(**names) for option in options]
     ended = sslkd("detect", "--raster", photo(), "--model", model, *arguments)
     assert ended.code == 1
-    assert named in ended.stderr and len(ended.stderr.splitlines()) <= 2
+    assert named in ended.stderr and len(ended.stderr.splitlines()) == 1
     assert list(results.iterdir()) == []
 
 

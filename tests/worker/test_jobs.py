@@ -86,7 +86,7 @@ def test_everything_can_be_said():
         ({**DETECT, "threshold": "half"}, "threshold"),
         ({"kind": "detect", "raster": "a.tif"}, "model"),
         ({**DETECT, "raster": []}, "raster"),
-        ({**DETECT, "products": ["roads"]}, "products"),
+        ({**DETECT, "products": ["roads"]}, "'centre-lines', got 'roads'"),
         ({**DETECT, "bands": ["red"]}, "bands"),
         ({**DETECT, "nodata": "none"}, "nodata"),
         ({**DETECT, "flips": "yes"}, "flips"),
