@@ -84,6 +84,8 @@ class _Presenter(QgsProcessingLayerPostProcessorInterface):
         loaded, problem = layer.importNamedStyle(layer_style(self._product))
         if not loaded:
             feedback.pushWarning(tr("The layer {} keeps QGIS's style: {}").format(layer.name(), problem))
+        if isinstance(layer, QgsVectorLayer):
+            layer.setMapTipTemplate(_map_tip(layer))
         layer.setCustomProperty(_SUBJECT, self._origin.subject)
         layer.setCustomProperty(_PRODUCT, self._product)
         self._describe(layer)
@@ -113,6 +115,12 @@ def _read_anew(layer: QgsMapLayer) -> None:
     layer.setDataSource(layer.source(), layer.name(), layer.providerType())
     if isinstance(layer, QgsVectorLayer):
         layer.updateExtents()
+
+
+def _map_tip(layer: QgsVectorLayer) -> str:
+    """Return what QGIS shows of a road under the mouse: its measures, as the attribute table calls them."""
+    titles = {field.name(): field.alias() for field in layer.fields() if field.alias()}
+    return "<br>".join(f'{title}: [% round("{name}", 2) %]' for name, title in titles.items())
 
 
 def _put_in_place(node: QgsLayerTreeLayer, subject: str) -> None:

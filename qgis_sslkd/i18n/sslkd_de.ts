@@ -1144,8 +1144,24 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;NoDa
       <translation>Kachel im Training (Pixel, ein Vielfaches von 32)</translation>
     </message>
     <message>
-      <source>more than 14 m</source>
-      <translation>mehr als 14 m</translation>
+      <source>0–4 m wide</source>
+      <translation>0–4 m breit</translation>
+    </message>
+    <message>
+      <source>4–6 m wide</source>
+      <translation>4–6 m breit</translation>
+    </message>
+    <message>
+      <source>6–9 m wide</source>
+      <translation>6–9 m breit</translation>
+    </message>
+    <message>
+      <source>9–14 m wide</source>
+      <translation>9–14 m breit</translation>
+    </message>
+    <message>
+      <source>more than 14 m wide</source>
+      <translation>mehr als 14 m breit</translation>
     </message>
     <message>
       <source>Width (m)</source>

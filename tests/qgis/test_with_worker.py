@@ -546,9 +546,14 @@ def test_outputs_are_loaded_in_order_with_names_styles_and_origin(detection, tra
     titles = [layers[f"Road {name}"].attributeDisplayName for name in ("outlines", "centre lines")]
     assert [titles[0](field) for field in (1, 2)] == ["Area (m²)", "Mean probability"]
     assert [titles[1](field) for field in (1, 2)] == ["Width (m)", "Length (m)"]
-    fill = outlines.renderer().symbol().symbolLayer(0)
-    assert fill.color().alpha() == 0 or fill.properties()["style"] == "no"
-    assert fill.properties()["outline_color"].startswith("255,221,0")
+    tips = [layers[f"Road {name}"].mapTipTemplate() for name in ("outlines", "centre lines")]
+    assert tips == [
+        'Area (m²): [% round("area", 2) %]<br>Mean probability: [% round("mean_probability", 2) %]',
+        'Width (m): [% round("width", 2) %]<br>Length (m): [% round("length", 2) %]',
+    ]
+    casing, line = outlines.renderer().symbol().symbolLayers()
+    assert line.properties()["line_color"].startswith("255,221,0")
+    assert casing.width() > line.width()
     by_width = layers["Road centre lines"].renderer()
     assert by_width.classAttribute() == "width"
     drawn = [by_width.symbolForValue(metres).width() for metres in (2, 5, 8, 12, 20)]
