@@ -120,7 +120,8 @@ def _read_anew(layer: QgsMapLayer) -> None:
 def _map_tip(layer: QgsVectorLayer) -> str:
     """Return what QGIS shows of a road under the mouse: its measures, as the attribute table calls them."""
     titles = {field.name(): field.alias() for field in layer.fields() if field.alias()}
-    return "<br>".join(f'{title}: [% round("{name}", 2) %]' for name, title in titles.items())
+    lines = (f'{title}: [% round("{name}", 2) %]' for name, title in titles.items())
+    return f'<div style="white-space: nowrap">{"<br>".join(lines)}</div>'
 
 
 def _put_in_place(node: QgsLayerTreeLayer, subject: str) -> None:

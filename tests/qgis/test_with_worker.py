@@ -547,10 +547,8 @@ def test_outputs_are_loaded_in_order_with_names_styles_and_origin(detection, tra
     assert [titles[0](field) for field in (1, 2)] == ["Area (m²)", "Mean probability"]
     assert [titles[1](field) for field in (1, 2)] == ["Width (m)", "Length (m)"]
     tips = [layers[f"Road {name}"].mapTipTemplate() for name in ("outlines", "centre lines")]
-    assert tips == [
-        'Area (m²): [% round("area", 2) %]<br>Mean probability: [% round("mean_probability", 2) %]',
-        'Width (m): [% round("width", 2) %]<br>Length (m): [% round("length", 2) %]',
-    ]
+    assert 'Area (m²): [% round("area", 2) %]<br>Mean probability: [% round("mean_probability", 2) %]' in tips[0]
+    assert 'Width (m): [% round("width", 2) %]<br>Length (m): [% round("length", 2) %]' in tips[1]
     casing, line = outlines.renderer().symbol().symbolLayers()
     assert line.properties()["line_color"].startswith("255,221,0")
     assert casing.width() > line.width()
