@@ -31,6 +31,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..environment import EnvironmentMissing, worker_python
 from ..errors import PluginError, UnusableParameters, shown_by_qgis
+from ..instances import new_instance
 from ..layers import crs_text, unsaved_edits, write_features
 from ..rasters import MOST_TILES, Frame, Raster, take_raster
 from ..resources import help_page, icon, tr
@@ -60,7 +61,7 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
 
     def createInstance(self) -> SslkdAlgorithm:
         """Return a fresh algorithm of the same kind."""
-        return type(self)()
+        return new_instance(self)
 
     def group(self) -> str:
         """Return the group shown in the Toolbox."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from qgis.core import QgsProcessingModelAlgorithm
 from qgis.PyQt.QtGui import QIcon
 
+from ..instances import new_instance
 from ..resources import help_page, icon, picture, tr, translate_titles
 
 __all__ = ["TrainAndDetect"]
@@ -24,7 +25,7 @@ class TrainAndDetect(QgsProcessingModelAlgorithm):
 
     def createInstance(self) -> TrainAndDetect:
         """Return a fresh algorithm of the same kind."""
-        return TrainAndDetect()
+        return new_instance(self)
 
     def name(self) -> str:
         """Return the id; models and scripts depend on it."""

@@ -13,6 +13,15 @@ def bar(qgis_app):
     return QgsMessageBar()
 
 
+def test_an_algorithm_outlives_the_plugin(staged_plugin, algorithm):
+    held = [algorithm(name) for name in ("trainsslkd", "setup", "trainanddetect")]
+    staged_plugin.unload()
+    try:
+        assert [each.id() for each in held] == ["trainsslkd", "setup", "trainanddetect"]
+    finally:
+        staged_plugin.initProcessing()
+
+
 def test_without_an_environment_set_up_is_offered(no_worker, profile_home, bar, qgis_processing, monkeypatch):
     import processing
 

@@ -1,0 +1,22 @@
+"""The algorithms that QGIS holds: they may outlive the plugin, as where one runs that is disabled or brought up to date."""
+
+from __future__ import annotations
+
+from weakref import WeakSet
+
+from qgis.core import QgsProcessingAlgorithm
+
+_held: WeakSet[QgsProcessingAlgorithm] = WeakSet()
+
+
+def new_instance(algorithm: QgsProcessingAlgorithm) -> QgsProcessingAlgorithm:
+    """Return a fresh algorithm of the same kind."""
+    made = type(algorithm)()
+    _held.add(made)
+    return made
+
+
+def let_go_of_provider() -> None:
+    """Have all of them forget the provider, which QGIS deletes: asked for their ids, they would have QGIS crash."""
+    for algorithm in tuple(_held):
+        algorithm.setProvider(None)
