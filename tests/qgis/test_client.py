@@ -270,6 +270,17 @@ def test_the_window_lives_while_the_worker_is_silent(feedback):
     assert statistics.median(beats) < 50
 
 
+def test_the_window_lives_where_the_worker_is_waited_for_in_its_thread(feedback):
+    code = """
+        import select
+        heard, _, _ = select.select([sys.stdin], [], [], 3)
+        say(event="cancelled") if heard else say(event="result", outputs={})
+    """
+    QTimer.singleShot(500, feedback.cancel)
+    with pytest.raises(JobCancelled):
+        run_worker(program(code), feedback)
+
+
 def test_the_job_lies_in_the_folder_that_qgis_clears(recorded_job, feedback):
     with pytest.raises(JobFailed, match="Recorded"):
         run_job({"kind": "train", "labelled": ["Weiß.tif"]}, feedback)
