@@ -13,6 +13,8 @@ from ..resources import help_page, icon, picture, tr, translate_titles
 __all__ = ["TrainAndDetect"]
 
 _FILE = Path(__file__).parent / "train_and_detect.model3"
+# QGIS orders the outputs of models by the alphabet.
+_OUTPUTS = ("train:MODEL", "train:REPORT", "detect:SURFACE", "detect:OUTLINES", "detect:CENTRE_LINES")
 
 
 class TrainAndDetect(QgsProcessingModelAlgorithm):
@@ -21,6 +23,8 @@ class TrainAndDetect(QgsProcessingModelAlgorithm):
     def __init__(self) -> None:
         super().__init__()
         self.fromFile(str(_FILE))
+        for key in _OUTPUTS:
+            self._move_to_end(key)
         translate_titles(self)
 
     def createInstance(self) -> TrainAndDetect:
@@ -78,3 +82,11 @@ class TrainAndDetect(QgsProcessingModelAlgorithm):
     def icon(self) -> QIcon:
         """Return the icon shown in the Toolbox."""
         return icon(self.name())
+
+    def _move_to_end(self, key: str) -> None:
+        # None while QGIS does not know the steps yet, whose outputs these are.
+        parameter = self.parameterDefinition(key)
+        if parameter is not None:
+            moved = parameter.clone()
+            self.removeParameter(key)
+            self.addParameter(moved)
