@@ -5,6 +5,7 @@ from __future__ import annotations
 from weakref import WeakSet
 
 from qgis.core import QgsProcessingAlgorithm
+from qgis.PyQt import sip
 
 _held: WeakSet[QgsProcessingAlgorithm] = WeakSet()
 
@@ -19,4 +20,5 @@ def new_instance(algorithm: QgsProcessingAlgorithm) -> QgsProcessingAlgorithm:
 def let_go_of_provider() -> None:
     """Have all of them forget the provider, which QGIS deletes: asked for their ids, they would have QGIS crash."""
     for algorithm in tuple(_held):
-        algorithm.setProvider(None)
+        if not sip.isdeleted(algorithm):
+            algorithm.setProvider(None)

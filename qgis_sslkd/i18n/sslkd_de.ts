@@ -346,7 +346,7 @@ Die Raster haben das Koordinatenbezugssystem der Eingabe und liegen auf ihren Pi
 
 &lt;b&gt;Precision&lt;/b&gt; is the share of what is called road that is road, &lt;b&gt;recall&lt;/b&gt; the share of the roads that is found; &lt;b&gt;IoU&lt;/b&gt; and &lt;b&gt;F1&lt;/b&gt; are low if one of both is. &lt;b&gt;Overall accuracy&lt;/b&gt; is high where roads are few, even if none is found.
 
-&lt;b&gt;Relaxed precision&lt;/b&gt;, &lt;b&gt;relaxed recall&lt;/b&gt; and &lt;b&gt;relaxed F1&lt;/b&gt; are those with the buffer. The map of &lt;b&gt;hits, misses and false alarms&lt;/b&gt; shows where they are. The &lt;b&gt;report&lt;/b&gt; explains the scores, shows the map, and scores each polygon of the area. A score is left out where it is undefined, as precision is where no road was found.</source>
+&lt;b&gt;Relaxed precision&lt;/b&gt;, &lt;b&gt;relaxed recall&lt;/b&gt; and &lt;b&gt;relaxed F1&lt;/b&gt; are those with the buffer. The map of &lt;b&gt;hits, misses and false alarms&lt;/b&gt; shows where they are. The &lt;b&gt;report&lt;/b&gt; explains the scores, shows the map, and scores each polygon of the area. A score is empty where it is undefined, as precision is where no road was found.</source>
       <translation>Vergleicht eine Straßenfläche Pixel für Pixel mit gezeichneten Straßen.
 
 &lt;b&gt;Straßenfläche&lt;/b&gt;: ein Raster mit 1 für Straße und 0 für Hintergrund, wie &lt;i&gt;Straßen erkennen&lt;/i&gt; es macht.
@@ -357,7 +357,7 @@ Die Raster haben das Koordinatenbezugssystem der Eingabe und liegen auf ihren Pi
 
 &lt;b&gt;Genauigkeit&lt;/b&gt; ist der Anteil der als Straße bezeichneten Fläche, der Straße ist, &lt;b&gt;Trefferquote&lt;/b&gt; der Anteil der Straßen, der gefunden wurde; &lt;b&gt;IoU&lt;/b&gt; und &lt;b&gt;F1&lt;/b&gt; sind niedrig, wenn eine von beiden es ist. &lt;b&gt;Gesamtgenauigkeit&lt;/b&gt; ist hoch, wo es wenige Straßen gibt, selbst wenn keine gefunden wurde.
 
-&lt;b&gt;Tolerante Genauigkeit&lt;/b&gt;, &lt;b&gt;tolerante Trefferquote&lt;/b&gt; und &lt;b&gt;tolerantes F1&lt;/b&gt; sind die mit dem Puffer. Die Karte &lt;b&gt;Treffer, Auslassungen und Fehlalarme&lt;/b&gt; zeigt, wo sie liegen. Der &lt;b&gt;Bericht&lt;/b&gt; erklärt die Maße, zeigt die Karte und bewertet jedes Polygon des Gebiets. Ein Maß fehlt, wo es nicht definiert ist, wie die Genauigkeit, wenn keine Straße gefunden wurde.</translation>
+&lt;b&gt;Tolerante Genauigkeit&lt;/b&gt;, &lt;b&gt;tolerante Trefferquote&lt;/b&gt; und &lt;b&gt;tolerantes F1&lt;/b&gt; sind die mit dem Puffer. Die Karte &lt;b&gt;Treffer, Auslassungen und Fehlalarme&lt;/b&gt; zeigt, wo sie liegen. Der &lt;b&gt;Bericht&lt;/b&gt; erklärt die Maße, zeigt die Karte und bewertet jedes Polygon des Gebiets. Ein Maß ist leer, wo es nicht definiert ist, wie die Genauigkeit, wenn keine Straße gefunden wurde.</translation>
     </message>
     <message>
       <source>road</source>

@@ -2,6 +2,7 @@
 
 import pytest
 from qgis.gui import QgsMessageBar
+from qgis.PyQt import sip
 from qgis.PyQt.QtWidgets import QPushButton
 
 from qgis_sslkd.managed import LOCK, Marker, digest, python_of, write_marker
@@ -15,6 +16,8 @@ def bar(qgis_app):
 
 def test_an_algorithm_outlives_the_plugin(staged_plugin, algorithm):
     held = [algorithm(name) for name in ("trainsslkd", "setup", "trainanddetect")]
+    deleted = algorithm("detectroads")
+    sip.delete(deleted)
     staged_plugin.unload()
     try:
         assert [each.id() for each in held] == ["trainsslkd", "setup", "trainanddetect"]
