@@ -40,9 +40,13 @@ class Origin:
     facts: Mapping[str, str]
 
 
+# Of results by their paths: the steps of a model hand on files, before QGIS makes layers of them that could tell.
+_subjects: dict[str, str] = {}
+
+
 def subject_of(layer: QgsMapLayer) -> str:
     """Return the name of the raster that a layer tells of: of a result, that of the raster it was made of."""
-    return str(layer.customProperty(_SUBJECT) or layer.name())
+    return str(layer.customProperty(_SUBJECT) or _subjects.get(layer.source()) or layer.name())
 
 
 def present_when_loaded(
@@ -57,6 +61,7 @@ def present_when_loaded(
         origin: where it comes from.
         context: of the algorithm.
     """
+    _subjects[path] = origin.subject
     if context.willLoadLayerOnCompletion(path):
         details = context.layerToLoadOnCompletionDetails(path)
         # By its key it goes in the model that comes along.

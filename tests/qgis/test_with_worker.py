@@ -602,6 +602,16 @@ def test_what_is_made_of_a_result_joins_it(street, tmp_path, window):
     )
 
 
+def test_what_a_model_makes_of_a_result_joins_it(detection, tmp_path, window):
+    project = QgsProject.instance()
+    wanted = {"INPUT": project.addMapLayer(QgsRasterLayer(detection["INPUT"], "ortho"))}
+    surface = processing.run("sslkd:detectroads", {**detection, **wanted})["SURFACE"]
+    project.clear()
+    lines = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project)
+    processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": surface, "CENTRE_LINES": lines})
+    assert list(loaded(project, "ortho")) == ["Road centre lines"]
+
+
 def test_layers_whose_files_were_made_anew_show_the_new_ones(detection, tmp_path, window):
     project = QgsProject.instance()
     for key, name in (("SURFACE", "s.tif"), ("OUTLINES", "o.gpkg")):
