@@ -77,6 +77,9 @@ def run_worker(command: Sequence[str], feedback: QgsProcessingFeedback) -> dict[
             tr("The worker's Python {} cannot be started ({}). {}").format(command[0], reason, how_to_mend())
         ) from reason
     if answer.outputs is not None:
+        if feedback.isCanceled():
+            # QGIS goes on to say that it failed.
+            feedback.pushWarning(tr("Cancelled too late: all was done by then, and the results are written."))
         return answer.outputs
     # What fails once it was asked to stop may do so for that.
     if asked_to_stop or answer.cancelled:

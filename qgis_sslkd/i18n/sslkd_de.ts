@@ -724,6 +724,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
       <translation>Der Arbeitsprozess endete unerwartet (Rückgabewert {}): {}</translation>
     </message>
     <message>
+      <source>Cancelled too late: all was done by then, and the results are written.</source>
+      <translation>Zu spät abgebrochen: alles war schon fertig, und die Ergebnisse sind geschrieben.</translation>
+    </message>
+    <message>
       <source>The worker's Python {} cannot be started ({}). {}</source>
       <translation>Das Python des Arbeitsprozesses {} kann nicht gestartet werden ({}). {}</translation>
     </message>

@@ -110,6 +110,12 @@ def test_a_worker_that_talks_without_end_is_cancelled(feedback, little_patience)
     assert time.monotonic() - cancelled < 5
 
 
+def test_a_cancel_that_comes_too_late_is_told(feedback):
+    feedback.cancel()
+    assert run_worker(program('sys.stdin.readline(); say(event="result", outputs={"iou": 1})'), feedback) == {"iou": 1}
+    assert feedback.warnings == ["Cancelled too late: all was done by then, and the results are written."]
+
+
 def test_an_error_event_is_the_sentence_that_the_user_sees(feedback):
     code = """
         print("Traceback of a library", file=sys.stderr)
