@@ -1,4 +1,4 @@
-"""The algorithms that QGIS holds: they may outlive the plugin, as where one runs that is disabled or brought up to date."""
+"""The algorithms that QGIS holds: they may outlive the plugin, as one that runs while it is disabled or renewed."""
 
 from __future__ import annotations
 
