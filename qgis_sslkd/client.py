@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsProcessingFeedback, QgsProcessingUtils
-from qgis.PyQt.QtCore import QProcess
+from qgis.PyQt.QtCore import QCoreApplication, QProcess, QThread
 
 from .environment import how_to_mend, worker_python
 from .errors import PluginError
@@ -77,6 +77,9 @@ def run_worker(command: Sequence[str], feedback: QgsProcessingFeedback) -> dict[
             tr("The worker's Python {} cannot be started ({}). {}").format(command[0], reason, how_to_mend())
         ) from reason
     if answer.outputs is not None:
+        if feedback.isCanceled():
+            # QGIS goes on to say that it failed.
+            feedback.pushWarning(tr("Cancelled too late: all was done by then, and the results are written."))
         return answer.outputs
     # What fails once it was asked to stop may do so for that.
     if asked_to_stop or answer.cancelled:
@@ -171,11 +174,18 @@ def _converse(process: QProcess, answer: _Answer, feedback: QgsProcessingFeedbac
         process.waitForReadyRead(POLL_MS)
         answer.hear(process.readAllStandardOutput().data())
         answer.pass_on()
+        _let_the_window_live()
         # A worker that talks without end then waits for us, and not the window.
         time.sleep(_PAUSE_SECONDS)
     answer.hear(_farewell(process) if asked_to_stop else _rest(process))
     answer.pass_on()
     return asked_to_stop
+
+
+def _let_the_window_live() -> None:
+    """Have QGIS's window drawn and its buttons heard: QGIS 3.22 runs models and batches in its thread."""
+    if QThread.currentThread() == QCoreApplication.instance().thread():
+        QCoreApplication.processEvents()
 
 
 def _rest(process: QProcess) -> bytes:

@@ -6,6 +6,7 @@ from qgis.core import QgsApplication, QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from .algorithms import ALGORITHMS
+from .instances import let_go_of_provider
 from .managed import plugin_version
 from .models import TrainAndDetect
 from .resources import icon
@@ -43,6 +44,10 @@ class SslkdProvider(QgsProcessingProvider):
         """Load the algorithms; once more when QGIS knows them, which a model of them needs to know its outputs."""
         QgsApplication.processingRegistry().providerAdded.connect(self._load_again)
         return super().load()
+
+    def unload(self) -> None:
+        """Leave QGIS, which may hold algorithms still; called before QGIS deletes the provider."""
+        let_go_of_provider()
 
     def _load_again(self, added: str) -> None:
         if added == self.id():

@@ -40,9 +40,13 @@ class Origin:
     facts: Mapping[str, str]
 
 
+# Of results by their paths: the steps of a model hand on files, before QGIS makes layers of them that could tell.
+_subjects: dict[str, str] = {}
+
+
 def subject_of(layer: QgsMapLayer) -> str:
     """Return the name of the raster that a layer tells of: of a result, that of the raster it was made of."""
-    return str(layer.customProperty(_SUBJECT) or layer.name())
+    return str(layer.customProperty(_SUBJECT) or _subjects.get(layer.source()) or layer.name())
 
 
 def present_when_loaded(
@@ -57,6 +61,7 @@ def present_when_loaded(
         origin: where it comes from.
         context: of the algorithm.
     """
+    _subjects[path] = origin.subject
     if context.willLoadLayerOnCompletion(path):
         details = context.layerToLoadOnCompletionDetails(path)
         # By its key it goes in the model that comes along.
@@ -84,6 +89,8 @@ class _Presenter(QgsProcessingLayerPostProcessorInterface):
         loaded, problem = layer.importNamedStyle(layer_style(self._product))
         if not loaded:
             feedback.pushWarning(tr("The layer {} keeps QGIS's style: {}").format(layer.name(), problem))
+        if isinstance(layer, QgsVectorLayer):
+            layer.setMapTipTemplate(_map_tip(layer))
         layer.setCustomProperty(_SUBJECT, self._origin.subject)
         layer.setCustomProperty(_PRODUCT, self._product)
         self._describe(layer)
@@ -113,6 +120,13 @@ def _read_anew(layer: QgsMapLayer) -> None:
     layer.setDataSource(layer.source(), layer.name(), layer.providerType())
     if isinstance(layer, QgsVectorLayer):
         layer.updateExtents()
+
+
+def _map_tip(layer: QgsVectorLayer) -> str:
+    """Return what QGIS shows of a road under the mouse: its measures, as the attribute table calls them."""
+    titles = {field.name(): field.alias() for field in layer.fields() if field.alias()}
+    lines = (f'{title}: [% round("{name}", 2) %]' for name, title in titles.items())
+    return f'<div style="white-space: nowrap">{"<br>".join(lines)}</div>'
 
 
 def _put_in_place(node: QgsLayerTreeLayer, subject: str) -> None:

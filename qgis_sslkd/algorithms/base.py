@@ -31,6 +31,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..environment import EnvironmentMissing, worker_python
 from ..errors import PluginError, UnusableParameters, shown_by_qgis
+from ..instances import new_instance
 from ..layers import crs_text, unsaved_edits, write_features
 from ..rasters import MOST_TILES, Frame, Raster, take_raster
 from ..resources import help_page, icon, tr
@@ -60,7 +61,7 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
 
     def createInstance(self) -> SslkdAlgorithm:
         """Return a fresh algorithm of the same kind."""
-        return type(self)()
+        return new_instance(self)
 
     def group(self) -> str:
         """Return the group shown in the Toolbox."""
@@ -125,7 +126,7 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
     def process(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        """Have the worker do it; return exactly the outputs that were made."""
+        """Have the worker do it; return exactly the outputs that are declared."""
         raise NotImplementedError
 
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
@@ -307,13 +308,17 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         subject: str,
         facts: dict[str, str],
         context: QgsProcessingContext,
-    ) -> dict[str, str]:
-        """Return the layers of a job that was done, each to be loaded as what its key names, of a raster."""
-        made = {key: job[key.lower()] for key in keys if job[key.lower()] is not None}
+    ) -> dict[str, str | None]:
+        """Return the layers of a job that was done, each to be loaded as what its key names, of a raster.
+
+        A layer that was not asked for is None, as models have it: a model exported to Python looks for each.
+        """
+        made = {key: job[key.lower()] for key in keys}
         origin = Origin(subject, self.displayName(), {tr("Raster"): subject, **facts})
         for key, path in made.items():
-            usual_name = self.parameterDefinition(key).description()
-            present_when_loaded(path, key.lower(), usual_name, origin, context)
+            if path is not None:
+                usual_name = self.parameterDefinition(key).description()
+                present_when_loaded(path, key.lower(), usual_name, origin, context)
         return made
 
     def _unsaved_edits(self, parameters: Parameters, context: QgsProcessingContext) -> Iterator[str]:

@@ -71,7 +71,7 @@ class EvaluateRoads(SslkdAlgorithm):
             "<b>Relaxed precision</b>, <b>relaxed recall</b> and <b>relaxed F1</b> are those with the buffer. "
             "The map of <b>hits, misses and false alarms</b> shows where they are. "
             "The <b>report</b> explains the scores, shows the map, and scores each polygon of the area. "
-            "A score is left out where it is undefined, as precision is where no road was found."
+            "A score is empty where it is undefined, as precision is where no road was found."
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -104,12 +104,10 @@ class EvaluateRoads(SslkdAlgorithm):
         """Evaluate in the worker."""
         job = self._job(parameters, context, feedback)
         outputs = run_job(job, feedback)
-        scores = {key: outputs[key.lower()] for key in _scores() if outputs.get(key.lower()) is not None}
-        facts = {_scores()[key]: f"{score:.3f}" for key, score in scores.items()}
-        files = self.made_layers(job, (self.MAP,), self._subject, facts, context)
-        if job["report"] is not None:
-            files[self.REPORT] = job["report"]
-        return {**files, **scores}
+        scores = {key: outputs.get(key.lower()) for key in _scores()}
+        facts = {_scores()[key]: f"{score:.3f}" for key, score in scores.items() if score is not None}
+        layers = self.made_layers(job, (self.MAP,), self._subject, facts, context)
+        return {**layers, self.REPORT: job["report"], **scores}
 
     def _add_outputs(self) -> None:
         self.addParameter(

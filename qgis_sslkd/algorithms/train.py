@@ -169,11 +169,8 @@ class TrainSslkd(SslkdAlgorithm):
                 tr("The model file is temporary, and goes when QGIS is closed: save {} elsewhere.").format(job["model"])
             )
         outputs = run_job(job, feedback)
-        results = {self.MODEL: job["model"], self.REPORT: job["report"]}
-        for key, score in ((self.IOU, outputs.get("iou")), (self.F1, outputs.get("f1"))):
-            if score is not None:
-                results[key] = score
-        return results
+        scores = {self.IOU: outputs.get("iou"), self.F1: outputs.get("f1")}
+        return {self.MODEL: job["model"], self.REPORT: job["report"], **scores}
 
     def _add_inputs(self) -> None:
         raster, line, polygon = (

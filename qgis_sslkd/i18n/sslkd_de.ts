@@ -346,7 +346,7 @@ Die Raster haben das Koordinatenbezugssystem der Eingabe und liegen auf ihren Pi
 
 &lt;b&gt;Precision&lt;/b&gt; is the share of what is called road that is road, &lt;b&gt;recall&lt;/b&gt; the share of the roads that is found; &lt;b&gt;IoU&lt;/b&gt; and &lt;b&gt;F1&lt;/b&gt; are low if one of both is. &lt;b&gt;Overall accuracy&lt;/b&gt; is high where roads are few, even if none is found.
 
-&lt;b&gt;Relaxed precision&lt;/b&gt;, &lt;b&gt;relaxed recall&lt;/b&gt; and &lt;b&gt;relaxed F1&lt;/b&gt; are those with the buffer. The map of &lt;b&gt;hits, misses and false alarms&lt;/b&gt; shows where they are. The &lt;b&gt;report&lt;/b&gt; explains the scores, shows the map, and scores each polygon of the area. A score is left out where it is undefined, as precision is where no road was found.</source>
+&lt;b&gt;Relaxed precision&lt;/b&gt;, &lt;b&gt;relaxed recall&lt;/b&gt; and &lt;b&gt;relaxed F1&lt;/b&gt; are those with the buffer. The map of &lt;b&gt;hits, misses and false alarms&lt;/b&gt; shows where they are. The &lt;b&gt;report&lt;/b&gt; explains the scores, shows the map, and scores each polygon of the area. A score is empty where it is undefined, as precision is where no road was found.</source>
       <translation>Vergleicht eine Straßenfläche Pixel für Pixel mit gezeichneten Straßen.
 
 &lt;b&gt;Straßenfläche&lt;/b&gt;: ein Raster mit 1 für Straße und 0 für Hintergrund, wie &lt;i&gt;Straßen erkennen&lt;/i&gt; es macht.
@@ -357,7 +357,7 @@ Die Raster haben das Koordinatenbezugssystem der Eingabe und liegen auf ihren Pi
 
 &lt;b&gt;Genauigkeit&lt;/b&gt; ist der Anteil der als Straße bezeichneten Fläche, der Straße ist, &lt;b&gt;Trefferquote&lt;/b&gt; der Anteil der Straßen, der gefunden wurde; &lt;b&gt;IoU&lt;/b&gt; und &lt;b&gt;F1&lt;/b&gt; sind niedrig, wenn eine von beiden es ist. &lt;b&gt;Gesamtgenauigkeit&lt;/b&gt; ist hoch, wo es wenige Straßen gibt, selbst wenn keine gefunden wurde.
 
-&lt;b&gt;Tolerante Genauigkeit&lt;/b&gt;, &lt;b&gt;tolerante Trefferquote&lt;/b&gt; und &lt;b&gt;tolerantes F1&lt;/b&gt; sind die mit dem Puffer. Die Karte &lt;b&gt;Treffer, Auslassungen und Fehlalarme&lt;/b&gt; zeigt, wo sie liegen. Der &lt;b&gt;Bericht&lt;/b&gt; erklärt die Maße, zeigt die Karte und bewertet jedes Polygon des Gebiets. Ein Maß fehlt, wo es nicht definiert ist, wie die Genauigkeit, wenn keine Straße gefunden wurde.</translation>
+&lt;b&gt;Tolerante Genauigkeit&lt;/b&gt;, &lt;b&gt;tolerante Trefferquote&lt;/b&gt; und &lt;b&gt;tolerantes F1&lt;/b&gt; sind die mit dem Puffer. Die Karte &lt;b&gt;Treffer, Auslassungen und Fehlalarme&lt;/b&gt; zeigt, wo sie liegen. Der &lt;b&gt;Bericht&lt;/b&gt; erklärt die Maße, zeigt die Karte und bewertet jedes Polygon des Gebiets. Ein Maß ist leer, wo es nicht definiert ist, wie die Genauigkeit, wenn keine Straße gefunden wurde.</translation>
     </message>
     <message>
       <source>road</source>
@@ -722,6 +722,10 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
     <message>
       <source>The worker ended unexpectedly (exit code {}): {}</source>
       <translation>Der Arbeitsprozess endete unerwartet (Rückgabewert {}): {}</translation>
+    </message>
+    <message>
+      <source>Cancelled too late: all was done by then, and the results are written.</source>
+      <translation>Zu spät abgebrochen: alles war schon fertig, und die Ergebnisse sind geschrieben.</translation>
     </message>
     <message>
       <source>The worker's Python {} cannot be started ({}). {}</source>
@@ -1144,8 +1148,24 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;NoDa
       <translation>Kachel im Training (Pixel, ein Vielfaches von 32)</translation>
     </message>
     <message>
-      <source>more than 14 m</source>
-      <translation>mehr als 14 m</translation>
+      <source>0–4 m wide</source>
+      <translation>0–4 m breit</translation>
+    </message>
+    <message>
+      <source>4–6 m wide</source>
+      <translation>4–6 m breit</translation>
+    </message>
+    <message>
+      <source>6–9 m wide</source>
+      <translation>6–9 m breit</translation>
+    </message>
+    <message>
+      <source>9–14 m wide</source>
+      <translation>9–14 m breit</translation>
+    </message>
+    <message>
+      <source>more than 14 m wide</source>
+      <translation>mehr als 14 m breit</translation>
     </message>
     <message>
       <source>Width (m)</source>

@@ -7,11 +7,14 @@ from pathlib import Path
 from qgis.core import QgsProcessingModelAlgorithm
 from qgis.PyQt.QtGui import QIcon
 
+from ..instances import new_instance
 from ..resources import help_page, icon, picture, tr, translate_titles
 
 __all__ = ["TrainAndDetect"]
 
 _FILE = Path(__file__).parent / "train_and_detect.model3"
+# QGIS orders the outputs of models by the alphabet.
+_OUTPUTS = ("train:MODEL", "train:REPORT", "detect:SURFACE", "detect:OUTLINES", "detect:CENTRE_LINES")
 
 
 class TrainAndDetect(QgsProcessingModelAlgorithm):
@@ -20,11 +23,13 @@ class TrainAndDetect(QgsProcessingModelAlgorithm):
     def __init__(self) -> None:
         super().__init__()
         self.fromFile(str(_FILE))
+        for key in _OUTPUTS:
+            self._move_to_end(key)
         translate_titles(self)
 
     def createInstance(self) -> TrainAndDetect:
         """Return a fresh algorithm of the same kind."""
-        return TrainAndDetect()
+        return new_instance(self)
 
     def name(self) -> str:
         """Return the id; models and scripts depend on it."""
@@ -77,3 +82,11 @@ class TrainAndDetect(QgsProcessingModelAlgorithm):
     def icon(self) -> QIcon:
         """Return the icon shown in the Toolbox."""
         return icon(self.name())
+
+    def _move_to_end(self, key: str) -> None:
+        # None while QGIS does not know the steps yet, whose outputs these are.
+        parameter = self.parameterDefinition(key)
+        if parameter is not None:
+            moved = parameter.clone()
+            self.removeParameter(key)
+            self.addParameter(moved)

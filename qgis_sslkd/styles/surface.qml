@@ -4,7 +4,7 @@
     <rasterrenderer type="paletted" band="1" opacity="1" alphaBand="-1" nodataColor="">
       <colorPalette>
         <paletteEntry value="0" label="no road" color="#ffffff" alpha="0"/>
-        <paletteEntry value="1" label="road" color="#e6550d" alpha="200"/>
+        <paletteEntry value="1" label="road" color="#0090ff" alpha="130"/>
       </colorPalette>
     </rasterrenderer>
   </pipe>

@@ -110,6 +110,12 @@ def test_a_worker_that_talks_without_end_is_cancelled(feedback, little_patience)
     assert time.monotonic() - cancelled < 5
 
 
+def test_a_cancel_that_comes_too_late_is_told(feedback):
+    feedback.cancel()
+    assert run_worker(program('sys.stdin.readline(); say(event="result", outputs={"iou": 1})'), feedback) == {"iou": 1}
+    assert feedback.warnings == ["Cancelled too late: all was done by then, and the results are written."]
+
+
 def test_an_error_event_is_the_sentence_that_the_user_sees(feedback):
     code = """
         print("Traceback of a library", file=sys.stderr)
@@ -268,6 +274,17 @@ def test_the_window_lives_while_the_worker_is_silent(feedback):
     # A wait that held Python's lock would let this thread beat only ten times a second.
     assert len(beats) > 50
     assert statistics.median(beats) < 50
+
+
+def test_the_window_lives_where_the_worker_is_waited_for_in_its_thread(feedback):
+    code = """
+        import select
+        heard, _, _ = select.select([sys.stdin], [], [], 3)
+        say(event="cancelled") if heard else say(event="result", outputs={})
+    """
+    QTimer.singleShot(500, feedback.cancel)
+    with pytest.raises(JobCancelled):
+        run_worker(program(code), feedback)
 
 
 def test_the_job_lies_in_the_folder_that_qgis_clears(recorded_job, feedback):

@@ -2,6 +2,7 @@
 
 import pytest
 from qgis.gui import QgsMessageBar
+from qgis.PyQt import sip
 from qgis.PyQt.QtWidgets import QPushButton
 
 from qgis_sslkd.managed import LOCK, Marker, digest, python_of, write_marker
@@ -11,6 +12,17 @@ from qgis_sslkd.plugin import offer_set_up
 @pytest.fixture
 def bar(qgis_app):
     return QgsMessageBar()
+
+
+def test_an_algorithm_outlives_the_plugin(staged_plugin, algorithm):
+    held = [algorithm(name) for name in ("trainsslkd", "setup", "trainanddetect")]
+    deleted = algorithm("detectroads")
+    sip.delete(deleted)
+    staged_plugin.unload()
+    try:
+        assert [each.id() for each in held] == ["trainsslkd", "setup", "trainanddetect"]
+    finally:
+        staged_plugin.initProcessing()
 
 
 def test_without_an_environment_set_up_is_offered(no_worker, profile_home, bar, qgis_processing, monkeypatch):

@@ -38,6 +38,7 @@ from qgis.core import (
     QgsGeometry,
     QgsLayerTreeModel,
     QgsLayerTreeRegistryBridge,
+    QgsProcessing,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingException,
@@ -45,7 +46,9 @@ from qgis.core import (
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
     QgsProcessingModelOutput,
+    QgsProcessingModelParameter,
     QgsProcessingOutputLayerDefinition,
+    QgsProcessingParameterRasterLayer,
     QgsProcessingUtils,
     QgsProject,
     QgsRasterLayer,
@@ -211,11 +214,16 @@ def test_training_on_lines_and_on_more_imagery(training, tmp_path):
     assert Path(results["REPORT"]).suffix == ".html"
 
 
+def made(results):
+    """Return which outputs there are; what was not asked for, or is undefined, is None."""
+    return {key for key, value in results.items() if value is not None}
+
+
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_detection_decides_every_pixel(detection, tmp_path, width, height):
     detection["INPUT"] = str(write_raster(tmp_path / "in.tif", width, height, paint=lambda pixels: None))
     results = processing.run("sslkd:detectroads", detection)
-    assert set(results) == {"SURFACE"}
+    assert made(results) == {"SURFACE"}
     assert_every_pixel_decided(detection["SURFACE"], detection["INPUT"])
 
 
@@ -223,7 +231,7 @@ def test_detection_gives_probability_and_outlines_where_they_are_wanted(detectio
     # Below every probability that a network gives, so that there is something to outline.
     detection.update(THRESHOLD=0.001, PROBABILITY=str(tmp_path / "p.tif"), OUTLINES=str(tmp_path / "o.gpkg"))
     results = processing.run("sslkd:detectroads", detection)
-    assert set(results) == {"SURFACE", "PROBABILITY", "OUTLINES"}
+    assert made(results) == {"SURFACE", "PROBABILITY", "OUTLINES"}
     probability = gdal.Open(str(tmp_path / "p.tif")).ReadAsArray()
     surface = gdal.Open(detection["SURFACE"]).ReadAsArray()
     assert probability.dtype == "float32"
@@ -273,7 +281,7 @@ def test_detection_gives_centre_lines_where_they_are_wanted(detection, tmp_path)
     results = processing.run(
         "sslkd:detectroads", {**detection, "THRESHOLD": 0.001, "CENTRE_LINES": str(tmp_path / "c.gpkg")}
     )
-    assert set(results) == {"SURFACE", "CENTRE_LINES"}
+    assert made(results) == {"SURFACE", "CENTRE_LINES"}
     lines = QgsVectorLayer(results["CENTRE_LINES"], "lines")
     assert lines.isValid() and [field.name() for field in lines.fields()] == ["fid", "width", "length"]
 
@@ -321,10 +329,31 @@ def test_a_surface_and_a_probability_become_outlines_and_centre_lines(street, tm
         assert_one_street(results["OUTLINES"], results["CENTRE_LINES"])
 
 
+def test_a_model_exported_to_python_may_leave_outputs_out(street, tmp_path, context, feedback):
+    step = QgsProcessingModelChildAlgorithm("sslkd:vectoriseroads")
+    step.setChildId("vectors")
+    step.addParameterSources("INPUT", [QgsProcessingModelChildParameterSource.fromModelParameter("RASTER")])
+    outputs = {key: QgsProcessingModelOutput(key) for key in ("OUTLINES", "CENTRE_LINES")}
+    for key, output in outputs.items():
+        output.setChildOutputName(key)
+    step.setModelOutputs(outputs)
+    model = QgsProcessingModelAlgorithm("Roads", "Roads")
+    model.addModelParameter(QgsProcessingParameterRasterLayer("RASTER"), QgsProcessingModelParameter("RASTER"))
+    model.addChildAlgorithm(step)
+    names = {}
+    exec("\n".join(model.asPythonCode(QgsProcessing.PythonOutputType.PythonQgsProcessingAlgorithmSubclass, 4)), names)
+    exported = names["Roads"]()
+    exported.initAlgorithm()
+    keys = [each.name() for each in exported.destinationParameterDefinitions()]
+    wanted = {"RASTER": street, keys[0]: None, keys[1]: str(tmp_path / "lines.gpkg")}
+    results = exported.processAlgorithm(wanted, context, feedback)
+    assert made(results) == {keys[1]}
+
+
 def test_vectors_come_in_a_reference_system_that_the_user_defined(street, tmp_path):
     lines, own = str(tmp_path / "c.gpkg"), "PROJ4:+proj=laea +lat_0=47 +lon_0=9 +datum=WGS84 +units=m"
     results = processing.run("sslkd:vectoriseroads", {"INPUT": street, "CENTRE_LINES": lines, "CRS": own})
-    assert results == {"CENTRE_LINES": lines}
+    assert results == {"OUTLINES": None, "CENTRE_LINES": lines}
     layer = QgsVectorLayer(lines, "lines")
     assert layer.crs().toProj().startswith("+proj=laea")
     (line,) = layer.getFeatures()
@@ -437,7 +466,7 @@ def test_an_evaluation_of_lines_gives_what_is_defined(evaluation, tmp_path):
     line = memory_layer("LineString", f"LineString({LEFT} {TOP - 25}, {LEFT + 80} {TOP - 25})")
     wanted = {"INPUT": empty, "REFERENCE": line, "ROAD_WIDTH": 8, "MAP": "TEMPORARY_OUTPUT"}
     results = processing.run("sslkd:evaluateroads", wanted)
-    assert set(results) == {"MAP", "OA", "RECALL", "IOU", "F1", "RELAXED_RECALL"}
+    assert made(results) == {"MAP", "OA", "RECALL", "IOU", "F1", "RELAXED_RECALL"}
     assert results["OA"] == pytest.approx(1 - 16 / 100) and results["RECALL"] == 0
 
 
@@ -546,9 +575,12 @@ def test_outputs_are_loaded_in_order_with_names_styles_and_origin(detection, tra
     titles = [layers[f"Road {name}"].attributeDisplayName for name in ("outlines", "centre lines")]
     assert [titles[0](field) for field in (1, 2)] == ["Area (m²)", "Mean probability"]
     assert [titles[1](field) for field in (1, 2)] == ["Width (m)", "Length (m)"]
-    fill = outlines.renderer().symbol().symbolLayer(0)
-    assert fill.color().alpha() == 0 or fill.properties()["style"] == "no"
-    assert fill.properties()["outline_color"].startswith("255,221,0")
+    tips = [layers[f"Road {name}"].mapTipTemplate() for name in ("outlines", "centre lines")]
+    assert 'Area (m²): [% round("area", 2) %]<br>Mean probability: [% round("mean_probability", 2) %]' in tips[0]
+    assert 'Width (m): [% round("width", 2) %]<br>Length (m): [% round("length", 2) %]' in tips[1]
+    casing, line = outlines.renderer().symbol().symbolLayers()
+    assert line.properties()["line_color"].startswith("255,221,0")
+    assert casing.width() > line.width()
     by_width = layers["Road centre lines"].renderer()
     assert by_width.classAttribute() == "width"
     drawn = [by_width.symbolForValue(metres).width() for metres in (2, 5, 8, 12, 20)]
@@ -568,6 +600,16 @@ def test_what_is_made_of_a_result_joins_it(street, tmp_path, window):
         "Roads of ortho",
         ["Road centre lines: ortho"] * 2,
     )
+
+
+def test_what_a_model_makes_of_a_result_joins_it(detection, tmp_path, window):
+    project = QgsProject.instance()
+    wanted = {"INPUT": project.addMapLayer(QgsRasterLayer(detection["INPUT"], "ortho"))}
+    surface = processing.run("sslkd:detectroads", {**detection, **wanted})["SURFACE"]
+    project.clear()
+    lines = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project)
+    processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": surface, "CENTRE_LINES": lines})
+    assert list(loaded(project, "ortho")) == ["Road centre lines"]
 
 
 def test_layers_whose_files_were_made_anew_show_the_new_ones(detection, tmp_path, window):
@@ -733,7 +775,7 @@ def test_a_batch_runs_one_algorithm_over_many_rasters(detection, algorithm, tmp_
         parameters = {**detection, "INPUT": raster, "SURFACE": str(tmp_path / f"s{number}.tif")}
         assert detect.checkParameterValues(parameters, context) == (True, "")
         results, finished = detect.run(parameters, context, feedback)
-        assert finished and results == {"SURFACE": parameters["SURFACE"]}
+        assert finished and made(results) == {"SURFACE"}
         assert_every_pixel_decided(parameters["SURFACE"], raster)
 
 
@@ -804,7 +846,8 @@ def test_qgis_process_detects(detection, tmp_path):
     arguments = [*as_arguments("detectroads", detection), "--json"]
     done = qgis_process(tmp_path / "profile", *arguments, SSLKD_PYTHON=str(WORKER))
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["results"] == {"SURFACE": detection["SURFACE"]}
+    results = json.loads(done.stdout)["results"]
+    assert made(results) == {"SURFACE"} and results["SURFACE"] == detection["SURFACE"]
     assert_every_pixel_decided(detection["SURFACE"], detection["INPUT"])
 
 

@@ -1,7 +1,7 @@
 """Figures show what they are given: bars, points and the colours of single pixels."""
 
 import math
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -28,6 +28,7 @@ from qgis_sslkd.training.figures import (
 from qgis_sslkd.training.palette import KINDS
 from qgis_sslkd.training.results import Summary
 
+STYLES = Path(__file__).parents[2] / "qgis_sslkd" / "styles"
 NAN = math.nan
 BLUE, YELLOW, RED = to_rgb("#0072b2"), to_rgb("#f0e442"), to_rgb("#d55e00")
 BLACK, WHITE, GREY = (0.0,) * 3, (1.0,) * 3, (0.4,) * 3
@@ -99,9 +100,28 @@ def test_everybody_reads_the_map_of_an_evaluation(sight):
 
 
 def test_qgis_shows_that_map_in_the_same_words_and_colours():
-    style = Path(__file__).parents[2] / "qgis_sslkd" / "styles" / "map.qml"
-    entries = {int(each.get("value")): each for each in ElementTree.parse(style).iter("paletteEntry")}
+    style = ElementTree.parse(STYLES / "map.qml")
+    entries = {int(each.get("value")): each for each in style.iter("paletteEntry")}
     assert {kind: (each.get("color"), each.get("label")) for kind, each in entries.items() if kind} == KINDS
+
+
+def lines_of(style):
+    """The colours that the lines of a style are drawn in, one on the other."""
+    properties = ElementTree.parse(STYLES / f"{style}.qml").iter("prop")
+    values = {each.get("v", "") for each in properties if each.get("k") == "line_color"}
+    return [np.array([int(part) / 255 for part in value.split(",")[:3]]) for value in values]
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+@pytest.mark.parametrize("grey", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_everybody_sees_roads_over_dark_and_bright_imagery(sight, grey):
+    (road,) = ElementTree.parse(STYLES / "surface.qml").iterfind(".//paletteEntry[@value='1']")
+    opacity, imagery = int(road.get("alpha")) / 255, np.full(3, grey)
+    surface = opacity * np.array(to_rgb(road.get("color"))) + (1 - opacity) * imagery
+    assert opacity < 0.6
+    assert least_difference([imagery, surface], sight) > 10
+    for lines, below in product((lines_of("outlines"), lines_of("centre_lines")), (imagery, surface)):
+        assert max(least_difference([line, below], sight) for line in lines) > 20
 
 
 def test_side_by_side_greys_the_image_below_the_errors():
