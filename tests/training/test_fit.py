@@ -11,7 +11,8 @@ import torch
 from listening import Listener
 from rasterio.windows import Window
 
-from qgis_sslkd.core.errors import CancelledError, SettingError
+from qgis_sslkd.core.errors import CancelledError, SettingError, WeightsError
+from qgis_sslkd.core.images import Normalisation
 from qgis_sslkd.core.metrics import Confusion
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.networks import build_network
@@ -26,7 +27,7 @@ from qgis_sslkd.core.trainers import (
 )
 from qgis_sslkd.training.checkpoints import Checkpoints
 from qgis_sslkd.training.data import TrainingInputs, prepare
-from qgis_sslkd.training.fit import History, Run, Stage, _averages, seed_torch, validate
+from qgis_sslkd.training.fit import History, Run, Stage, _averages, count, seed_torch, validate
 from qgis_sslkd.training.presets import PRESETS
 from qgis_sslkd.training.sources import LabelledWindow
 from qgis_sslkd.training.steps import StepTaker, learning_rate
@@ -268,6 +269,31 @@ def test_networks_are_built_with_the_momentum_of_the_settings(run):
     assert {norm.momentum for norm in norms} == {0.03}
 
 
+def test_networks_are_built_for_the_bands_of_the_data(run):
+    four_bands = replace(run, data=replace(run.data, normalisation=Normalisation.of_bytes(4)))
+    assert four_bands.build(SEGNET, 0)(torch.zeros(1, 4, 64, 64)).shape == (1, 2, 64, 64)
+
+
+def test_networks_are_built_with_the_starting_weights_of_the_settings(run):
+    with pytest.raises(WeightsError, match="no ImageNet weights for a slim SegNet"):
+        replace(run, settings=replace(TINY, weights="imagenet")).build(SEGNET, 0)
+
+
+def test_a_pixel_is_validated_as_road_from_a_probability_of_one_half_on(run):
+    class Always(torch.nn.Module):
+        def __init__(self, logit):
+            super().__init__()
+            self.logit = logit
+
+        def forward(self, images):
+            return torch.stack([torch.zeros_like(images[:, 0]), torch.full_like(images[:, 0], self.logit)], dim=1)
+
+    counts = count({"half": Always(0.0), "less": Always(-1e-3)}, run.data, CPU, run.reader)
+    half, less = counts["half"], counts["less"]
+    assert half.pixels == less.pixels > 0
+    assert (half.misses, half.rejections, less.hits, less.false_alarms) == (0, 0, 0, 0)
+
+
 def test_a_stage_tells_its_share_of_the_job(run):
     run.fit(SupervisedTrainer({"a": build_network(SEGNET)}), replace(STAGE, start=0.4, end=0.7))
     assert run.reporter.fractions == pytest.approx([0.5, 0.6, 0.7])
@@ -291,6 +317,25 @@ def test_averages_and_the_best_state_go_on_after_a_stop(run, stopping_reporter, 
     for part in ("steps", "losses", "learning_rates", "validated", "kept", "counts"):
         assert repr(getattr(resumed, part)) == repr(getattr(whole, part))
     assert whole.steps == [1, 2, 3, 4, 5]
+
+
+def test_a_stage_that_was_done_before_a_stop_keeps_its_time_and_is_not_summed_up_again(
+    run, stopping_reporter, tmp_path
+):
+    settings, checkpoints = replace(TINY, steps=1, validations=1), Checkpoints(tmp_path, "me")
+
+    def fit(reporter):
+        trainer = SupervisedTrainer({"a": build_network(SEGNET)})
+        return replace(run, settings=settings, reporter=reporter, checkpoints=checkpoints).fit(trainer, STAGE)
+
+    fit(stopping_reporter())
+    state = checkpoints.load(STAGE.name, settings)
+    assert state["history"]["seconds"] > 0
+    state["history"]["seconds"] = 1000.0
+    checkpoints.save(STAGE.name, settings, state)
+    again = stopping_reporter()
+    assert 1000 < fit(again).seconds < 1600
+    assert again.infos == ["Going on from a checkpoint: test, 1/1."]
 
 
 @pytest.mark.parametrize(("error", "done"), [(CancelledError, 4), (RuntimeError, 3)])
