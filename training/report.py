@@ -25,7 +25,7 @@ from .figures import picture, side_by_side
 from .fit import History, Run
 from .glossary import TERMS, loss_terms
 from .methods import Method, Trained
-from .pages import decimals, embedded, facts_table, ground, page, percent, table
+from .pages import decimals, definitions, embedded, facts_table, ground, page, percent, table
 from .palette import KINDS
 from .results import SCORE_TITLES
 
@@ -247,6 +247,4 @@ def _settings(run: Run) -> Iterator[str]:
 def _glossary(histories: Iterable[History]) -> Iterator[str]:
     terms = loss_terms([name for history in histories for name in history.losses])
     told = {**TERMS, **{f"Loss term “{name}”": f"{text[0].upper()}{text[1:]}." for name, text in terms.items()}}
-    yield "<h2 id='words'>What the words mean</h2><dl>"
-    yield from (f"<dt>{html.escape(word)}</dt><dd>{html.escape(meaning)}</dd>" for word, meaning in told.items())
-    yield "</dl>"
+    yield f"<h2 id='words'>What the words mean</h2>{definitions(told)}"
