@@ -91,13 +91,13 @@ def _introduction(method: Method, run: Run, trained: Trained) -> Iterator[str]:
 
 
 def _outcome(run: Run, trained: Trained) -> Outcome:
-    kept, counts = trained.kept, _kept_counts(trained)
+    kept, counts = trained.kept, trained.counts[trained.kept]
     return Outcome(
         scores=trained.scores[kept],
         others={name: scores for name, scores in trained.scores.items() if name != kept},
         ious=[s.iou for h in trained.histories.values() for s in h.scores.get(kept, [])],
         held_out_area=run.data.held_out_area,
-        held_out_roads=None if counts is None else (counts.hits + counts.misses) * run.data.gsd**2,
+        held_out_roads=(counts.hits + counts.misses) * run.data.gsd**2,
     )
 
 
@@ -130,15 +130,9 @@ def _scores(run: Run, trained: Trained) -> Iterator[str]:
         for name, scores in trained.scores.items()
     ]
     yield table(("Network", "Parameters", *SCORE_TITLES.values()), rows)
-    counts = _kept_counts(trained)
-    if counts is not None:
-        yield f"<h3>Confusion matrix of the {html.escape(trained.kept)}</h3>"
-        yield f"<p>Pixels of {run.data.gsd:.2f} m on the validation area, and their share of all of these.</p>"
-        yield _confusion_table(counts)
-
-
-def _kept_counts(trained: Trained) -> Confusion | None:
-    return next((h.counts[trained.kept] for h in trained.histories.values() if trained.kept in h.counts), None)
+    yield f"<h3>Confusion matrix of the {html.escape(trained.kept)}</h3>"
+    yield f"<p>Pixels of {run.data.gsd:.2f} m on the validation area, and their share of all of these.</p>"
+    yield _confusion_table(trained.counts[trained.kept])
 
 
 def _confusion_table(counts: Confusion) -> str:

@@ -153,7 +153,6 @@ def test_history_keeps_the_best_of_each_network():
     assert history.note_counts(2, {"a": bad, "b": bad}, "best") == ["a"]
     assert history.note_counts(3, {"a": undefined, "b": good}, "best") == []
     assert history.counts == {"a": bad, "b": good}
-    assert history.kept == {"a": bad.scores(), "b": good.scores()}
 
 
 def test_history_keeps_the_last_where_that_is_wanted():
@@ -161,19 +160,14 @@ def test_history_keeps_the_last_where_that_is_wanted():
     good, bad = Confusion(8, 1, 1, 90), Confusion(4, 5, 5, 86)
     assert history.note_counts(1, {"a": good}, "last") == ["a"]
     assert history.note_counts(2, {"a": bad}, "last") == ["a"]
-    assert history.kept == {"a": bad.scores()}
     assert history.counts == {"a": bad}
 
 
-def test_a_history_comes_back_from_a_checkpoint_also_from_one_without_counts():
+def test_a_history_comes_back_from_a_checkpoint():
     history = History()
     history.note_losses(1, {"supervised": 0.5}, 0.1)
     history.note_counts(1, {"a": Confusion(8, 1, 1, 90)}, "last")
-    plain = asdict(history)
-    assert History.of(plain) == history
-    del plain["counts"], plain["validating"], plain["waiting"]
-    assert History.of(plain).kept == history.kept
-    assert History.of(plain).counts == {}
+    assert History.of(asdict(history)) == history
 
 
 def test_what_is_told_on_the_way():
@@ -224,7 +218,6 @@ def test_a_training_tells_how_far_it_is_what_it_came_to_and_where_its_time_went(
     assert re.fullmatch(r"Step 2 of 2 \(student\) took .*: IoU .* on the validation area\.", run.reporter.infos[-1])
     assert 0 < history.validating < history.seconds
     assert 0 < history.waiting < history.seconds - history.validating
-    assert history.kept["a"].oa == history.counts["a"].scores().oa
 
 
 def weights_after_both_steps(run):
@@ -314,7 +307,7 @@ def test_averages_and_the_best_state_go_on_after_a_stop(run, stopping_reporter, 
         fit(stopping_reporter(stop / 5), Checkpoints(tmp_path, "me"))
     found, resumed = fit(stopping_reporter(), Checkpoints(tmp_path, "me"))
     assert all(torch.equal(found[name], expected[name]) for name in expected)
-    for part in ("steps", "losses", "learning_rates", "validated", "kept", "counts"):
+    for part in ("steps", "losses", "learning_rates", "validated", "counts"):
         assert repr(getattr(resumed, part)) == repr(getattr(whole, part))
     assert whole.steps == [1, 2, 3, 4, 5]
 
@@ -412,7 +405,8 @@ CHANGES_OF_VERSIONS = {
     "the optimiser has other groups": lambda state: state["optimiser"]["optimiser"]["param_groups"].clear(),
     "a part is missing": lambda state: state.pop("averages"),
     "the history tells more": lambda state: state["history"].update(energy=1.0),
-    "the scores are others": lambda state: state["history"].update(kept={"a": {"kappa": 0.5}}),
+    "the counts are others": lambda state: state["history"].update(counts={"a": {"kappa": 0.5}}),
+    "the history tells less": lambda state: state["history"].pop("counts"),
 }
 
 

@@ -149,18 +149,6 @@ def test_it_begins_with_what_came_out_and_what_to_do_next(page):
     assert next(text for tag, text in page.texts if tag == "b" and "fit for use" in text)
 
 
-def test_without_counts_there_is_no_matrix(reported, tmp_path):
-    """As after a training whose checkpoint is of the first version."""
-    _, run, trained = reported
-    ((stage, history),) = trained.histories.items()
-    old = Trained("student", SPEC, trained.networks, {stage: replace(history, counts={})})
-    with RasterReader() as reader:
-        write_report(
-            tmp_path / "r.html", Method("", lambda run: old), model_card(old, run), replace(run, reader=reader), old, {}
-        )
-    assert "Confusion matrix of" not in (tmp_path / "r.html").read_text(encoding="utf-8")
-
-
 def test_it_tells_the_pixels_that_were_learned_from(page):
     rows = {row[0]: row[1] for table in page.tables for row in table if len(row) == 2}
     assert rows["Ground sampling distance"] == "0.500 m, of imagery of 0.500 m"
