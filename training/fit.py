@@ -32,7 +32,7 @@ from .presets import TrainingSettings
 from .sampler import Sampler
 from .steps import StepTaker, learning_rate
 
-__all__ = ["READING_THREADS", "History", "Run", "Stage", "count", "seed_torch", "validate"]
+__all__ = ["READING_THREADS", "History", "Run", "Stage", "count", "seed_torch"]
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -231,13 +231,6 @@ class Run:
 def seed_torch(*numbers: int) -> None:
     """Seeds PyTorch's global generators (drop-out, initial weights) from several numbers."""
     torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
-
-
-def validate(
-    networks: Mapping[str, nn.Module], data: TrainingData, device: torch.device, reader: RasterReader
-) -> dict[str, Scores]:
-    """Scores of each network on the held-out windows, see `count`."""
-    return {name: total.scores() for name, total in count(networks, data, device, reader).items()}
 
 
 def count(

@@ -27,7 +27,7 @@ from qgis_sslkd.core.trainers import (
 )
 from qgis_sslkd.training.checkpoints import Checkpoints
 from qgis_sslkd.training.data import TrainingInputs, prepare
-from qgis_sslkd.training.fit import History, Run, Stage, _averages, count, seed_torch, validate
+from qgis_sslkd.training.fit import History, Run, Stage, _averages, count, seed_torch
 from qgis_sslkd.training.presets import PRESETS
 from qgis_sslkd.training.sources import LabelledWindow
 from qgis_sslkd.training.steps import StepTaker, learning_rate
@@ -95,7 +95,7 @@ def test_an_average_has_averaged_statistics_of_batch_norms():
 
 def test_networks_go_on_training_after_a_validation(run):
     network = build_network(SEGNET)
-    validate({"a": network}, run.data, CPU, run.reader)
+    count({"a": network}, run.data, CPU, run.reader)
     assert all(module.training for module in network.modules())
 
 
@@ -353,8 +353,7 @@ def test_the_kept_state_is_the_one_with_the_best_scores(run):
     trainer = SupervisedTrainer({"a": networks()["teacher 0"]})
     history = replace(run, settings=replace(TINY, keep="best")).fit(trainer, STAGE)
     assert history.validated == [2, 3]
-    again = validate(trainer.networks, run.data, CPU, run.reader)
-    assert asdict(again["a"]) == pytest.approx(asdict(history.kept["a"]), nan_ok=True)
+    assert count(trainer.networks, run.data, CPU, run.reader) == history.counts
 
 
 def test_averaged_weights_follow_their_formula(run):
@@ -457,8 +456,8 @@ def test_a_tiny_run_overfits_a_tile(small_scene, reporter):
         place = Window(10, 10, 64, 64)
         tile = LabelledWindow(data.labelled[0], place, place)
         on_what_it_learned = replace(data, validation=(tile,))
-        scores = validate({"student": student}, on_what_it_learned, CPU, reader)["student"]
-    assert scores.iou > 0.85
+        counts = count({"student": student}, on_what_it_learned, CPU, reader)["student"]
+    assert counts.scores().iou > 0.85
 
 
 class Sinking:
