@@ -61,11 +61,7 @@ class Place:
 def places(data: TrainingData) -> list[Place]:
     """Every raster of a training, the labelled ones first."""
     held_out = list(dict.fromkeys(window.source for window in data.validation))
-    sources = [*data.labelled, *held_out, *data.unlabelled]
-    return [
-        _place(raster, data.labelled, held_out, data.unlabelled)
-        for raster in dict.fromkeys(source.raster for source in sources)
-    ]
+    return [_place(raster, data.labelled, held_out, data.unlabelled) for raster in data.rasters]
 
 
 def area_map(shown: Sequence[Place]) -> Figure:

@@ -76,6 +76,12 @@ class TrainingData:
     labelled_area: float
     held_out_area: float
 
+    @property
+    def rasters(self) -> list[RasterInfo]:
+        """All that is looked at, those with labels first."""
+        held_out = dict.fromkeys(window.source for window in self.validation)
+        return list(dict.fromkeys(source.raster for source in (*self.labelled, *held_out, *self.unlabelled)))
+
 
 def prepare(
     inputs: TrainingInputs, tile: int, seed: int, reader: RasterReader, unlabelled: bool = True

@@ -219,12 +219,11 @@ def _pace(history: History) -> Iterator[str]:
 
 
 def _inputs(card: ModelCard, run: Run) -> dict[str, str]:
-    rasters = dict.fromkeys(source.raster.path for source in (*run.data.labelled, *run.data.unlabelled))
     normalisation = ", ".join(
         f"{mean:.4g} ± {std:.4g}" for mean, std in zip(card.normalisation.mean, card.normalisation.std, strict=True)
     )
     return {
-        "Rasters": ", ".join(rasters),
+        "Rasters": ", ".join(raster.path for raster in run.data.rasters),
         "Bands": f"{card.network.in_channels} of {card.dtype}",
         "Values that become 0 ± 1": normalisation,
         "Ground sampling distance": f"{card.gsd:.3f} m, of imagery of {card.imagery_gsd:.3f} m",

@@ -152,3 +152,16 @@ def test_it_begins_with_what_came_out_and_what_to_do_next(page):
 def test_it_tells_the_pixels_that_were_learned_from(page):
     rows = {row[0]: row[1] for table in page.tables for row in table if len(row) == 2}
     assert rows["Ground sampling distance"] == "0.500 m, of imagery of 0.500 m"
+
+
+def test_a_raster_that_is_held_out_as_a_whole_is_named_among_the_inputs(reported, tmp_path):
+    _, run, trained = reported
+    (learned,) = run.data.labelled
+    elsewhere = replace(learned, raster=replace(learned.raster, path="elsewhere.tif"))
+    with RasterReader() as reader:
+        other = replace(run, data=replace(run.data, labelled=(elsewhere,), unlabelled=()), reader=reader)
+        write_report(
+            tmp_path / "r.html", Method("", lambda run: trained), model_card(trained, other), other, trained, {}
+        )
+    rows = {row[0]: row[1] for table in Page((tmp_path / "r.html").read_text("utf-8")).tables for row in table}
+    assert rows["Rasters"] == f"elsewhere.tif, {learned.raster.path}"
