@@ -52,6 +52,7 @@ def test_poly_schedule_is_its_formula():
     assert learning_rate(paper, 7_500) == pytest.approx(0.01 * 0.5**0.9)
     assert learning_rate(paper, 14_999) == pytest.approx(max(1e-6, 0.01 * (1 / 15_000) ** 0.9))
     assert learning_rate(replace(paper, learning_rate=1e-6), 14_999) == 1e-6
+    assert learning_rate(replace(paper, learning_rate=1e-8), 0) == 1e-8
     rates = [learning_rate(paper, step) for step in range(0, 15_000, 100)]
     assert rates == sorted(rates, reverse=True)
 
