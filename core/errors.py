@@ -20,7 +20,7 @@ __all__ = [
     "without_passwords",
 ]
 
-TOO_LITTLE_MEMORY = "There is too little memory for this; choose a smaller batch or tile."
+TOO_LITTLE_MEMORY = "There is too little memory; close other programs, or choose a smaller batch, tile or buffer."
 
 # PyTorch, Python, OpenVINO, cuDNN and cuBLAS in turn; cuDNN finds no engine for a convolution, too, where none fits
 # what memory is left.

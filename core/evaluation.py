@@ -18,7 +18,6 @@ from scipy.ndimage import distance_transform_edt
 from .ahead import map_ahead
 from .annotations import Annotation, VectorLayer, annotate, burn, pixels_around
 from .errors import AnnotationError, RasterError, SettingError
-from .ground_plane import ground_plane
 from .images import Mask
 from .labels import IGNORE, ROAD, Labels
 from .metrics import Confusion, Matches, confusion, matches
@@ -203,8 +202,7 @@ def _strips(
     surface: RasterInfo, annotation: Annotation, buffer: float, reader: RasterReader, reporter: Reporter
 ) -> Iterator[_Strip]:
     """The raster from top to bottom; each strip is read with the rows around it that the buffer reaches."""
-    with rasterio.open(surface.path) as dataset:
-        width, height = ground_plane(dataset).pixel
+    width, height = surface.pixel
     everywhere = annotation.inside(np.array([shapely.box(0, 0, surface.width, surface.height)]))
     halo = math.ceil(buffer * _STRETCH / height)
     rows = max(1, min(_MOST_ROWS, _PIXELS_AT_ONCE // surface.width))

@@ -23,11 +23,13 @@ if sys.platform != "win32":
 __all__ = [
     "NOT_WHOLE",
     "all_written_whole",
+    "await_writing",
     "check_writable",
     "folder_beside",
     "folder_for_outputs",
     "make_folder",
     "remove_unfinished",
+    "written_to_its_end",
     "written_whole",
 ]
 
@@ -51,6 +53,8 @@ _unfinished: dict[Path, Callable[[Path], object]] = {}
 """What goes if the process has to end at once, and how."""
 _lock = Lock()
 """Held while this changes and while files get their final names; and for good by `remove_unfinished`."""
+_worth_waiting = Lock()
+"""Held while something is written that is worth some waiting where the process has to end."""
 
 
 @contextmanager
@@ -58,6 +62,21 @@ def written_whole(path: Path) -> Iterator[Path]:
     """The same as `all_written_whole` for a single file."""
     with all_written_whole([path]) as partials:
         yield partials[path]
+
+
+@contextmanager
+def written_to_its_end(path: Path) -> Iterator[Path]:
+    """The same as `written_whole` for what `await_writing` waits for, such as gigabytes of a checkpoint."""
+    with _worth_waiting, written_whole(path) as partial:
+        yield partial
+
+
+def await_writing(seconds: float) -> bool:
+    """Waits, but not longer, until what is worth it is written; returns whether there was anything to wait for."""
+    waits = _worth_waiting.locked()
+    if _worth_waiting.acquire(timeout=seconds):
+        _worth_waiting.release()
+    return waits
 
 
 @contextmanager

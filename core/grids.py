@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Grid", "ModelGrid", "OwnGrid", "Scene", "Sight", "Strip", "area_of_interest", "grid_for"]
 
-_SAME_GSD = 0.05
 _ROWS_AT_ONCE = 32
 _RESULT_THREADS = min(os.cpu_count() or 1, 4)
 # Pixels that a square takes from beside what it covers, to interpolate.
@@ -132,14 +131,13 @@ class Grid(Protocol):
 
 
 def grid_for(scene: Scene, gsd: float) -> Grid:
-    """The grid of a ground sampling distance in metres: the raster's own pixels where they differ by 5 % or less.
+    """The grid of a ground sampling distance in metres: the raster's own pixels where they are of about that size.
 
     Pixels that are oblong on the ground, as those of rasters in degrees are, become square: roads look to the network
     as they did where it learned.
     """
     across, down = (size / gsd for size in scene.raster.pixel)
-    same = max(abs(across - 1), abs(down - 1)) <= _SAME_GSD
-    return OwnGrid(scene) if same else ModelGrid(scene, down, across)
+    return OwnGrid(scene) if scene.raster.is_of(gsd) else ModelGrid(scene, down, across)
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,12 +18,13 @@ import shapely
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
+from rasterio.errors import CRSError, RasterioError
+from rasterio.transform import array_bounds
 from rasterio.windows import Window
 
 from .errors import NotWholeError, SettingError
 from .files import NOT_WHOLE
-from .ground import WGS84
+from .ground import WGS84, is_on_ground, project_bounds
 from .plain_ways import check_plain, plain_way
 from .rasters import RasterInfo
 
@@ -35,6 +36,7 @@ __all__ = [
     "check_raster_output",
     "check_vector_output",
     "crs_told_in",
+    "find_crs",
     "optimise_for_cloud",
 ]
 
@@ -185,6 +187,27 @@ def check_vector_output(path: Path) -> None:
     check_plain(path)
     if path.suffix.lower() == ".gpkg" and path.exists() and (count := _count_layers(path)) > 1:
         raise SettingError(f"The output {path} holds {count} layers, which would all be replaced; give another name.")
+
+
+def find_crs(text: str, raster: RasterInfo) -> CRS:
+    """The coordinate reference system of a name, such as EPSG:25832, for the features found in a raster.
+
+    Raises:
+        SettingError: if there is none, or the raster has no place in it.
+    """
+    try:
+        with rasterio.Env():  # PROJ's own words are not printed
+            crs = CRS.from_user_input(text)
+        project_bounds(raster.crs, crs, array_bounds(raster.height, raster.width, raster.transform))
+        if not is_on_ground(crs):
+            raise CRSError("It has no axes along the ground.")
+    # CRSError is one; for a code of EPSG that is no number, rasterio leaves Python's own.
+    except ValueError as error:
+        raise SettingError(
+            f"The coordinate reference system {text!r} is not known or has no place for {raster.name}; "
+            "give one such as EPSG:25832."
+        ) from error
+    return crs
 
 
 def crs_told_in(path: Path, crs: CRS) -> CRS:

@@ -24,6 +24,7 @@ from .resampling import averaging_matrix, in_parts, means_of_valid
 
 __all__ = [
     "BLOCK_CACHE",
+    "SAME_GSD",
     "RasterInfo",
     "RasterReader",
     "files_of",
@@ -34,6 +35,9 @@ __all__ = [
 
 BLOCK_CACHE = 64 * 2**20
 """Bytes for `GDAL_CACHEMAX` where a raster is gone through once: GDAL would else keep all the blocks that were read."""
+
+SAME_GSD = 0.05
+"""As a share: sizes of pixels that differ by no more are taken for the same."""
 
 _OPEN_FILES = 64
 _BRIGHTEST = 65535  # of what sensors deliver
@@ -87,6 +91,10 @@ class RasterInfo:
     def gsd(self) -> float:
         """Ground sampling distance in metres: the side of a square as large as the central pixel."""
         return math.sqrt(math.prod(self.pixel))
+
+    def is_of(self, gsd: float) -> bool:
+        """Whether its pixels are taken for squares of a side in metres, on both axes."""
+        return max(abs(size / gsd - 1) for size in self.pixel) <= SAME_GSD
 
     @property
     def may_lack_data(self) -> bool:

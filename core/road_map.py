@@ -105,7 +105,7 @@ class RoadMapFiles:
     def __post_init__(self) -> None:
         if not self.paths:
             raise SettingError("No output is asked for; name a file to write, or a folder.")
-        check_writable(*self.paths)
+        check_writable(*self.rasters)  # the vectors have been, and cannot have their names
         for path in self.rasters:
             check_raster_output(path)
 

@@ -9,14 +9,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
 from rasterio.windows import Window
 
 from .errors import RasterError, SettingError
 from .files import all_written_whole, folder_beside
-from .ground import is_on_ground, project_bounds
 from .images import Mask
 from .labels import ROAD
 from .outputs import SURFACE_NODATA, StripWriter
@@ -25,7 +22,7 @@ from .reporting import PartOfJob, Reporter
 from .road_map import RoadMapSettings, VectorFiles, is_road, write_vectors
 from .surface import check_surface, thinned_values
 
-__all__ = ["check_vectorisable", "find_crs", "vectorise"]
+__all__ = ["check_vectorisable", "vectorise"]
 
 _ROWS_AT_ONCE = 512
 _SURFACE_SHARE = 0.3
@@ -57,28 +54,6 @@ def check_vectorisable(raster: RasterInfo, road_class: int | None = None) -> Non
             check_surface(raster)
     except RasterError as error:
         raise RasterError(f"{error} If these are classes, give the road class.") from None
-
-
-def find_crs(text: str, raster: RasterInfo) -> CRS:
-    """The coordinate reference system of a name, such as EPSG:25832.
-
-    Raises:
-        SettingError: if there is none, or the raster has no place in it.
-    """
-    try:
-        # In an environment, PROJ's own words are not printed.
-        with rasterio.Env(), rasterio.open(raster.path) as dataset:
-            crs = CRS.from_user_input(text)
-            project_bounds(raster.crs, crs, dataset.bounds)
-        if not is_on_ground(crs):
-            raise CRSError("It has no axes along the ground.")
-    # CRSError is one; for a code of EPSG that is no number, rasterio leaves Python's own.
-    except ValueError as error:
-        raise SettingError(
-            f"The coordinate reference system {text!r} is not known or has no place for {raster.name}; "
-            "give one such as EPSG:25832."
-        ) from error
-    return crs
 
 
 def vectorise(

@@ -26,7 +26,7 @@ _BOOT = (
 )
 _TAIL_BYTES = 8192
 _PAUSE_SECONDS = 0.05
-_FAREWELL_SECONDS = 10.0  # the worker ends within 3, but removing gigabytes takes a while
+_FAREWELL_SECONDS = 30.0  # the worker ends within 3, or 26 with a checkpoint to write; removing takes a while
 _MOST_LINES = 50  # in a pause; nobody reads more, and QGIS's window would be busy with them
 
 

@@ -30,14 +30,14 @@ class Outcome:
         others: of the other networks, by name.
         ious: of the network that was kept, at each validation.
         held_out_area: square metres that the scores are of.
-        held_out_roads: square metres of road among them; None if not known.
+        held_out_roads: square metres of road among them.
     """
 
     scores: Scores
     others: Mapping[str, Scores]
     ious: Sequence[float]
     held_out_area: float
-    held_out_roads: float | None
+    held_out_roads: float
 
 
 def verdict(scores: Scores) -> str:
@@ -55,12 +55,11 @@ def advice(outcome: Outcome) -> list[str]:
 
 
 def _on_trust(outcome: Outcome) -> Iterator[str]:
-    few_roads = outcome.held_out_roads is not None and outcome.held_out_roads < _LEAST_ROADS
-    if outcome.held_out_area < _LEAST_AREA or few_roads:
-        roads = "" if outcome.held_out_roads is None else f" with {outcome.held_out_roads:,.0f} m² of road"
+    if outcome.held_out_area < _LEAST_AREA or outcome.held_out_roads < _LEAST_ROADS:
         yield (
-            f"Read the scores with care: the held-out area is small, {ground(outcome.held_out_area)}{roads}. "
-            "Draw the roads of a larger area, in several places, and the scores will tell more."
+            f"Read the scores with care: the held-out area is small, {ground(outcome.held_out_area)} with "
+            f"{outcome.held_out_roads:,.0f} m² of road. Draw the roads of a larger area, in several places, "
+            "and the scores will tell more."
         )
 
 

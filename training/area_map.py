@@ -61,11 +61,7 @@ class Place:
 def places(data: TrainingData) -> list[Place]:
     """Every raster of a training, the labelled ones first."""
     held_out = list(dict.fromkeys(window.source for window in data.validation))
-    sources = [*data.labelled, *held_out, *data.unlabelled]
-    return [
-        _place(raster, data.labelled, held_out, data.unlabelled)
-        for raster in dict.fromkeys(source.raster for source in sources)
-    ]
+    return [_place(raster, data.labelled, held_out, data.unlabelled) for raster in data.rasters]
 
 
 def area_map(shown: Sequence[Place]) -> Figure:
@@ -142,9 +138,11 @@ def _extent(raster: RasterInfo) -> shapely.Geometry:
 
 def _neighbourhoods(shown: Sequence[Place]) -> list[list[Place]]:
     """Rasters of one coordinate reference system that lie within their own size of each other."""
-    groups = []
-    for crs in {each.raster.crs.to_wkt(): each.raster.crs for each in shown}.values():
-        alike = [each for each in shown if each.raster.crs == crs]
+    groups, left_over = [], list(shown)
+    while left_over:
+        crs = left_over[0].raster.crs  # which files write in several ways
+        alike = [each for each in left_over if each.raster.crs == crs]
+        left_over = [each for each in left_over if each.raster.crs != crs]
         outlines = np.array([_on_map(_extent(each.raster), each.raster) for each in alike])
         left, bottom, right, top = shapely.bounds(outlines).T
         around = shapely.buffer(outlines, np.maximum(right - left, top - bottom) / 2, cap_style="square")

@@ -14,7 +14,7 @@ import torch
 from ..core.annotations import VectorLayer
 from ..core.distributed import broadcast, is_first
 from ..core.errors import SettingError
-from ..core.files import written_whole
+from ..core.files import written_to_its_end
 from ..core.rasters import RasterInfo, files_of
 from .digests import digest_of
 from .presets import TrainingSettings
@@ -59,7 +59,7 @@ class Checkpoints:
             NotWholeError: if the disk is full; the former state stays.
         """
         if is_first():
-            with written_whole(self.path(name, settings)) as partial, partial.open("wb") as file:
+            with written_to_its_end(self.path(name, settings)) as partial, partial.open("wb") as file:
                 _write(state, file)
 
     def remove(self, names: Sequence[str]) -> None:

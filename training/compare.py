@@ -40,7 +40,7 @@ from .configuration import Configuration, LabelSet, Row, row_settings
 from .data import TrainingData, read_window
 from .digests import digest_of
 from .figures import Picture, accuracy_against_cost, bar_chart, masks_side_by_side, picture, save_png, side_by_side
-from .fit import Run, validate
+from .fit import Run, count
 from .methods import Trained, find_method
 from .presets import TrainingSettings
 from .results import Result, Split, summarise, write_page, write_table
@@ -221,8 +221,8 @@ def _test(
 ) -> list[Result]:
     if trained.spec not in costs:
         costs[trained.spec] = measure_costs(trained.network, trained.spec.in_channels, run.device)
-    tested = validate({"": trained.network}, data.test, run.device, run.reader)[""]
-    splits: dict[Split, Scores] = {"validation": trained.scores[trained.kept], "test": tested}
+    tested = count({"": trained.network}, data.test, run.device, run.reader)[""]
+    splits: dict[Split, Scores] = {"validation": trained.scores[trained.kept], "test": tested.scores()}
     return [
         Result(task.row.name, task.settings.seed, split, scores, costs[trained.spec], trained.seconds)
         for split, scores in splits.items()

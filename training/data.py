@@ -13,9 +13,9 @@ from ..core.annotations import Annotation, VectorLayer, annotate, names_of
 from ..core.errors import AnnotationError, RasterError
 from ..core.images import Images, Mask, Normalisation
 from ..core.labels import IGNORE, Labels
-from ..core.rasters import RasterInfo, RasterReader
+from ..core.rasters import SAME_GSD, RasterInfo, RasterReader
 from .hold_out import held_out_at, hold_out
-from .sources import SAME_GSD, Geometries, LabelledWindow, Source, source_of, windows_of_parts
+from .sources import Geometries, LabelledWindow, Source, source_of, windows_of_parts
 from .survey import cells_with_data, measure_normalisation
 
 __all__ = [
@@ -75,6 +75,12 @@ class TrainingData:
     tile: int
     labelled_area: float
     held_out_area: float
+
+    @property
+    def rasters(self) -> list[RasterInfo]:
+        """All that is looked at, those with labels first."""
+        held_out = dict.fromkeys(window.source for window in self.validation)
+        return list(dict.fromkeys(source.raster for source in (*self.labelled, *held_out, *self.unlabelled)))
 
 
 def prepare(

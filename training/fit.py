@@ -32,7 +32,7 @@ from .presets import TrainingSettings
 from .sampler import Sampler
 from .steps import StepTaker, learning_rate
 
-__all__ = ["READING_THREADS", "History", "Run", "Stage", "count", "seed_torch", "validate"]
+__all__ = ["READING_THREADS", "History", "Run", "Stage", "count", "seed_torch"]
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -69,8 +69,7 @@ class History:
         learning_rates: at `steps`.
         validated: steps after which the networks were validated.
         scores: by network, at `validated`.
-        kept: the scores of the state that was kept, by network.
-        counts: the pixel counts that these scores are of, by network.
+        counts: the pixel counts of the state that was kept, by network.
         seconds: how long it took.
         validating: seconds of these that validation took.
         waiting: seconds of these in which the next batch was still being read and augmented.
@@ -81,7 +80,6 @@ class History:
     learning_rates: list[float] = field(default_factory=list)
     validated: list[int] = field(default_factory=list)
     scores: dict[str, list[Scores]] = field(default_factory=dict)
-    kept: dict[str, Scores] = field(default_factory=dict)
     counts: dict[str, Confusion] = field(default_factory=dict)
     seconds: float = 0.0
     validating: float = 0.0
@@ -91,10 +89,13 @@ class History:
     def of(cls, plain: Mapping[str, Any]) -> History:
         """The history that `asdict` made plain."""
         scores = {name: [Scores(**each) for each in values] for name, values in plain["scores"].items()}
-        kept = {name: Scores(**values) for name, values in plain["kept"].items()}
-        # Checkpoints of the first version have no counts.
-        counts = {name: Confusion(**values) for name, values in plain.get("counts", {}).items()}
-        return cls(**{**plain, "scores": scores, "kept": kept, "counts": counts})
+        counts = {name: Confusion(**values) for name, values in plain["counts"].items()}
+        return cls(**{**plain, "scores": scores, "counts": counts})
+
+    @property
+    def kept(self) -> dict[str, Scores]:
+        """The scores of the state that was kept, by network."""
+        return {name: counts.scores() for name, counts in self.counts.items()}
 
     def note_losses(self, step: int, losses: Mapping[str, float], rate: float) -> None:
         """Adds the losses of a step; a term that is new starts with NaN for what was before it."""
@@ -107,16 +108,15 @@ class History:
 
     def note_counts(self, step: int, counts: Mapping[str, Confusion], keep: Literal["best", "last"]) -> list[str]:
         """Adds the counts after a step; returns the networks whose present state is to be kept."""
-        scores = {name: each.scores() for name, each in counts.items()}
+        scores, kept = {name: each.scores() for name, each in counts.items()}, self.kept
         self.validated.append(step)
         for name, score in scores.items():
             self.scores.setdefault(name, []).append(score)
         worth_keeping = [
             name
             for name, score in scores.items()
-            if keep == "last" or name not in self.kept or _comparable(score) > _comparable(self.kept[name])
+            if keep == "last" or name not in kept or _comparable(score) > _comparable(kept[name])
         ]
-        self.kept |= {name: scores[name] for name in worth_keeping}
         self.counts |= {name: counts[name] for name in worth_keeping}
         return worth_keeping
 
@@ -231,13 +231,6 @@ class Run:
 def seed_torch(*numbers: int) -> None:
     """Seeds PyTorch's global generators (drop-out, initial weights) from several numbers."""
     torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
-
-
-def validate(
-    networks: Mapping[str, nn.Module], data: TrainingData, device: torch.device, reader: RasterReader
-) -> dict[str, Scores]:
-    """Scores of each network on the held-out windows, see `count`."""
-    return {name: total.scores() for name, total in count(networks, data, device, reader).items()}
 
 
 def count(

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["TERMS", "loss_terms"]
+__all__ = ["SCORE_TERMS", "TERMS", "loss_terms"]
+
+SCORE_TERMS = {
+    "Precision": "The share of what is called road that is road.",
+    "Recall": "The share of the roads that is found.",
+    "IoU": "Intersection over union: what is both road and called road, over what is one of the two. From 0 to 1; "
+    "half of the roads found without a mistake is 0.5.",
+    "F1": "The harmonic mean of precision and recall; 2 IoU / (1 + IoU).",
+    "Overall accuracy": "The share of all pixels that are right. Where roads are few it is high even if none is found.",
+    "Mean of both classes": "The mean of the score of roads and that of everything else, as some papers give it.",
+}
+"""The scores of a network and their meanings."""
 
 TERMS = {
     "Network": "What looks at imagery and gives the probability of road for every pixel. It learns from examples.",
@@ -17,13 +28,7 @@ TERMS = {
     "good a network is on imagery that it has not seen.",
     "Threshold": "From this probability on a pixel is called road; 0.5 here. A lower one finds more roads, with more "
     "mistakes.",
-    "Precision": "The share of what is called road that is road.",
-    "Recall": "The share of the roads that is found.",
-    "IoU": "Intersection over union: what is both road and called road, over what is one of the two. From 0 to 1; "
-    "half of the roads found without a mistake is 0.5.",
-    "F1": "The harmonic mean of precision and recall; 2 IoU / (1 + IoU).",
-    "Overall accuracy": "The share of all pixels that are right. Where roads are few it is high even if none is found.",
-    "Mean of both classes": "The mean of the score of roads and that of everything else, as some papers give it.",
+    **SCORE_TERMS,
     "Confusion matrix": "How many pixels of road and of everything else were called road, and how many were not.",
     "Step": "One small change of the networks, after a look at a few windows of the imagery (a batch).",
     "Learning rate": "How large these changes are; they get smaller towards the end.",

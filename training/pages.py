@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-__all__ = ["decimals", "embedded", "facts_table", "ground", "page", "percent", "png", "table"]
+__all__ = ["decimals", "definitions", "embedded", "facts_table", "ground", "page", "percent", "png", "table"]
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -44,6 +44,12 @@ def facts_table(facts: Mapping[str, str]) -> str:
     """A table of names and what is to say about them."""
     rows = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in facts.items())
     return f"<table>{rows}</table>"
+
+
+def definitions(meanings: Mapping[str, str]) -> str:
+    """A list of words and what they mean."""
+    told = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in meanings.items())
+    return f"<dl>{told}</dl>"
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:

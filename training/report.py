@@ -25,7 +25,7 @@ from .figures import picture, side_by_side
 from .fit import History, Run
 from .glossary import TERMS, loss_terms
 from .methods import Method, Trained
-from .pages import decimals, embedded, facts_table, ground, page, percent, table
+from .pages import decimals, definitions, embedded, facts_table, ground, page, percent, table
 from .palette import KINDS
 from .results import SCORE_TITLES
 
@@ -91,13 +91,13 @@ def _introduction(method: Method, run: Run, trained: Trained) -> Iterator[str]:
 
 
 def _outcome(run: Run, trained: Trained) -> Outcome:
-    kept, counts = trained.kept, _kept_counts(trained)
+    kept, counts = trained.kept, trained.counts[trained.kept]
     return Outcome(
         scores=trained.scores[kept],
         others={name: scores for name, scores in trained.scores.items() if name != kept},
         ious=[s.iou for h in trained.histories.values() for s in h.scores.get(kept, [])],
         held_out_area=run.data.held_out_area,
-        held_out_roads=None if counts is None else (counts.hits + counts.misses) * run.data.gsd**2,
+        held_out_roads=(counts.hits + counts.misses) * run.data.gsd**2,
     )
 
 
@@ -130,15 +130,9 @@ def _scores(run: Run, trained: Trained) -> Iterator[str]:
         for name, scores in trained.scores.items()
     ]
     yield table(("Network", "Parameters", *SCORE_TITLES.values()), rows)
-    counts = _kept_counts(trained)
-    if counts is not None:
-        yield f"<h3>Confusion matrix of the {html.escape(trained.kept)}</h3>"
-        yield f"<p>Pixels of {run.data.gsd:.2f} m on the validation area, and their share of all of these.</p>"
-        yield _confusion_table(counts)
-
-
-def _kept_counts(trained: Trained) -> Confusion | None:
-    return next((h.counts[trained.kept] for h in trained.histories.values() if trained.kept in h.counts), None)
+    yield f"<h3>Confusion matrix of the {html.escape(trained.kept)}</h3>"
+    yield f"<p>Pixels of {run.data.gsd:.2f} m on the validation area, and their share of all of these.</p>"
+    yield _confusion_table(trained.counts[trained.kept])
 
 
 def _confusion_table(counts: Confusion) -> str:
@@ -225,12 +219,11 @@ def _pace(history: History) -> Iterator[str]:
 
 
 def _inputs(card: ModelCard, run: Run) -> dict[str, str]:
-    rasters = dict.fromkeys(source.raster.path for source in (*run.data.labelled, *run.data.unlabelled))
     normalisation = ", ".join(
         f"{mean:.4g} ± {std:.4g}" for mean, std in zip(card.normalisation.mean, card.normalisation.std, strict=True)
     )
     return {
-        "Rasters": ", ".join(rasters),
+        "Rasters": ", ".join(raster.path for raster in run.data.rasters),
         "Bands": f"{card.network.in_channels} of {card.dtype}",
         "Values that become 0 ± 1": normalisation,
         "Ground sampling distance": f"{card.gsd:.3f} m, of imagery of {card.imagery_gsd:.3f} m",
@@ -247,6 +240,4 @@ def _settings(run: Run) -> Iterator[str]:
 def _glossary(histories: Iterable[History]) -> Iterator[str]:
     terms = loss_terms([name for history in histories for name in history.losses])
     told = {**TERMS, **{f"Loss term “{name}”": f"{text[0].upper()}{text[1:]}." for name, text in terms.items()}}
-    yield "<h2 id='words'>What the words mean</h2><dl>"
-    yield from (f"<dt>{html.escape(word)}</dt><dd>{html.escape(meaning)}</dd>" for word, meaning in told.items())
-    yield "</dl>"
+    yield f"<h2 id='words'>What the words mean</h2>{definitions(told)}"

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from ..core.costs import Costs
 from ..core.files import written_whole
 from ..core.metrics import Scores
-from .pages import embedded, facts_table, page
+from .glossary import SCORE_TERMS
+from .pages import definitions, embedded, facts_table, page
 
 __all__ = ["SCORE_TITLES", "Result", "Split", "Summary", "summarise", "write_page", "write_table"]
 
@@ -40,28 +41,19 @@ body { max-width: 80rem } p, dl { max-width: 62rem } figure { margin: 2rem 0 }
 .wide th:not(:first-child) { text-align: right } .wide th:first-child { min-width: 13rem }
 .small { color: #666; font-size: 85% }
 """
-_LEGEND = """
-<h2>How to read this page</h2>
-<dl>
-<dt>Method</dt><dd>A way to train a network. All were scored on the same areas.</dd>
-<dt>Scores</dt><dd>From 0 to 1, higher is better; of the road class unless said otherwise. The best of each column is
-<b>bold</b>. A score is undefined where it is so for at least one seed, as precision is where no road was found.</dd>
-<dt>±</dt><dd>Every method is trained once a seed, each time with other random choices. Scores are means over the seeds,
-and ± is their sample standard deviation; differences of that size may well be chance. Without ± there was one
-seed.</dd>
-<dt>Overall accuracy</dt><dd>Share of all pixels that are right. Where roads are few it is high even if none is
-found.</dd>
-<dt>Precision</dt><dd>Share of what is called road that is road.</dd>
-<dt>Recall</dt><dd>Share of the roads that is found.</dd>
-<dt>IoU</dt><dd>Intersection over union: what is both road and called road, over what is one of the two.</dd>
-<dt>F1</dt><dd>Harmonic mean of precision and recall; 2 IoU / (1 + IoU).</dd>
-<dt>Mean of both classes</dt><dd>Mean of the score of roads and that of everything else, as some papers give it.</dd>
-<dt>Parameters</dt><dd>How many numbers the network learned, in millions (M).</dd>
-<dt>GFLOPs</dt><dd>Billions of multiply-adds for an image of 512 x 512 pixels.</dd>
-<dt>Images per second</dt><dd>Images of 512 x 512 pixels, one at a time, on the device of this comparison.</dd>
-<dt>Training time</dt><dd>Of one seed; with several seeds, their mean.</dd>
-</dl>
-"""
+_WORDS = {
+    "Method": "A way to train a network. All were scored on the same areas.",
+    "Scores": "From 0 to 1, higher is better; of the road class unless said otherwise. The best of each column is "
+    "bold. A score is undefined where it is so for at least one seed, as precision is where no road was found.",
+    "±": "Every method is trained once a seed, each time with other random choices. Scores are means over the seeds, "
+    "and ± is their sample standard deviation; differences of that size may well be chance. Without ± there was one "
+    "seed.",
+    **SCORE_TERMS,
+    "Parameters": "How many numbers the network learned, in millions (M).",
+    "GFLOPs": "Billions of multiply-adds for an image of 512 x 512 pixels.",
+    "Images per second": "Images of 512 x 512 pixels, one at a time, on the device of this comparison.",
+    "Training time": "Of one seed; with several seeds, their mean.",
+}
 
 
 @dataclass(frozen=True)
@@ -139,7 +131,8 @@ def write_page(
         facts_table(facts),
         *_section("Scores on the test area", summarise(results, "test")),
         *_section("Scores on the validation area", summarise(results, "validation")),
-        _LEGEND,
+        "<h2>How to read this page</h2>",
+        definitions(_WORDS),
         "<h2>Figures</h2>" if figures else "",
         *map(_captioned, figures.values(), figures),
     ]

@@ -18,7 +18,6 @@ from ..core.labels import IGNORE, Labels
 from ..core.rasters import RasterInfo
 
 __all__ = [
-    "SAME_GSD",
     "Bounds",
     "Geometries",
     "LabelSource",
@@ -31,7 +30,6 @@ __all__ = [
     "within",
 ]
 
-SAME_GSD = 0.05
 _SURROUNDINGS = 0.25  # of a window's side that are seen and not scored: as much as the tiles of detection overlap
 
 Bounds = npt.NDArray[np.float64]
@@ -100,13 +98,9 @@ def source_of(
     raster: RasterInfo, annotation: LabelSource, gsd: float, tile: int, regions: Geometries | None = None
 ) -> Source:
     """A source of windows of `tile` pixels of `gsd` metres, drawn from regions, or from the whole raster."""
-    width, height = (_pixels_along(tile, gsd / size) for size in raster.pixel)
+    width, height = (tile if raster.is_of(gsd) else max(1, round(tile * gsd / size)) for size in raster.pixel)
     whole = np.array([shapely.box(0, 0, raster.width, raster.height)])
     return Source(raster, (height, width), annotation, whole if regions is None else regions)
-
-
-def _pixels_along(tile: int, factor: float) -> int:
-    return tile if abs(factor - 1) < SAME_GSD else max(1, round(tile * factor))
 
 
 def windows_over(source: Source) -> list[LabelledWindow]:

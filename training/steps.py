@@ -21,10 +21,14 @@ _POWER = 0.9
 
 
 def learning_rate(settings: TrainingSettings, step: int) -> float:
-    """The learning rate of a step, counted from 0: polynomial decay (power 0.9, least 1e-6) or a half cosine."""
+    """The learning rate of a step, counted from 0: polynomial decay (power 0.9, least 1e-6) or a half cosine.
+
+    It never rises: one that starts lower than the least stays as it is.
+    """
     done = step / settings.steps
     if settings.schedule == "poly":
-        return max(_LEAST_LEARNING_RATE, settings.learning_rate * math.pow(1 - done, _POWER))
+        least = min(_LEAST_LEARNING_RATE, settings.learning_rate)
+        return max(least, settings.learning_rate * math.pow(1 - done, _POWER))
     return settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
 
 

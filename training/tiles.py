@@ -102,7 +102,7 @@ def read_split(folder: Path, images: str, masks: str, split: str) -> TileSplit:
         split: the JSON file within it.
 
     Raises:
-        SettingError: if the file cannot be read or a tile is missing.
+        SettingError: if the file cannot be read.
         AnnotationError: if a set is empty, or a tile stands in two of them or twice in one.
     """
     names = _read_names(folder / split)
@@ -121,7 +121,8 @@ def read_roadnet(folder: Path) -> TileSplit:
     One training tile in five is labelled, drawn once for all methods and seeds: 91 : 364 of 455.
 
     Raises:
-        SettingError: if the folder has no such tiles, or a mask is missing.
+        SettingError: if the folder has no such tiles.
+        AnnotationError: if it has a single one to train on.
     """
     train, test = (_roadnet_tiles(folder, part) for part in ("train", "test"))
     order = np.random.default_rng(_ROADNET_SPLIT_SEED).permutation(len(train)).tolist()

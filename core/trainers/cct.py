@@ -12,7 +12,6 @@ from torch.nn import functional
 from ..losses import consistency_loss, supervised_loss
 from ..networks import Prediction, decode, encode, predict, probe
 from .batch import Batch, Losses
-from .checks import check_share, check_weight
 from .perturbations import (
     adversarial,
     context_mask,
@@ -46,14 +45,9 @@ class CctTrainer:
         student: the network to train.
         weight: of the consistency loss, once it is ramped up.
         ramp_up: share of the training in which the weight grows as exp(-5 (1 - t)^2), from 0 to 1.
-
-    Raises:
-        SettingError: if a setting is out of range.
     """
 
     def __init__(self, student: nn.Module, weight: float = 30.0, ramp_up: float = 0.1) -> None:
-        check_weight("weight of the consistency loss", weight)
-        check_share("ramp-up", ramp_up)
         self._student = student
         self._weight = weight
         self._ramp_up = ramp_up

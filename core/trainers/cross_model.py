@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from ..errors import SettingError
 from ..losses import certainty as certainty_of
 from ..losses import cross_model_losses, supervised_loss
 from .batch import Batch, Losses
-from .checks import check_choice, check_share, check_weight
+from .checks import check_share, check_weight
 
 __all__ = ["CrossImages", "CrossModelTrainer", "CrossSupervision"]
 
@@ -37,7 +37,7 @@ class CrossSupervision:
         certainty: whether a pseudo label weighs by how sure the network is that gives it (CGSSL).
 
     Raises:
-        SettingError: if a number is out of range or a choice is none of these.
+        SettingError: if a number is out of range.
     """
 
     warm_up: float = 0.1
@@ -48,7 +48,6 @@ class CrossSupervision:
     def __post_init__(self) -> None:
         check_share("supervised start of cross-model supervision", self.warm_up)
         check_weight("weight of cross-model supervision", self.weight)
-        check_choice("set of images", self.images, get_args(CrossImages))
 
 
 class CrossModelTrainer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from ..losses import (
 from ..networks import Prediction, feature_channels, predict
 from ..views import cut_boxes, cut_mix, strong_view
 from .batch import Batch, Losses
-from .checks import check_choice, check_share
+from .checks import check_share
 from .structural import STRUCTURAL, Structural
 
 __all__ = ["Aggregation", "Distillation", "DistilledImages", "FeatureTerm", "StudentTrainer", "Views"]
@@ -51,7 +51,7 @@ class Distillation:
         images: that L_dis_f, L_dis_p and the structural term count on.
 
     Raises:
-        SettingError: if the share is out of range or a choice is none of these.
+        SettingError: if the share is out of range.
     """
 
     warm_up: float = 0.1
@@ -64,11 +64,6 @@ class Distillation:
 
     def __post_init__(self) -> None:
         check_share("student's supervised start", self.warm_up)
-        check_choice("feature term", self.feature, get_args(FeatureTerm))
-        check_choice("aggregation", self.aggregation, get_args(Aggregation))
-        check_choice("kind of views", self.views, get_args(Views))
-        check_choice("structural term", self.structural, get_args(Structural))
-        check_choice("set of distilled images", self.images, get_args(DistilledImages))
 
 
 class StudentTrainer:

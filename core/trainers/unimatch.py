@@ -10,7 +10,6 @@ from ..losses import pseudo_label, supervised_loss
 from ..networks import Encoded, decode, encode, predict
 from ..views import cut_boxes, cut_mix, strong_view
 from .batch import Batch, Losses
-from .checks import check_share
 
 __all__ = ["UniMatchTrainer"]
 
@@ -25,13 +24,9 @@ class UniMatchTrainer:
     Args:
         student: the network to train.
         confidence: probability from which on a pseudo label counts, from 0 to 1.
-
-    Raises:
-        SettingError: if the confidence is out of range.
     """
 
     def __init__(self, student: nn.Module, confidence: float = 0.95) -> None:
-        check_share("confidence", confidence)
         self._student = student
         self._confidence = confidence
         self.networks = {"student": student}

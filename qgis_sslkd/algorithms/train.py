@@ -71,7 +71,6 @@ class TrainSslkd(SslkdAlgorithm):
     WEIGHTS = "WEIGHTS"
     SETTINGS = "SETTINGS"
     CHECKPOINTS = "CHECKPOINTS"
-    MODEL = "MODEL"
     REPORT = "REPORT"
     IOU = "IOU"
     F1 = "F1"

@@ -30,6 +30,7 @@ class VectoriseRoads(SslkdAlgorithm):
     SIMPLIFY = "SIMPLIFY"
     SMOOTH = "SMOOTH"
     BRIDGE = "BRIDGE"
+    _MEASURES = (THRESHOLD, LEAST_AREA, FILL_HOLES, SIMPLIFY, SMOOTH, BRIDGE)
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,18 +111,17 @@ class VectoriseRoads(SslkdAlgorithm):
         run_job(job, feedback)
         facts = {
             self.parameterDefinition(key).description(): f"{job[key.lower()]:g}"
-            for key in (self.ROAD_CLASS, self.THRESHOLD, self.LEAST_AREA, self.SMOOTH, self.BRIDGE)
+            for key in (self.ROAD_CLASS, *self._MEASURES)
             if job[key.lower()] is not None
         }
         return self.made_layers(job, (self.OUTLINES, self.CENTRE_LINES), self._subject, facts, context)
 
     def _job(self, raster: str, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
-        lengths = (self.THRESHOLD, self.LEAST_AREA, self.FILL_HOLES, self.SIMPLIFY, self.SMOOTH, self.BRIDGE)
         return {
             "kind": "vectorise",
             "raster": raster,
             "road_class": self.optional_integer(parameters, self.ROAD_CLASS, context),
-            **{key.lower(): self.parameterAsDouble(parameters, key, context) for key in lengths},
+            **{key.lower(): self.parameterAsDouble(parameters, key, context) for key in self._MEASURES},
             "crs": self.optional_crs(parameters, context),
             "outlines": self.output_path(parameters, self.OUTLINES, context),
             "centre_lines": self.output_path(parameters, self.CENTRE_LINES, context),

@@ -8,9 +8,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
-from ..core.files import remove_unfinished
+from ..core.files import await_writing, remove_unfinished
 
 __all__ = ["CANCELLED", "end_at_signals", "end_soon"]
 
@@ -18,6 +17,7 @@ CANCELLED = 130
 """Exit code of a process that was asked to end."""
 
 _GRACE_SECONDS = 3.0
+_WRITING_SECONDS = 20.0  # more, for the checkpoint that the work may be writing before it stops
 
 
 def end_soon(stop: threading.Event) -> None:
@@ -28,6 +28,7 @@ def end_soon(stop: threading.Event) -> None:
     """
     stop.set()
     time.sleep(_GRACE_SECONDS)
+    _await_writing()
     _end_now()
 
 
@@ -59,9 +60,17 @@ def _end_at(signals: socket.socket, stop: threading.Event, say: Callable[[], obj
     if "RANK" not in os.environ:
         stop.set()
         signals.settimeout(_GRACE_SECONDS)
-        with suppress(TimeoutError):
+        try:
             signals.recv(1)
+        except TimeoutError:
+            _await_writing()
     _end_now(say)
+
+
+def _await_writing() -> None:
+    """Lets a checkpoint become whole; the work then stops by itself."""
+    if await_writing(_WRITING_SECONDS):
+        time.sleep(_GRACE_SECONDS)
 
 
 def _end_now(say: Callable[[], object] | None = None) -> None:

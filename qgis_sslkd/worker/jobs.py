@@ -230,7 +230,7 @@ class CompareJob(_Job):
     Attributes:
         configuration: a TOML file, or the name of a configuration that comes with SSLKD.
         output: folder for tables, pictures and models; the same one again goes on where it stopped.
-        data: folder of the data that the configuration names; None for the environment variable SSLKD_DATA.
+        data: folder of the data that the configuration names; the command line knows it by SSLKD_DATA, too.
         rows: names of the rows to do; empty for all.
         seeds: to train with; empty for the configuration's.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.

@@ -30,7 +30,7 @@ def listen_for_cancel() -> threading.Event:
     """Starts to listen on standard input; returns what is set when the work should stop.
 
     The line `cancel` asks for it, and so does the end of the input: whoever started the worker is gone. The process
-    then ends within seconds, whatever it is doing.
+    then ends within seconds, whatever it is doing; it takes somewhat longer to a checkpoint that it is writing.
     """
     stop = threading.Event()
     threading.Thread(target=_listen, args=(stop,), daemon=True).start()

@@ -162,7 +162,7 @@ def test_outputs_are_checked_before_any_work(tmp_path):
         VectorFiles(tmp_path / "o.dxf")
     with pytest.raises(SettingError, match=r"c\.dxf"):
         VectorFiles(centre_lines=tmp_path / "c.dxf")
-    with pytest.raises(SettingError, match="same name"):
+    with pytest.raises(SettingError, match=r"not to s\.gpkg"):
         RoadMapFiles(tmp_path / "s.gpkg", None, VectorFiles(tmp_path / "s.gpkg"))
 
 

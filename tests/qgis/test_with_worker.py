@@ -600,6 +600,16 @@ def test_what_is_made_of_a_result_joins_it(street, tmp_path, window):
         "Roads of ortho",
         ["Road centre lines: ortho"] * 2,
     )
+    for layer in project.mapLayers().values():
+        assert layer.metadata().abstract().splitlines()[:-1] == [
+            "Raster: ortho",
+            "Threshold (above 0, to 1): 0.5",
+            "Least area (square metres): 20",
+            "Holes to fill (square metres): 30",
+            "Simplification (metres): 0.5",
+            "Smoothing (metres): 2",
+            "Gaps to bridge (metres): 15",
+        ]
 
 
 def test_what_a_model_makes_of_a_result_joins_it(detection, tmp_path, window):

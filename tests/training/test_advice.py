@@ -53,7 +53,7 @@ def test_what_to_do_next(case, words):
 
 def test_small_differences_and_unknown_scores_are_no_reason():
     nothing = Confusion(0, 0, 0, 9).scores()
-    calm = outcome(others={"teacher 1": nothing, "teacher 2": GOOD.scores}, ious=[0.81, 0.818], held_out_roads=None)
+    calm = outcome(others={"teacher 1": nothing, "teacher 2": GOOD.scores}, ious=[0.81, 0.818])
     assert len(advice(calm)) == 1
     assert advice(calm) == advice(GOOD)
 

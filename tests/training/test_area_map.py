@@ -99,6 +99,13 @@ def test_rasters_far_apart_get_maps_of_their_own():
     assert sorted(map(sorted, filter(None, numbers))) == [["1", "2"], ["3"], ["4"]]
 
 
+def test_rasters_share_a_map_whatever_way_their_files_write_the_system():
+    written = (UTM, CRS.from_string("+proj=utm +zone=32 +datum=WGS84 +units=m"))
+    shown = [place(raster(f"{k}.tif", crs=crs), shapely.box(0, 0, 9, 9)) for k, crs in enumerate(written)]
+    (axes,) = area_map(shown).axes
+    assert [text.get_text() for text in axes.texts][:2] == ["1", "2"]
+
+
 def test_of_many_places_those_with_labels_are_drawn():
     shown = [place(raster(f"{k}.tif", left=500_000.0 + 5000 * k), unlabelled=shapely.box(0, 0, 9, 9)) for k in range(9)]
     shown[7] = place(shown[7].raster, labelled=shapely.box(0, 0, 9, 9))

@@ -13,6 +13,7 @@ from shapely.affinity import affine_transform
 
 from qgis_sslkd.core.annotations import annotate, burn, read_polygons
 from qgis_sslkd.core.errors import AnnotationError, RasterError
+from qgis_sslkd.core.grids import OwnGrid, Scene, grid_for
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.rasters import RasterReader, inspect_raster
 from qgis_sslkd.training.data import TrainingInputs, coarsened_gsd, prepare, read_window
@@ -349,6 +350,14 @@ def test_windows_lie_wherever_they_fit_in_a_region(scene, reader, left, right, c
     corners = {tuple(places(data, images)[:, 0, 0]) for images in batch.unlabelled.numpy()}
     assert {column for column, _ in corners} == set(columns)
     assert {row for _, row in corners} == set(range(20, 27))
+
+
+@pytest.mark.parametrize("pixel", [(0.5, 0.5), (0.478, 0.522), (0.526, 0.526), (0.476, 0.474), (0.52, 0.6)])
+def test_training_resamples_the_pixels_that_detection_does(scene, pixel):
+    raster = replace(scene[0], pixel=pixel)
+    own = isinstance(grid_for(Scene(raster, raster.window), 0.5), OwnGrid)
+    width, height = (TILE if own else round(TILE * 0.5 / size) for size in pixel)
+    assert source_of(raster, annotate(raster, scene[1:2], []), 0.5, TILE).shape == (height, width)
 
 
 def test_labelled_windows_are_drawn_where_there_is_data(scene, write_raster, reader):

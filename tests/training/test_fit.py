@@ -11,7 +11,8 @@ import torch
 from listening import Listener
 from rasterio.windows import Window
 
-from qgis_sslkd.core.errors import CancelledError, SettingError
+from qgis_sslkd.core.errors import CancelledError, SettingError, WeightsError
+from qgis_sslkd.core.images import Normalisation
 from qgis_sslkd.core.metrics import Confusion
 from qgis_sslkd.core.network_spec import NetworkSpec
 from qgis_sslkd.core.networks import build_network
@@ -26,7 +27,7 @@ from qgis_sslkd.core.trainers import (
 )
 from qgis_sslkd.training.checkpoints import Checkpoints
 from qgis_sslkd.training.data import TrainingInputs, prepare
-from qgis_sslkd.training.fit import History, Run, Stage, _averages, seed_torch, validate
+from qgis_sslkd.training.fit import History, Run, Stage, _averages, count, seed_torch
 from qgis_sslkd.training.presets import PRESETS
 from qgis_sslkd.training.sources import LabelledWindow
 from qgis_sslkd.training.steps import StepTaker, learning_rate
@@ -51,6 +52,7 @@ def test_poly_schedule_is_its_formula():
     assert learning_rate(paper, 7_500) == pytest.approx(0.01 * 0.5**0.9)
     assert learning_rate(paper, 14_999) == pytest.approx(max(1e-6, 0.01 * (1 / 15_000) ** 0.9))
     assert learning_rate(replace(paper, learning_rate=1e-6), 14_999) == 1e-6
+    assert learning_rate(replace(paper, learning_rate=1e-8), 0) == 1e-8
     rates = [learning_rate(paper, step) for step in range(0, 15_000, 100)]
     assert rates == sorted(rates, reverse=True)
 
@@ -94,7 +96,7 @@ def test_an_average_has_averaged_statistics_of_batch_norms():
 
 def test_networks_go_on_training_after_a_validation(run):
     network = build_network(SEGNET)
-    validate({"a": network}, run.data, CPU, run.reader)
+    count({"a": network}, run.data, CPU, run.reader)
     assert all(module.training for module in network.modules())
 
 
@@ -152,7 +154,6 @@ def test_history_keeps_the_best_of_each_network():
     assert history.note_counts(2, {"a": bad, "b": bad}, "best") == ["a"]
     assert history.note_counts(3, {"a": undefined, "b": good}, "best") == []
     assert history.counts == {"a": bad, "b": good}
-    assert history.kept == {"a": bad.scores(), "b": good.scores()}
 
 
 def test_history_keeps_the_last_where_that_is_wanted():
@@ -160,19 +161,14 @@ def test_history_keeps_the_last_where_that_is_wanted():
     good, bad = Confusion(8, 1, 1, 90), Confusion(4, 5, 5, 86)
     assert history.note_counts(1, {"a": good}, "last") == ["a"]
     assert history.note_counts(2, {"a": bad}, "last") == ["a"]
-    assert history.kept == {"a": bad.scores()}
     assert history.counts == {"a": bad}
 
 
-def test_a_history_comes_back_from_a_checkpoint_also_from_one_without_counts():
+def test_a_history_comes_back_from_a_checkpoint():
     history = History()
     history.note_losses(1, {"supervised": 0.5}, 0.1)
     history.note_counts(1, {"a": Confusion(8, 1, 1, 90)}, "last")
-    plain = asdict(history)
-    assert History.of(plain) == history
-    del plain["counts"], plain["validating"], plain["waiting"]
-    assert History.of(plain).kept == history.kept
-    assert History.of(plain).counts == {}
+    assert History.of(asdict(history)) == history
 
 
 def test_what_is_told_on_the_way():
@@ -223,7 +219,6 @@ def test_a_training_tells_how_far_it_is_what_it_came_to_and_where_its_time_went(
     assert re.fullmatch(r"Step 2 of 2 \(student\) took .*: IoU .* on the validation area\.", run.reporter.infos[-1])
     assert 0 < history.validating < history.seconds
     assert 0 < history.waiting < history.seconds - history.validating
-    assert history.kept["a"].oa == history.counts["a"].scores().oa
 
 
 def weights_after_both_steps(run):
@@ -268,6 +263,31 @@ def test_networks_are_built_with_the_momentum_of_the_settings(run):
     assert {norm.momentum for norm in norms} == {0.03}
 
 
+def test_networks_are_built_for_the_bands_of_the_data(run):
+    four_bands = replace(run, data=replace(run.data, normalisation=Normalisation.of_bytes(4)))
+    assert four_bands.build(SEGNET, 0)(torch.zeros(1, 4, 64, 64)).shape == (1, 2, 64, 64)
+
+
+def test_networks_are_built_with_the_starting_weights_of_the_settings(run):
+    with pytest.raises(WeightsError, match="no ImageNet weights for a slim SegNet"):
+        replace(run, settings=replace(TINY, weights="imagenet")).build(SEGNET, 0)
+
+
+def test_a_pixel_is_validated_as_road_from_a_probability_of_one_half_on(run):
+    class Always(torch.nn.Module):
+        def __init__(self, logit):
+            super().__init__()
+            self.logit = logit
+
+        def forward(self, images):
+            return torch.stack([torch.zeros_like(images[:, 0]), torch.full_like(images[:, 0], self.logit)], dim=1)
+
+    counts = count({"half": Always(0.0), "less": Always(-1e-3)}, run.data, CPU, run.reader)
+    half, less = counts["half"], counts["less"]
+    assert half.pixels == less.pixels > 0
+    assert (half.misses, half.rejections, less.hits, less.false_alarms) == (0, 0, 0, 0)
+
+
 def test_a_stage_tells_its_share_of_the_job(run):
     run.fit(SupervisedTrainer({"a": build_network(SEGNET)}), replace(STAGE, start=0.4, end=0.7))
     assert run.reporter.fractions == pytest.approx([0.5, 0.6, 0.7])
@@ -288,9 +308,28 @@ def test_averages_and_the_best_state_go_on_after_a_stop(run, stopping_reporter, 
         fit(stopping_reporter(stop / 5), Checkpoints(tmp_path, "me"))
     found, resumed = fit(stopping_reporter(), Checkpoints(tmp_path, "me"))
     assert all(torch.equal(found[name], expected[name]) for name in expected)
-    for part in ("steps", "losses", "learning_rates", "validated", "kept", "counts"):
+    for part in ("steps", "losses", "learning_rates", "validated", "counts"):
         assert repr(getattr(resumed, part)) == repr(getattr(whole, part))
     assert whole.steps == [1, 2, 3, 4, 5]
+
+
+def test_a_stage_that_was_done_before_a_stop_keeps_its_time_and_is_not_summed_up_again(
+    run, stopping_reporter, tmp_path
+):
+    settings, checkpoints = replace(TINY, steps=1, validations=1), Checkpoints(tmp_path, "me")
+
+    def fit(reporter):
+        trainer = SupervisedTrainer({"a": build_network(SEGNET)})
+        return replace(run, settings=settings, reporter=reporter, checkpoints=checkpoints).fit(trainer, STAGE)
+
+    fit(stopping_reporter())
+    state = checkpoints.load(STAGE.name, settings)
+    assert state["history"]["seconds"] > 0
+    state["history"]["seconds"] = 1000.0
+    checkpoints.save(STAGE.name, settings, state)
+    again = stopping_reporter()
+    assert 1000 < fit(again).seconds < 1600
+    assert again.infos == ["Going on from a checkpoint: test, 1/1."]
 
 
 @pytest.mark.parametrize(("error", "done"), [(CancelledError, 4), (RuntimeError, 3)])
@@ -315,8 +354,7 @@ def test_the_kept_state_is_the_one_with_the_best_scores(run):
     trainer = SupervisedTrainer({"a": networks()["teacher 0"]})
     history = replace(run, settings=replace(TINY, keep="best")).fit(trainer, STAGE)
     assert history.validated == [2, 3]
-    again = validate(trainer.networks, run.data, CPU, run.reader)
-    assert asdict(again["a"]) == pytest.approx(asdict(history.kept["a"]), nan_ok=True)
+    assert count(trainer.networks, run.data, CPU, run.reader) == history.counts
 
 
 def test_averaged_weights_follow_their_formula(run):
@@ -367,7 +405,8 @@ CHANGES_OF_VERSIONS = {
     "the optimiser has other groups": lambda state: state["optimiser"]["optimiser"]["param_groups"].clear(),
     "a part is missing": lambda state: state.pop("averages"),
     "the history tells more": lambda state: state["history"].update(energy=1.0),
-    "the scores are others": lambda state: state["history"].update(kept={"a": {"kappa": 0.5}}),
+    "the counts are others": lambda state: state["history"].update(counts={"a": {"kappa": 0.5}}),
+    "the history tells less": lambda state: state["history"].pop("counts"),
 }
 
 
@@ -418,8 +457,8 @@ def test_a_tiny_run_overfits_a_tile(small_scene, reporter):
         place = Window(10, 10, 64, 64)
         tile = LabelledWindow(data.labelled[0], place, place)
         on_what_it_learned = replace(data, validation=(tile,))
-        scores = validate({"student": student}, on_what_it_learned, CPU, reader)["student"]
-    assert scores.iou > 0.85
+        counts = count({"student": student}, on_what_it_learned, CPU, reader)["student"]
+    assert counts.scores().iou > 0.85
 
 
 class Sinking:

@@ -149,18 +149,19 @@ def test_it_begins_with_what_came_out_and_what_to_do_next(page):
     assert next(text for tag, text in page.texts if tag == "b" and "fit for use" in text)
 
 
-def test_without_counts_there_is_no_matrix(reported, tmp_path):
-    """As after a training whose checkpoint is of the first version."""
-    _, run, trained = reported
-    ((stage, history),) = trained.histories.items()
-    old = Trained("student", SPEC, trained.networks, {stage: replace(history, counts={})})
-    with RasterReader() as reader:
-        write_report(
-            tmp_path / "r.html", Method("", lambda run: old), model_card(old, run), replace(run, reader=reader), old, {}
-        )
-    assert "Confusion matrix of" not in (tmp_path / "r.html").read_text(encoding="utf-8")
-
-
 def test_it_tells_the_pixels_that_were_learned_from(page):
     rows = {row[0]: row[1] for table in page.tables for row in table if len(row) == 2}
     assert rows["Ground sampling distance"] == "0.500 m, of imagery of 0.500 m"
+
+
+def test_a_raster_that_is_held_out_as_a_whole_is_named_among_the_inputs(reported, tmp_path):
+    _, run, trained = reported
+    (learned,) = run.data.labelled
+    elsewhere = replace(learned, raster=replace(learned.raster, path="elsewhere.tif"))
+    with RasterReader() as reader:
+        other = replace(run, data=replace(run.data, labelled=(elsewhere,), unlabelled=()), reader=reader)
+        write_report(
+            tmp_path / "r.html", Method("", lambda run: trained), model_card(trained, other), other, trained, {}
+        )
+    rows = {row[0]: row[1] for table in Page((tmp_path / "r.html").read_text("utf-8")).tables for row in table}
+    assert rows["Rasters"] == f"elsewhere.tif, {learned.raster.path}"

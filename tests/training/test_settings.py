@@ -51,6 +51,8 @@ def test_teachers_are_replaced_as_a_whole():
         ({"distillation": "strong"}, "distillation"),
         ({"steps": {"teachers": 3}}, "steps"),
         ({"optimiser": "adam"}, "optimiser: .*'sgd' or 'adamw'"),
+        ({"distillation": {"feature": "l2"}}, r"distillation\.feature: .*'l1', .* or 'none'"),
+        ({"cross": {"images": "some"}}, r"cross\.images: .*'unlabelled' or 'all'"),
         ({"average": 1.5}, r"^The settings are not understood: The decay of the average must .* below 1, got 1\.5\.$"),
         ({"cross": {"weight": -1}}, r"not understood: The weight of cross-model supervision must be .*, got -1\.0\.$"),
         ({"learning_rate": 11.0}, "at most 10, got 11"),

@@ -167,8 +167,33 @@ def test_workers_that_do_not_stop_by_themselves_are_ended_with_what_they_had_beg
         for worker in workers[3:]:
             worker.stdin.close()
         began = time.monotonic()
-    assert time.monotonic() - began < 9  # QGIS waits for ten seconds
+    assert time.monotonic() - began < 9  # QGIS waits for thirty seconds
     assert not any("Traceback" in worker.stderr.read() for worker in workers)
+
+
+NOTING = """
+from pathlib import Path
+from qgis_sslkd.core.files import written_to_its_end
+from qgis_sslkd.worker import ending
+
+ending._GRACE_SECONDS, ending._WRITING_SECONDS = 0.2, {}
+ending.end_at_signals(listen_for_cancel())
+with written_to_its_end(Path("checkpoint")) as partial:
+    print("ready", flush=True)
+    time.sleep(1)
+    partial.touch()
+time.sleep(9)
+"""
+
+
+@pytest.mark.parametrize(("patience", "left"), [(9, ["checkpoint"]), (0.1, [])])
+@pytest.mark.parametrize("ask", [lambda worker: worker.stdin.close(), lambda worker: worker.terminate()])
+def test_a_checkpoint_is_written_to_its_end_if_that_does_not_take_too_long(tmp_path, ask, patience, left):
+    worker = start(NOTING.format(patience), tmp_path)
+    assert worker.stdout.readline() == "ready\n"
+    ask(worker)
+    assert worker.wait(8) == 130
+    assert [path.name for path in tmp_path.iterdir()] == left
 
 
 def test_signals_end_what_hears_of_nothing(tmp_path):

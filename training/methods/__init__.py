@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from ...core.errors import SettingError
-from .cct import train_cct
+from ...core.trainers import CctTrainer, UniMatchTrainer
+from .alone import supervised_student, train_student, train_teacher
 from .cross_model import settings_of_cps, settings_of_teacher, train_cms, train_cms_teacher, train_cps
 from .method import Method, Trained
 from .sslkd import settings_of_structural, train_sslkd
-from .supervised import train_student, train_teacher
-from .unimatch import train_unimatch
 
 __all__ = ["METHODS", "Method", "Trained", "find_method"]
 
@@ -17,7 +16,11 @@ METHODS = {
     "sslkd-structural": Method(
         "the student by SSLKD and the last teacher's structure", train_sslkd, settings=settings_of_structural
     ),
-    "supervised": Method("the student, supervised", train_student, unlabelled=False),
+    "supervised": Method(
+        "the student, supervised",
+        train_student(supervised_student, "supervised", "supervised training"),
+        unlabelled=False,
+    ),
     "supervised-t1": Method("the first teacher, supervised", train_teacher(0), unlabelled=False),
     "supervised-t2": Method("the second teacher, supervised", train_teacher(1), unlabelled=False),
     "cms-t1": Method(
@@ -28,8 +31,10 @@ METHODS = {
     ),
     "cms": Method("the student by cross-model supervision with the second teacher's network", train_cms),
     "cps": Method("the student by cross pseudo supervision with its like", train_cps, settings=settings_of_cps),
-    "cct": Method("the student by cross-consistency training", train_cct),
-    "unimatch": Method("the student by UniMatch", train_unimatch),
+    "cct": Method(
+        "the student by cross-consistency training", train_student(CctTrainer, "cct", "cross-consistency training")
+    ),
+    "unimatch": Method("the student by UniMatch", train_student(UniMatchTrainer, "unimatch", "UniMatch")),
 }
 """By the name that users choose; the first is what this project is for, the others are what it is compared with."""
 

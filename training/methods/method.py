@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from ...core.metrics import Scores
+from ...core.metrics import Confusion, Scores
 from ...core.network_spec import NetworkSpec
 from ...core.trainers import Trainer
 from ..fit import History, Run, Stage
@@ -40,9 +40,14 @@ class Trained:
         return self.networks[self.kept]
 
     @property
+    def counts(self) -> Mapping[str, Confusion]:
+        """Pixels of what is held out, counted for every network in the state that is kept."""
+        return {name: counts for history in self.histories.values() for name, counts in history.counts.items()}
+
+    @property
     def scores(self) -> Mapping[str, Scores]:
-        """Of every network in the state that is kept, on what is held out."""
-        return {name: scores for history in self.histories.values() for name, scores in history.kept.items()}
+        """Of these counts."""
+        return {name: counts.scores() for name, counts in self.counts.items()}
 
     @property
     def seconds(self) -> float:

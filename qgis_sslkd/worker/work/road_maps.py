@@ -18,6 +18,7 @@ from ...core.errors import OutsideError, RasterError, SettingError
 from ...core.grids import Grid, OwnGrid, Scene, area_of_interest, grid_for
 from ...core.images import Predictor
 from ...core.model_card import ModelCard
+from ...core.outputs import find_crs
 from ...core.rasters import inspect_raster
 from ...core.reporting import PartOfJob, Reporter, Silent
 from ...core.road_map import (
@@ -29,7 +30,6 @@ from ...core.road_map import (
     window_of_extent,
 )
 from ...core.runtime import Runtime
-from ...core.vectorise import find_crs
 from ...core.vectors import VectorSettings
 from ...core.windows import Tiling
 from ..jobs import DetectJob, Outputs

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ...core.outputs import find_crs
 from ...core.rasters import inspect_raster
 from ...core.reporting import Reporter
 from ...core.road_map import RoadMapSettings, VectorFiles
-from ...core.vectorise import check_vectorisable, find_crs, vectorise
+from ...core.vectorise import check_vectorisable, vectorise
 from ...core.vectors import VectorSettings
 from ..jobs import Outputs, VectoriseJob
 from .common import check_inputs_stay, files_made
