@@ -519,6 +519,19 @@ def test_closed_streams_change_no_result(make_raster, results, closed):
     assert len(pyogrio.raw.read(outlines)[2]) == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the shell's limit of addresses counts there")
+def test_too_few_addresses_are_told_before_detection_hangs(photo, model, results):
+    command = 'ulimit -v 1000000; exec "$0" detect --raster "$1" --model "$2" --surface "$3"'
+    arguments = ["sh", "-c", command, SSLKD, photo(), model, results / "s.tif"]
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "sslkd: This process may have no more than 977 MiB of addresses, too few to detect with; allow 1 GiB or more "
+        "(`ulimit -v`).\n"
+    )
+    assert list(results.iterdir()) == []
+
+
 def test_an_interruption_amid_the_imports_ends_without_a_word():
     program = (
         "import os, signal, qgis_sslkd.worker.__main__ as worker\n"
