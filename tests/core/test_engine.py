@@ -200,6 +200,11 @@ def test_a_network_is_left_as_it_is():
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
+def test_the_same_network_gives_the_same_graph():
+    network = trained(TINY)
+    assert trace_graph(network, 3) == trace_graph(network, 3)
+
+
 class Sized(nn.Module):
     """Knows the side of the image that it was traced with for good."""
 
