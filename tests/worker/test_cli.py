@@ -508,6 +508,19 @@ def test_a_backend_of_another_matplotlib_spoils_no_report(make_raster, make_vect
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.parametrize(("given", "found"), [({}, "60 1"), ({"GDAL_HTTP_LOW_SPEED_TIME": "9"}, "9 1")])
+def test_a_server_that_says_no_more_is_not_waited_for(given, found):
+    program = (
+        "import os, qgis_sslkd.worker.__main__ as worker\n"
+        "time, limit = (f'GDAL_HTTP_LOW_SPEED_{name}' for name in ('TIME', 'LIMIT'))\n"
+        "worker.importing = lambda: os.execlp('echo', 'echo', os.environ[time], os.environ[limit])\n"
+        "worker.main()"
+    )
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **given}, timeout=60)
+    assert ended.stdout.strip() == found
+
+
 @pytest.mark.skipif(os.name != "posix", reason="the shell's way to close a stream")
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_change_no_result(make_raster, results, closed):
