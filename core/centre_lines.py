@@ -73,7 +73,8 @@ def write_centre_lines(
 
 def _network(road: SquarePixels, fill_holes: float, reporter: Reporter) -> RoadNetwork:
     chains = list(_chains(road, fill_holes, reporter))
-    return RoadNetwork(chains, _on_border(chains, road.shape))
+    (rows, columns), (width, height) = road.shape, road.size
+    return RoadNetwork(chains, _on_border(chains, road.shape), (columns * width, rows * height))
 
 
 def _chains(road: SquarePixels, fill_holes: float, reporter: Reporter) -> Iterator[Chains]:
@@ -108,6 +109,7 @@ def _steps(network: RoadNetwork, settings: VectorSettings) -> list[Callable[[], 
         lambda: network.settle(network.untangle()),
         lambda: network.unite(settings.tolerance),
         network.straighten_ends,
+        network.lead_to_border,
     ]
     if settings.bridge == 0:
         return [*clear, lambda: network.drop_small(settings.least_area), network.extend]

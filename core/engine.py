@@ -36,6 +36,7 @@ FACTORS = "*"
 """Between the name of weights and that of the factors of their rows, in the layers."""
 
 _ALIGNMENT = 64  # bytes
+_LEAST_ADDRESSES = 2**30  # bytes; where a thread cannot start for want of them, OpenVINO and GDAL wait for it for ever
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -59,11 +60,12 @@ class Engine:
         bfloat16: whether it computes in bfloat16.
 
     Raises:
-        DeviceError: if the processor does not compute in bfloat16.
+        DeviceError: if the processor does not compute in bfloat16, or the process may not have enough addresses.
         ModelFileError: if the graph is damaged.
     """
 
     def __init__(self, path: Path, bfloat16: bool | None = False) -> None:
+        _check_addresses()
         self._core = openvino.Core()
         if bfloat16 and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise DeviceError("This processor does not compute in bfloat16; choose the precision float32 or auto.")
@@ -110,6 +112,19 @@ class Engine:
         if isinstance(self._constants, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             self._constants.madvise(mmap.MADV_DONTNEED)
         return request
+
+
+def _check_addresses() -> None:
+    if sys.platform == "win32":
+        return
+    import resource
+
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most != resource.RLIM_INFINITY and most < _LEAST_ADDRESSES:
+        raise DeviceError(
+            f"This process may have no more than {most / 2**20:.0f} MiB of addresses, too few to detect with; allow "
+            "1 GiB or more (`ulimit -v`)."
+        )
 
 
 def _multiplies_bfloat16(core: openvino.Core) -> bool:

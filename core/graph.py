@@ -48,7 +48,7 @@ def trace_graph(network: nn.Module, bands: int) -> dict[str, bytes]:
         model = _converted(own, bands)
         layers, constants = _serialised(model)
         _check(model, own, bands)
-    except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise GraphError(f"The network cannot be written as a graph: {error}") from error
     return _with_names(layers, constants, own.network)
 

@@ -18,6 +18,7 @@ from .skeleton import Chains, smooth_lines
 __all__ = ["RoadNetwork"]
 
 _PULL = 0.05  # of the skeleton's junction against the meeting point of the lines
+_CARRIED = 4.0  # metres along a line that smoothing carries a bend on
 
 
 class RoadNetwork:
@@ -26,13 +27,15 @@ class RoadNetwork:
     Args:
         chains: of a skeleton.
         cut_off: nodes in which the raster, not the road, ends.
+        size: width and height of the raster, in metres.
     """
 
-    def __init__(self, chains: Iterable[Chains], cut_off: Set[int]) -> None:
+    def __init__(self, chains: Iterable[Chains], cut_off: Set[int], size: tuple[float, float]) -> None:
         self._lines: dict[int, Line] = {}
         self._at: defaultdict[int, list[int]] = defaultdict(list)
         self._number = 0
         self._cut_off = cut_off
+        self._size = np.array(size)
         for part in chains:
             for points, nodes in zip(np.split(part.points, np.cumsum(part.sizes)[:-1]), part.nodes, strict=False):
                 self._add(Line(points, (int(nodes[0]), int(nodes[1]))))
@@ -131,7 +134,7 @@ class RoadNetwork:
 
     def straighten_ends(self) -> None:
         """Takes the hooks off free ends, which the skeleton leads into a corner of the road's end."""
-        for number, node in list(self._loose()):
+        for number, node in list(self._ends(cut_off=False)):
             points = self._from(number, node)
             way = way_along(points)
             if way[-1] > 2 * points[:, 2].max() + ROUNDING:
@@ -139,6 +142,24 @@ class RoadNetwork:
                 heading = -heading_of(points, way[first], points[first, 2])
                 onto = points[first, :2] + heading * np.maximum((points[0, :2] - points[first, :2]) @ heading, 0)
                 self._put(number, node, np.vstack([np.append(onto, points[0, 2]), points[first:]]))
+
+    def lead_to_border(self) -> None:
+        """Leads lines that the raster ends straight on to its border.
+
+        What mirrors the road there turns the skeleton aside, half a width and less from the border, by less than
+        a quarter of a width; more is a turn of the road's own.
+        """
+        for number, node in list(self._ends(cut_off=True)):
+            points = self._from(number, node)
+            inside = np.minimum(points[:, :2], self._size - points[:, :2]).min(axis=1)
+            first = int((inside > (points[:, 2] + _CARRIED) / 2 + ROUNDING).argmax())
+            start, width = points[first, :2], points[first, 2]
+            heading = -heading_of(points, way_along(points)[first], width)
+            (x, y), (along, down) = (points[:first, :2] - start).T, heading
+            if first > 0 and np.abs(x * down - y * along).max() < width / 4 - ROUNDING:
+                with np.errstate(divide="ignore"):
+                    ahead = (np.where(heading > 0, self._size - start, start) / np.abs(heading)).min()
+                self._put(number, node, np.vstack([np.append(start + heading * ahead, width), points[first:]]))
 
     def extend(self) -> None:
         """Leads lines on to the end of their road: the skeleton stops half a width before."""
@@ -257,15 +278,15 @@ class RoadNetwork:
                     yield number, end
 
     def _free_ends(self) -> Iterator[FreeEnd]:
-        for number, node in self._loose():
+        for number, node in self._ends(cut_off=False):
             points = self._from(number, node)
             yield FreeEnd(number, node, points[0], -heading_of(points, 0, points[0, 2]))
 
-    def _loose(self) -> Iterator[tuple[int, int]]:
-        """The lines that end where no other line is, each with the node there, but for those that the raster ends."""
+    def _ends(self, *, cut_off: bool) -> Iterator[tuple[int, int]]:
+        """The lines that end where no other line is, each with the node there; those that the raster ends or others."""
         for number, line in self._lines.items():
             for node in line.nodes:
-                if self._degree(node) == 1 and node not in self._cut_off:
+                if self._degree(node) == 1 and (node in self._cut_off) == cut_off:
                     yield number, node
 
     def _parts(self) -> Iterator[list[int]]:

@@ -20,6 +20,9 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Pydantic would look for plugins of its own in all that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    # GDAL would wait for ever for a server that says no more; these are seconds, and bytes in each.
+    os.environ.setdefault("GDAL_HTTP_LOW_SPEED_TIME", "60")
+    os.environ.setdefault("GDAL_HTTP_LOW_SPEED_LIMIT", "1")
     # Rasterio and pyogrio bring their own; what PostGIS, conda or QGIS point at is of another version. The last is the
     # window that plots go to: reports need none, and Matplotlib refuses those of its older versions.
     for name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA", "MPLBACKEND"):

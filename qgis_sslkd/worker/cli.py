@@ -348,7 +348,8 @@ def _run(kind: type[AnyJob], options: dict[str, Any]) -> None:
     """Does a job of the command line: a progress bar, then the outputs, or one sentence."""
     # Of the processes that torchrun starts, the first one talks.
     talks = os.environ.get("RANK", "0") == "0"
-    console = Console(stderr=True, quiet=not talks)
+    # Names of files may hold what Rich takes for an emoji: `:car:`.
+    console = Console(stderr=True, quiet=not talks, emoji=False)
     stop = threading.Event()
     reporter = TerminalReporter(console, stop)
 

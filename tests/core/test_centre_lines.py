@@ -287,6 +287,24 @@ def test_a_road_goes_on_to_the_raster_s_edge(lines_of):
     assert short.bounds[1] == pytest.approx(80, abs=1)
 
 
+@pytest.mark.parametrize("width", [4, 8, 15])
+@pytest.mark.parametrize("angle", [55, 70, 90, 100, 123])
+def test_a_road_that_the_raster_ends_is_straight_up_to_its_border(lines_of, width, angle):
+    axis = affinity.rotate(shapely.LineString([(-119, 60), (281, 60)]), angle)
+    (line,), fields, _ = lines_of([axis.buffer(width / 2)])
+    inside = axis.intersection(shapely.box(0, 0, 160, 120))
+    assert shapely.hausdorff_distance(line, inside) < PIXEL
+    assert fields["width"] == pytest.approx([width], abs=0.5 * PIXEL)
+
+
+@pytest.mark.parametrize("axis", ["(70 -10, 70 8, 150 9)", "(-10 1, 100 1, 150 60)"])
+def test_a_road_that_turns_at_the_raster_s_border_is_followed(lines_of, axis):
+    axis = shapely.from_wkt(f"LINESTRING {axis}")
+    (line,), _, _ = lines_of([axis.buffer(4)])
+    inside = axis.intersection(shapely.box(0, 0, 160, 120))
+    assert shapely.hausdorff_distance(line, inside) < 4
+
+
 def town():
     """Streets of many widths and directions that cross the blocks' edges, along them, too."""
     rng = np.random.default_rng(3)

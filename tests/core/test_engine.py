@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from qgis_sslkd.core import graph
 from qgis_sslkd.core.engine import Engine, has_graph
 from qgis_sslkd.core.errors import DeviceError, GraphError, ModelFileError
 from qgis_sslkd.core.graph import trace_graph
@@ -200,6 +201,11 @@ def test_a_network_is_left_as_it_is():
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
+def test_the_same_network_gives_the_same_graph():
+    network = trained(TINY)
+    assert trace_graph(network, 3) == trace_graph(network, 3)
+
+
 class Sized(nn.Module):
     """Knows the side of the image that it was traced with for good."""
 
@@ -227,6 +233,15 @@ def test_a_network_without_a_graph_is_saved_all_the_same(network, tmp_path):
     assert not save_model(tmp_path / "m", network, card(TINY))
     assert not has_graph(tmp_path / "m")
     assert load_card(tmp_path / "m") == card(TINY)
+
+
+def test_without_a_temporary_folder_a_network_is_saved_all_the_same(tmp_path, monkeypatch):
+    def none():
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(graph, "TemporaryDirectory", none)
+    save_model(tmp_path / "m", trained(TINY), card(TINY))
+    assert not has_graph(tmp_path / "m")
 
 
 def test_an_older_model_runs_in_pytorch_until_it_is_upgraded(tiny):

@@ -402,6 +402,7 @@ ERRORS = {
     "unknown configuration": (lambda b: b.compare("mine.toml"), "mine.toml"),
     "a raster for a configuration": (lambda b: b.compare(b.raster), "photo.tif"),
     "no tiles to compare on": (lambda b: b.compare("epfl-quick"), "split.json"),
+    "a name that Rich knows": (lambda b: b.evaluate(surface=":car:.tif"), "The raster :car:.tif cannot"),
     "surface missing": (lambda b: b.evaluate(surface=b.tmp_path / "missing.tif"), "missing.tif"),
     "surface of probabilities": (
         lambda b: b.evaluate(surface=b.make_raster(np.full((1, 9, 9), 0.5, np.float32), "p.tif")),
@@ -508,6 +509,19 @@ def test_a_backend_of_another_matplotlib_spoils_no_report(make_raster, make_vect
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.parametrize(("given", "found"), [({}, "60 1"), ({"GDAL_HTTP_LOW_SPEED_TIME": "9"}, "9 1")])
+def test_a_server_that_says_no_more_is_not_waited_for(given, found):
+    program = (
+        "import os, qgis_sslkd.worker.__main__ as worker\n"
+        "time, limit = (f'GDAL_HTTP_LOW_SPEED_{name}' for name in ('TIME', 'LIMIT'))\n"
+        "worker.importing = lambda: os.execlp('echo', 'echo', os.environ[time], os.environ[limit])\n"
+        "worker.main()"
+    )
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **given}, timeout=60)
+    assert ended.stdout.strip() == found
+
+
 @pytest.mark.skipif(os.name != "posix", reason="the shell's way to close a stream")
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_change_no_result(make_raster, results, closed):
@@ -517,6 +531,19 @@ def test_closed_streams_change_no_result(make_raster, results, closed):
     assert ended.returncode == 0, ended.stderr
     assert b"Traceback" not in ended.stderr
     assert len(pyogrio.raw.read(outlines)[2]) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the shell's limit of addresses counts there")
+def test_too_few_addresses_are_told_before_detection_hangs(photo, model, results):
+    command = 'ulimit -v 1000000; exec "$0" detect --raster "$1" --model "$2" --surface "$3"'
+    arguments = ["sh", "-c", command, SSLKD, photo(), model, results / "s.tif"]
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "sslkd: This process may have no more than 977 MiB of addresses, too few to detect with; allow 1 GiB or more "
+        "(`ulimit -v`).\n"
+    )
+    assert list(results.iterdir()) == []
 
 
 def test_an_interruption_amid_the_imports_ends_without_a_word():
