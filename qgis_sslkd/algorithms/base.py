@@ -439,6 +439,18 @@ def threshold(key: str) -> QgsProcessingParameterNumber:
     return number(key, tr("Threshold (above 0, to 1)"), 0.5, minimum=0.001, maximum=1.0)
 
 
+def vector_measure(key: str) -> QgsProcessingParameterNumber:
+    """Return the parameter of a key on how vectors are made, which has one default wherever they are."""
+    measures = {
+        "LEAST_AREA": (tr("Least area (square metres)"), 20.0),
+        "FILL_HOLES": (tr("Holes to fill (square metres)"), 30.0),
+        "SIMPLIFY": (tr("Simplification (metres)"), 0.5),
+        "SMOOTH": (tr("Smoothing (metres)"), 2.0),
+        "BRIDGE": (tr("Gaps to bridge (metres)"), 15.0),
+    }
+    return number(key, *measures[key])
+
+
 def named_choice(
     key: str, description: str, names: list[str], default: str | None = None
 ) -> QgsProcessingParameterEnum:

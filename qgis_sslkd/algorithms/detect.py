@@ -25,7 +25,7 @@ from ..model_file import read_facts
 from ..rasters import Raster
 from ..resources import picture, tr
 from ..styling import subject_of
-from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, number, threshold
+from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, threshold, vector_measure
 
 
 class DetectRoads(SslkdAlgorithm):
@@ -151,14 +151,13 @@ class DetectRoads(SslkdAlgorithm):
         polygon = QgsProcessing.SourceType.TypeVectorPolygon
         self.addParameter(QgsProcessingParameterFeatureSource(self.AREA, tr("Area"), [polygon], optional=True))
         self.addParameter(threshold(self.THRESHOLD))
-        self.addParameter(number(self.LEAST_AREA, tr("Least area (square metres)"), 20.0))
-        self.addParameter(number(self.SIMPLIFY, tr("Simplification (metres)"), 0.5))
+        for key in (self.LEAST_AREA, self.SIMPLIFY):
+            self.addParameter(vector_measure(key))
 
     def _add_advanced_inputs(self) -> None:
         self._add_imagery_inputs()
-        self.add_advanced(number(self.FILL_HOLES, tr("Holes to fill (square metres)"), 0.0))
-        self.add_advanced(number(self.SMOOTH, tr("Smoothing (metres)"), 0.0))
-        self.add_advanced(number(self.BRIDGE, tr("Gaps to bridge (metres)"), 0.0))
+        for key in (self.FILL_HOLES, self.SMOOTH, self.BRIDGE):
+            self.add_advanced(vector_measure(key))
         self.add_frame()
         self.add_tile_and_batch(least_tile=TILE_STEP, least_batch=1)
         self.add_overlap()

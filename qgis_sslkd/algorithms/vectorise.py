@@ -16,7 +16,7 @@ from ..errors import UnusableParameters
 from ..rasters import Raster, take_raster
 from ..resources import picture, tr
 from ..styling import subject_of
-from .base import Parameters, SslkdAlgorithm, number, optional_number, threshold
+from .base import Parameters, SslkdAlgorithm, optional_number, threshold, vector_measure
 
 
 class VectoriseRoads(SslkdAlgorithm):
@@ -30,7 +30,7 @@ class VectoriseRoads(SslkdAlgorithm):
     SIMPLIFY = "SIMPLIFY"
     SMOOTH = "SMOOTH"
     BRIDGE = "BRIDGE"
-    _MEASURES = (THRESHOLD, LEAST_AREA, FILL_HOLES, SIMPLIFY, SMOOTH, BRIDGE)
+    _MEASURES = (LEAST_AREA, FILL_HOLES, SIMPLIFY, SMOOTH, BRIDGE)
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,11 +80,8 @@ class VectoriseRoads(SslkdAlgorithm):
         )
         self.addParameter(optional_number(self.ROAD_CLASS, tr("Class of road (for a raster of classes)"), minimum=0))
         self.addParameter(threshold(self.THRESHOLD))
-        self.addParameter(number(self.LEAST_AREA, tr("Least area (square metres)"), 20.0))
-        self.addParameter(number(self.FILL_HOLES, tr("Holes to fill (square metres)"), 30.0))
-        self.addParameter(number(self.SIMPLIFY, tr("Simplification (metres)"), 0.5))
-        self.addParameter(number(self.SMOOTH, tr("Smoothing (metres)"), 2.0))
-        self.addParameter(number(self.BRIDGE, tr("Gaps to bridge (metres)"), 15.0))
+        for key in self._MEASURES:
+            self.addParameter(vector_measure(key))
         self.addParameter(
             QgsProcessingParameterCrs(self.CRS, tr("Coordinate reference system of the vectors"), optional=True)
         )
@@ -111,17 +108,18 @@ class VectoriseRoads(SslkdAlgorithm):
         run_job(job, feedback)
         facts = {
             self.parameterDefinition(key).description(): f"{job[key.lower()]:g}"
-            for key in (self.ROAD_CLASS, *self._MEASURES)
+            for key in (self.ROAD_CLASS, self.THRESHOLD, *self._MEASURES)
             if job[key.lower()] is not None
         }
         return self.made_layers(job, (self.OUTLINES, self.CENTRE_LINES), self._subject, facts, context)
 
     def _job(self, raster: str, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
+        numbers = (self.THRESHOLD, *self._MEASURES)
         return {
             "kind": "vectorise",
             "raster": raster,
             "road_class": self.optional_integer(parameters, self.ROAD_CLASS, context),
-            **{key.lower(): self.parameterAsDouble(parameters, key, context) for key in self._MEASURES},
+            **{key.lower(): self.parameterAsDouble(parameters, key, context) for key in numbers},
             "crs": self.optional_crs(parameters, context),
             "outlines": self.output_path(parameters, self.OUTLINES, context),
             "centre_lines": self.output_path(parameters, self.CENTRE_LINES, context),

@@ -83,6 +83,12 @@ CentreLines = Annotated[Path | None, typer.Option(help="Vector file of the roads
 VectorCrs = Annotated[
     str | None, typer.Option(help="CRS of the vectors, such as EPSG:25832; without it, the raster's.")
 ]
+Threshold = Annotated[float, typer.Option(help="From this probability on a pixel is road.")]
+LeastArea = Annotated[float, typer.Option(help="Smaller roads are left out, in square metres.")]
+FillHoles = Annotated[float, typer.Option(help="Smaller holes are filled, in square metres.")]
+Simplify = Annotated[float, typer.Option(help="Tolerance of the vectors in metres; 0 keeps pixel edges.")]
+Smooth = Annotated[float, typer.Option(help="So far from a corner, in metres, it is rounded off.")]
+Bridge = Annotated[float, typer.Option(help="Gaps of centre lines up to so many metres are bridged.")]
 Bands = Annotated[
     list[int],
     typer.Option(
@@ -207,12 +213,12 @@ def detect(
     flips: Annotated[
         bool, typer.Option(help="Take the mean over the eight flips and turns: better, in eight times the time.")
     ] = False,
-    threshold: Annotated[float, typer.Option(help="From this probability on a pixel is road.")] = 0.5,
-    least_area: Annotated[float, typer.Option(help="Smaller outlines are left out, in square metres.")] = 20.0,
-    fill_holes: Annotated[float, typer.Option(help="Smaller holes are filled, in square metres.")] = 0.0,
-    simplify: Annotated[float, typer.Option(help="Tolerance of the vectors in metres; 0 keeps pixel edges.")] = 0.5,
-    smooth: Annotated[float, typer.Option(help="So far from a corner, in metres, it is rounded off.")] = 0.0,
-    bridge: Annotated[float, typer.Option(help="Gaps of centre lines up to so many metres are bridged.")] = 0.0,
+    threshold: Threshold = 0.5,
+    least_area: LeastArea = 20.0,
+    fill_holes: FillHoles = 30.0,
+    simplify: Simplify = 0.5,
+    smooth: Smooth = 2.0,
+    bridge: Bridge = 15.0,
     tile: Annotated[int | None, typer.Option(help="Side of a tile in pixels, a multiple of 32; usually 512.")] = None,
     overlap: Annotated[
         int | None, typer.Option(help="Pixels that neighbouring tiles share; usually a quarter of the tile.")
@@ -233,14 +239,14 @@ def vectorise(
         str, typer.Option(help="Raster of 1 road and 0 background, of the probability of road, or of classes.")
     ],
     road_class: Annotated[int | None, typer.Option(help="The class that is road, in a raster of classes.")] = None,
-    threshold: Annotated[float, typer.Option(help="From this probability on a pixel is road.")] = 0.5,
+    threshold: Threshold = 0.5,
     outlines: Outlines = None,
     centre_lines: CentreLines = None,
-    least_area: Annotated[float, typer.Option(help="Smaller roads are left out, in square metres.")] = 20.0,
-    fill_holes: Annotated[float, typer.Option(help="Smaller holes are filled, in square metres.")] = 30.0,
-    simplify: Annotated[float, typer.Option(help="Tolerance of the vectors in metres; 0 keeps pixel edges.")] = 0.5,
-    smooth: Annotated[float, typer.Option(help="So far from a corner, in metres, it is rounded off.")] = 2.0,
-    bridge: Annotated[float, typer.Option(help="Gaps of centre lines up to so many metres are bridged.")] = 15.0,
+    least_area: LeastArea = 20.0,
+    fill_holes: FillHoles = 30.0,
+    simplify: Simplify = 0.5,
+    smooth: Smooth = 2.0,
+    bridge: Bridge = 15.0,
     crs: VectorCrs = None,
 ) -> None:
     """Make outlines and centre lines for a map from a raster of roads; no model is needed."""

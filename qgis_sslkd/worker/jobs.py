@@ -21,6 +21,7 @@ __all__ = [
     "Product",
     "TrainJob",
     "VectoriseJob",
+    "VectorsJob",
     "parse_job",
 ]
 
@@ -101,7 +102,33 @@ class TrainJob(_Job):
 Product = Literal["probability", "outlines", "centre-lines"]
 
 
-class DetectJob(_Job):
+class VectorsJob(_Job):
+    """What is asked of vectors, whatever they are made of.
+
+    Attributes:
+        threshold: from this probability on a pixel is road.
+        least_area: smaller roads are left out, in square metres.
+        fill_holes: smaller holes are filled, in square metres.
+        simplify: tolerance of the simplification, in metres; 0 keeps the pixels' edges.
+        smooth: as far from a corner, in metres, it is rounded off; 0 keeps the corners.
+        bridge: gaps of centre lines up to this long are bridged, in metres.
+        crs: coordinate reference system of the vectors; None for the raster's.
+        outlines: vector file of outlines to write, if any.
+        centre_lines: vector file of centre lines to write, if any.
+    """
+
+    threshold: float = 0.5
+    least_area: float = 20.0
+    fill_holes: float = 30.0
+    simplify: float = 0.5
+    smooth: float = 2.0
+    bridge: float = 15.0
+    crs: str | None = None
+    outlines: Path | None = None
+    centre_lines: Path | None = None
+
+
+class DetectJob(VectorsJob):
     """Detect roads in a raster, or in several, one after the other.
 
     Of one raster, each file to write is named; of several, a folder, where the files get their names from the
@@ -117,22 +144,13 @@ class DetectJob(_Job):
         extent: least x, least y, largest x, largest y in the raster's CRS; None for the whole raster.
         resample: whether the model sees the rasters at the ground sampling distance that it learned at.
         flips: whether to take the mean over the eight flips and right-angle turns, in eight times the time.
-        threshold: from this probability on a pixel is road.
-        least_area: smaller outlines are left out, in square metres.
-        fill_holes: smaller holes are filled, in square metres.
-        simplify: tolerance of the simplification, in metres; 0 keeps the pixels' edges.
-        smooth: as far from a corner, in metres, it is rounded off; 0 keeps the corners.
-        bridge: gaps of centre lines up to this long are bridged, in metres.
-        crs: coordinate reference system of the vectors; None for the raster's.
         tile: side of a tile in pixels, a multiple of 32; None for 512.
         overlap: pixels that neighbouring tiles share at least; None for a quarter of the tile.
         batch: tiles in one forward pass; None for 1 on the CPU and 8 on a GPU.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         precision: of the computation; `auto` is bfloat16 where the device multiplies it, else float32.
-        surface: raster of roads to write, if any, of one raster.
-        probability: raster of probabilities to write, if any, of one raster.
-        outlines: vector file of outlines to write, if any, of one raster.
-        centre_lines: vector file of centre lines to write, if any, of one raster.
+        surface: raster of roads to write, if any.
+        probability: raster of probabilities to write, if any.
         folder: where to write the files of one raster or several.
         products: what to write to the folder besides the surface.
         cog: whether the rasters that are written are Cloud Optimised GeoTIFFs.
@@ -147,13 +165,6 @@ class DetectJob(_Job):
     extent: tuple[float, float, float, float] | None = None
     resample: bool = True
     flips: bool = False
-    threshold: float = 0.5
-    least_area: float = 20.0
-    fill_holes: float = 0.0
-    simplify: float = 0.5
-    smooth: float = 0.0
-    bridge: float = 0.0
-    crs: str | None = None
     tile: int | None = None
     overlap: int | None = None
     batch: int | None = None
@@ -161,42 +172,22 @@ class DetectJob(_Job):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     surface: Path | None = None
     probability: Path | None = None
-    outlines: Path | None = None
-    centre_lines: Path | None = None
     folder: Path | None = None
     products: list[Product] = []
     cog: bool = False
 
 
-class VectoriseJob(_Job):
+class VectoriseJob(VectorsJob):
     """Make outlines and centre lines of a raster of roads.
 
     Attributes:
         raster: of 1 road and 0 background, of the probability of road, or of classes.
         road_class: the class that is road; None for a raster of 1 road or of the probability.
-        threshold: from this probability on a pixel is road.
-        outlines: vector file of outlines to write, if any.
-        centre_lines: vector file of centre lines to write, if any.
-        least_area: smaller roads are left out, in square metres.
-        fill_holes: smaller holes are filled, in square metres.
-        simplify: tolerance of the simplification, in metres; 0 keeps the pixels' edges.
-        smooth: as far from a corner, in metres, it is rounded off; 0 keeps the corners.
-        bridge: gaps of centre lines up to this long are bridged, in metres.
-        crs: coordinate reference system of the vectors; None for the raster's.
     """
 
     kind: Literal["vectorise"] = "vectorise"
     raster: str
     road_class: int | None = None
-    threshold: float = 0.5
-    outlines: Path | None = None
-    centre_lines: Path | None = None
-    least_area: float = 20.0
-    fill_holes: float = 30.0
-    simplify: float = 0.5
-    smooth: float = 2.0
-    bridge: float = 15.0
-    crs: str | None = None
 
 
 class EvaluateJob(_Job):

@@ -23,17 +23,16 @@ from ...core.rasters import inspect_raster
 from ...core.reporting import PartOfJob, Reporter, Silent
 from ...core.road_map import (
     RoadMapFiles,
-    RoadMapSettings,
     VectorFiles,
     check_model_fits,
     make_road_map,
     window_of_extent,
 )
 from ...core.runtime import Runtime
-from ...core.vectors import VectorSettings
 from ...core.windows import Tiling
 from ..jobs import DetectJob, Outputs
 from .common import check_inputs_stay, files_made, match_colours, read_area
+from .vectors import road_map_settings
 
 __all__ = ["make_road_maps"]
 
@@ -63,8 +62,7 @@ def make_road_maps(
         reporter: hears of the progress, and may stop the work.
     """
     files = _files(job)
-    shape = VectorSettings(job.least_area, job.fill_holes, job.simplify, job.smooth, job.bridge)
-    settings = RoadMapSettings(job.threshold, shape)
+    settings = road_map_settings(job)
     area = read_area(job.area)
     tasks = _tasks(job, files, card, area, reporter)
     runtime = load()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from ...core.outputs import find_crs
 from ...core.rasters import inspect_raster
 from ...core.reporting import Reporter
-from ...core.road_map import RoadMapSettings, VectorFiles
+from ...core.road_map import VectorFiles
 from ...core.vectorise import check_vectorisable, vectorise
-from ...core.vectors import VectorSettings
 from ..jobs import Outputs, VectoriseJob
 from .common import check_inputs_stay, files_made
 from .heap import share_heap
+from .vectors import road_map_settings
 
 __all__ = ["do_vectorise"]
 
@@ -20,8 +20,7 @@ def do_vectorise(job: VectoriseJob, reporter: Reporter) -> Outputs:
     share_heap()
     files = VectorFiles(job.outlines, job.centre_lines)
     check_inputs_stay([job.raster], job.outlines, job.centre_lines)
-    shape = VectorSettings(job.least_area, job.fill_holes, job.simplify, job.smooth, job.bridge)
-    settings = RoadMapSettings(job.threshold, shape)
+    settings = road_map_settings(job)
     raster = inspect_raster(job.raster)
     check_vectorisable(raster, job.road_class)
     crs = None if job.crs is None else find_crs(job.crs, raster)
