@@ -124,7 +124,11 @@ def _keep(pictures: Path, images: Path) -> None:
         target = images / path.name
         with Image.open(path) as picture:
             for colours in COLOURS:
-                picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(target, optimize=True)
+                # Few pixels of a legend count as much as many of a map.
+                few = picture.convert("RGB").quantize(
+                    colours, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE
+                )
+                few.save(target, optimize=True)
                 if target.stat().st_size < MOST_BYTES:
                     break
         print(f"{target}: {target.stat().st_size / 1000:.0f} kB in {colours} colours")
