@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -51,7 +52,8 @@ def test_at_start_the_plugin_reads_its_code_and_nothing_of_the_environment(tmp_p
         capture_output=True,
         text=True,
         timeout=60,
-        env={"PATH": "/usr/bin:/bin", "QT_QPA_PLATFORM": "offscreen", "QGIS_CUSTOM_CONFIG_PATH": str(tmp_path)},
+        env={key: value for key, value in os.environ.items() if key != "SSLKD_PYTHON"}
+        | {"QT_QPA_PLATFORM": "offscreen", "QGIS_CUSTOM_CONFIG_PATH": str(tmp_path)},
     )
     opened, messages = json.loads(done.stdout.splitlines()[-1])
     read = [path for path in opened if path.startswith(str(PLUGINS))]

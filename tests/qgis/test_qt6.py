@@ -47,7 +47,9 @@ def _resolve(node, names):
 
 def _is_short(owner, name):
     """Whether a class gives a value of an enumeration, which only the enumeration itself does in PyQt 6."""
-    value = getattr(owner, name, None)
+    if not hasattr(owner, name):  # as in PyQt 6
+        return True
+    value = getattr(owner, name)
     kind = type(value)
     return isinstance(value, int) and kind not in (int, bool) and kind is not owner
 
