@@ -73,8 +73,8 @@ def data(folder, reader):
 def main(folder, batch):
     saves, counted = [], []
     over_processes = fit._over_processes
-    whole = checkpoints.written_whole
-    checkpoints.written_whole = lambda path: (saves.append(path), whole(path))[1]
+    whole = checkpoints.written_to_its_end
+    checkpoints.written_to_its_end = lambda path: (saves.append(path), whole(path))[1]
 
     def count(total, device):
         whole = over_processes(total, device)
