@@ -58,6 +58,13 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
     MOST_TILES = "MOST_TILES"
     OUTLINES = "OUTLINES"
     CENTRE_LINES = "CENTRE_LINES"
+    THRESHOLD = "THRESHOLD"
+    LEAST_AREA = "LEAST_AREA"
+    FILL_HOLES = "FILL_HOLES"
+    SIMPLIFY = "SIMPLIFY"
+    SMOOTH = "SMOOTH"
+    BRIDGE = "BRIDGE"
+    VECTOR_MEASURES = (LEAST_AREA, FILL_HOLES, SIMPLIFY, SMOOTH, BRIDGE)
 
     def createInstance(self) -> SslkdAlgorithm:
         """Return a fresh algorithm of the same kind."""
@@ -301,6 +308,11 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
                 tr("The overlap ({} pixels) must be smaller than the tile ({} pixels).").format(overlap, tile)
             )
 
+    def vector_numbers(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, float]:
+        """Return the threshold and the measures of vectors, as jobs have them."""
+        keys = (self.THRESHOLD, *self.VECTOR_MEASURES)
+        return {key.lower(): self.parameterAsDouble(parameters, key, context) for key in keys}
+
     def made_layers(
         self,
         job: dict[str, Any],
@@ -442,11 +454,11 @@ def threshold(key: str) -> QgsProcessingParameterNumber:
 def vector_measure(key: str) -> QgsProcessingParameterNumber:
     """Return the parameter of a key on how vectors are made, which has one default wherever they are."""
     measures = {
-        "LEAST_AREA": (tr("Least area (square metres)"), 20.0),
-        "FILL_HOLES": (tr("Holes to fill (square metres)"), 30.0),
-        "SIMPLIFY": (tr("Simplification (metres)"), 0.5),
-        "SMOOTH": (tr("Smoothing (metres)"), 2.0),
-        "BRIDGE": (tr("Gaps to bridge (metres)"), 15.0),
+        SslkdAlgorithm.LEAST_AREA: (tr("Least area (square metres)"), 20.0),
+        SslkdAlgorithm.FILL_HOLES: (tr("Holes to fill (square metres)"), 30.0),
+        SslkdAlgorithm.SIMPLIFY: (tr("Simplification (metres)"), 0.5),
+        SslkdAlgorithm.SMOOTH: (tr("Smoothing (metres)"), 2.0),
+        SslkdAlgorithm.BRIDGE: (tr("Gaps to bridge (metres)"), 15.0),
     }
     return number(key, *measures[key])
 

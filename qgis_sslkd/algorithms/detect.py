@@ -33,12 +33,6 @@ class DetectRoads(SslkdAlgorithm):
 
     INPUT = "INPUT"
     AREA = "AREA"
-    THRESHOLD = "THRESHOLD"
-    LEAST_AREA = "LEAST_AREA"
-    SIMPLIFY = "SIMPLIFY"
-    FILL_HOLES = "FILL_HOLES"
-    SMOOTH = "SMOOTH"
-    BRIDGE = "BRIDGE"
     BANDS = "BANDS"
     RESAMPLE = "RESAMPLE"
     FLIPS = "FLIPS"
@@ -220,7 +214,6 @@ class DetectRoads(SslkdAlgorithm):
     ) -> dict[str, Any]:
         area = self.feature_files(parameters, self.AREA, [self._raster], context, feedback)
         (raster,) = self.raster_files([self._raster], feedback)
-        numbers = (self.THRESHOLD, self.LEAST_AREA, self.FILL_HOLES, self.SIMPLIFY, self.SMOOTH, self.BRIDGE)
         return {
             "kind": "detect",
             "raster": raster,
@@ -231,7 +224,7 @@ class DetectRoads(SslkdAlgorithm):
             "extent": self._extent,
             "resample": self.parameterAsBoolean(parameters, self.RESAMPLE, context),
             "flips": self.parameterAsBoolean(parameters, self.FLIPS, context),
-            **{key.lower(): self.parameterAsDouble(parameters, key, context) for key in numbers},
+            **self.vector_numbers(parameters, context),
             "crs": self.optional_crs(parameters, context),
             "tile": self.optional_integer(parameters, self.TILE, context),
             "overlap": self.optional_integer(parameters, self.OVERLAP, context),

@@ -23,8 +23,6 @@ _EXTENSION = ".onnx"
 class ExportOnnx(SslkdAlgorithm):
     """Hands a trained student to other programs."""
 
-    THRESHOLD = "THRESHOLD"
-    LEAST_AREA = "LEAST_AREA"
     OUTPUT = "OUTPUT"
 
     def name(self) -> str:

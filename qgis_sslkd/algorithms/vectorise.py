@@ -24,13 +24,6 @@ class VectoriseRoads(SslkdAlgorithm):
 
     INPUT = "INPUT"
     ROAD_CLASS = "ROAD_CLASS"
-    THRESHOLD = "THRESHOLD"
-    LEAST_AREA = "LEAST_AREA"
-    FILL_HOLES = "FILL_HOLES"
-    SIMPLIFY = "SIMPLIFY"
-    SMOOTH = "SMOOTH"
-    BRIDGE = "BRIDGE"
-    _MEASURES = (LEAST_AREA, FILL_HOLES, SIMPLIFY, SMOOTH, BRIDGE)
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +73,7 @@ class VectoriseRoads(SslkdAlgorithm):
         )
         self.addParameter(optional_number(self.ROAD_CLASS, tr("Class of road (for a raster of classes)"), minimum=0))
         self.addParameter(threshold(self.THRESHOLD))
-        for key in self._MEASURES:
+        for key in self.VECTOR_MEASURES:
             self.addParameter(vector_measure(key))
         self.addParameter(
             QgsProcessingParameterCrs(self.CRS, tr("Coordinate reference system of the vectors"), optional=True)
@@ -108,18 +101,17 @@ class VectoriseRoads(SslkdAlgorithm):
         run_job(job, feedback)
         facts = {
             self.parameterDefinition(key).description(): f"{job[key.lower()]:g}"
-            for key in (self.ROAD_CLASS, self.THRESHOLD, *self._MEASURES)
+            for key in (self.ROAD_CLASS, self.THRESHOLD, *self.VECTOR_MEASURES)
             if job[key.lower()] is not None
         }
         return self.made_layers(job, (self.OUTLINES, self.CENTRE_LINES), self._subject, facts, context)
 
     def _job(self, raster: str, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
-        numbers = (self.THRESHOLD, *self._MEASURES)
         return {
             "kind": "vectorise",
             "raster": raster,
             "road_class": self.optional_integer(parameters, self.ROAD_CLASS, context),
-            **{key.lower(): self.parameterAsDouble(parameters, key, context) for key in numbers},
+            **self.vector_numbers(parameters, context),
             "crs": self.optional_crs(parameters, context),
             "outlines": self.output_path(parameters, self.OUTLINES, context),
             "centre_lines": self.output_path(parameters, self.CENTRE_LINES, context),
