@@ -27,6 +27,7 @@ __all__ = [
     "SAME_GSD",
     "RasterInfo",
     "RasterReader",
+    "check_end",
     "files_of",
     "has_mask",
     "inspect_raster",
@@ -127,8 +128,7 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
                     "its world file, or bring it to its place (in QGIS: Georeferencer)."
                 )
             chosen = _imagery_bands(dataset, bands)
-            # A file that was cut short fails at its last block.
-            dataset.read(list(chosen), window=Window(dataset.width - 1, dataset.height - 1, 1, 1))
+            check_end(dataset, chosen)
             return RasterInfo(
                 path=path,
                 width=dataset.width,
@@ -156,6 +156,15 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
             f"The raster {path} has no place on the Earth in its coordinate reference system; assign one where it has "
             "(in QGIS: Raster > Projections > Assign Projection)."
         ) from error
+
+
+def check_end(dataset: rasterio.DatasetReader, bands: Sequence[int]) -> None:
+    """Reads the last pixel: there, a file that was cut short fails; of a PNG read as a whole, GDAL makes the rest 0.
+
+    Raises:
+        RasterioError: if it cannot be read.
+    """
+    dataset.read(list(bands), window=Window(dataset.width - 1, dataset.height - 1, 1, 1))
 
 
 def files_of(path: str) -> list[str]:

@@ -19,8 +19,8 @@ from rasterio.windows import Window
 
 from ..core.errors import AnnotationError, RasterError, SettingError
 from ..core.images import Normalisation
-from ..core.labels import IGNORE, Labels
-from ..core.rasters import RasterInfo
+from ..core.labels import IGNORE, ROAD, Labels
+from ..core.rasters import RasterInfo, check_end
 from .data import TrainingData, check_alike
 from .sources import LabelledWindow, Source, centres, source_of, windows_over
 
@@ -40,6 +40,7 @@ __all__ = [
 
 MaskKind = Literal["labels", "grey", "red"]
 _HELD_OUT = 0.1
+_LEAST_LABELLED = 2  # one of them is held out
 _ROADNET_LABELLED = 5
 _ROADNET_SPLIT_SEED = 2024
 # Tiles lie nowhere on the Earth, which nothing here asks of them.
@@ -68,6 +69,11 @@ class TileLabels:
     """The labels of one tile, held in memory: `(H, W)` uint8: 0 background, 1 road, 255 unlabelled."""
 
     mask: Labels
+
+    @property
+    def has_roads(self) -> bool:
+        """Whether a pixel is road."""
+        return bool((self.mask == ROAD).any())
 
     def labels(self, window: Window, shape: tuple[int, int]) -> Labels:
         """Labels `(H, W)` of a window resampled to `shape`, 255 beyond the tile."""
@@ -121,12 +127,16 @@ def read_roadnet(folder: Path) -> TileSplit:
     One training tile in five is labelled, drawn once for all methods and seeds: 91 : 364 of 455.
 
     Raises:
-        SettingError: if the folder has no such tiles.
-        AnnotationError: if it has a single one to train on.
+        SettingError: if the folder has no such tiles, or fewer to train on than two that are labelled take.
     """
     train, test = (_roadnet_tiles(folder, part) for part in ("train", "test"))
+    count = len(train) // _ROADNET_LABELLED
+    if count < _LEAST_LABELLED:
+        raise SettingError(
+            f"There are {len(train)} RoadNet tiles in {folder / 'train_image'}, of which one in {_ROADNET_LABELLED} is "
+            f"labelled; at least {_LEAST_LABELLED * _ROADNET_LABELLED} are needed."
+        )
     order = np.random.default_rng(_ROADNET_SPLIT_SEED).permutation(len(train)).tolist()
-    count = max(1, len(train) // _ROADNET_LABELLED)
     labelled, unlabelled = sorted(order[:count]), sorted(order[count:])
     found = TileSplit(tuple(train[k] for k in labelled), tuple(train[k] for k in unlabelled), tuple(test))
     _check_split(found, folder)
@@ -134,7 +144,7 @@ def read_roadnet(folder: Path) -> TileSplit:
 
 
 def masked_tiles(tiles: Iterable[Tile], kind: MaskKind, gsd: float) -> list[MaskedTile]:
-    """Opens tiles: the images are read when they are needed, the masks at once.
+    """Opens tiles: the masks are kept, the images read when they are needed; both are tried to their ends.
 
     Args:
         tiles: which.
@@ -156,24 +166,27 @@ def tile_data(
 ) -> TrainingData:
     """Training data of tiles; a tenth of the labelled ones, at least one, is held out, the same ones every time.
 
+    One of those shows a road: without, all networks would score alike.
+
     Args:
         labelled: tiles whose labels are learned from.
-        unlabelled: tiles whose labels are not looked at.
+        unlabelled: tiles whose labels are not looked at; empty where the labels alone are learned from.
         tile: side of a window in pixels.
         gsd: ground sampling distance of the windows, in metres.
 
     Raises:
-        AnnotationError: if a single tile is labelled, or none that shows a road.
+        AnnotationError: if a single tile is labelled, or not enough of them show a road.
         RasterError: if the tiles differ in their bands or types.
     """
-    if len(labelled) < 2:
+    if len(labelled) < _LEAST_LABELLED:
         raise AnnotationError("At least two tiles must be labelled: one of them is held out for validation.")
     check_alike([tile.raster for tile in (*labelled, *unlabelled)])
-    order = np.random.default_rng(0).permutation(len(labelled)).tolist()
-    count = max(1, round(_HELD_OUT * len(labelled)))
-    held_out, learned = ([labelled[k] for k in sorted(part)] for part in (order[:count], order[count:]))
-    if not any((each.labels.mask == 1).any() for each in learned):
-        raise AnnotationError("No road is drawn on the labelled tiles; check the masks.")
+    held_out, learned = _hold_out(labelled)
+    if not all(any(tile.labels.has_roads for tile in part) for part in (held_out, learned)):
+        raise AnnotationError(
+            "No road is drawn on the labelled tiles, or on too few: one that shows a road is held out for validation, "
+            "and from one is learned; check the masks."
+        )
     return TrainingData(
         labelled=_sources(learned, tile, gsd),
         unlabelled=tuple(replace(source, annotation=_NoLabels()) for source in _sources(unlabelled, tile, gsd)),
@@ -197,6 +210,16 @@ def with_all_labels(data: TrainingData, unlabelled: Sequence[MaskedTile]) -> Tra
 def tile_windows(tiles: Sequence[MaskedTile], tile: int, gsd: float) -> tuple[LabelledWindow, ...]:
     """Windows that cover tiles, to score on."""
     return tuple(window for source in _sources(tiles, tile, gsd) for window in windows_over(source))
+
+
+def _hold_out(tiles: Sequence[MaskedTile]) -> tuple[list[MaskedTile], list[MaskedTile]]:
+    """A tenth of some tiles at random, the first that shows a road among them, and the others."""
+    order = np.random.default_rng(0).permutation(len(tiles)).tolist()
+    first = next((k for k in order if tiles[k].labels.has_roads), order[0])
+    order = [first, *(k for k in order if k != first)]
+    count = max(1, round(_HELD_OUT * len(tiles)))
+    held_out, learned = ([tiles[k] for k in sorted(part)] for part in (order[:count], order[count:]))
+    return held_out, learned
 
 
 def _sources(tiles: Sequence[MaskedTile], tile: int, gsd: float) -> tuple[Source, ...]:
@@ -228,7 +251,7 @@ def _read_names(path: Path) -> Mapping[str, Sequence[str]]:
 def _check_split(split: TileSplit, where: Path) -> None:
     parts: dict[Path, str] = {}
     for part, tiles in (("labelled", split.labelled), ("unlabelled", split.unlabelled), ("test", split.test)):
-        if not tiles:
+        if not tiles and part != "unlabelled":  # of which supervised training needs none
             raise AnnotationError(f"The split {where} has no {part} tiles; name at least one.")
         for image in (tile.image for tile in tiles):
             if image in parts:
@@ -254,6 +277,7 @@ def _masked_tile(tile: Tile, kind: MaskKind, gsd: float) -> MaskedTile:
     try:
         with rasterio.open(tile.image) as dataset:
             bands = tuple(dataset.indexes[:3])
+            check_end(dataset, bands)
             raster = RasterInfo(
                 path=str(tile.image),
                 width=dataset.width,
@@ -266,9 +290,11 @@ def _masked_tile(tile: Tile, kind: MaskKind, gsd: float) -> MaskedTile:
                 pixel=(gsd, gsd),
             )
         with rasterio.open(tile.mask) as dataset:
+            check_end(dataset, dataset.indexes)
             pixels = dataset.read()
     except RasterioError as error:
-        raise RasterError(f"The tile {tile.image} or its mask {tile.mask} cannot be read: {error}.") from error
+        reason = str(error.__cause__ or error).rstrip(".")
+        raise RasterError(f"The tile {tile.image} or its mask {tile.mask} cannot be read: {reason}.") from error
     if raster.dtype != "uint8":
         raise RasterError(f"The tile {tile.image} holds {raster.dtype}; tiles must be 8-bit images.")
     if pixels.shape[1:] != (raster.height, raster.width):

@@ -91,6 +91,17 @@ def test_a_tenth_of_the_labelled_tiles_is_held_out_the_same_ones_always(tiles):
     assert first.labelled_area == 4 * SIDE**2 * 0.25
 
 
+def test_what_is_held_out_shows_a_road(tiles):
+    """Without one, whatever networks find there would be worth the same."""
+    for number in range(5):
+        if number not in (1, 3):
+            write_png(tiles[number].mask, np.zeros((1, SIDE, SIDE), dtype=np.uint8))
+    data = tile_data(masked_tiles(tiles[:5], "grey", 0.5), [], 64, 0.5)
+    held_out = {window.source.raster.name for window in data.validation}
+    assert len(held_out) == 1
+    assert held_out < {"1.png", "3.png"}
+
+
 def test_all_labels_add_the_unlabelled_tiles_and_hold_out_the_same(tiles):
     opened = masked_tiles(tiles, "grey", 0.5)
     some = tile_data(opened[:3], opened[3:5], 64, 0.5)
@@ -154,6 +165,25 @@ def test_what_a_split_must_hold(tmp_path, content):
 def test_the_layout_of_roadnet_must_be_there(tmp_path):
     with pytest.raises(SettingError, match="train_image"):
         read_roadnet(tmp_path)
+
+
+def test_roadnet_takes_as_many_tiles_as_two_labelled_ones_are_a_fifth_of(tmp_path):
+    for part, count in (("train", 9), ("test", 1)):
+        for number in range(count):
+            write_png(tmp_path / f"{part}_image" / f"{number}-0-0.png", np.zeros((3, 8, 8), dtype=np.uint8))
+    with pytest.raises(SettingError, match=r"^There are 9 RoadNet tiles in .*train_image, .*; at least 10 are needed"):
+        read_roadnet(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["image", "mask"])
+def test_a_tile_that_is_cut_short_is_refused(tiles, kind):
+    """Read as a whole, the rest of a PNG would be 0: background."""
+    path = getattr(tiles[0], kind)
+    path.write_bytes(path.read_bytes()[:-40])
+    with rasterio.open(path) as dataset:
+        assert dataset.read().any()
+    with pytest.raises(RasterError, match=r"0\.png cannot be read"):
+        masked_tiles(tiles[:1], "grey", 0.3)
 
 
 def test_tiles_that_cannot_be_learned_from(tiles, tmp_path):
