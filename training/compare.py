@@ -75,9 +75,9 @@ class _Task:
         return f"{self.row.name}, seed {self.settings.seed}"
 
     @property
-    def data(self) -> tuple[int, LabelSet]:
-        """What its data depends on: the side of a window, and which labels there are."""
-        return self.settings.tile, self.row.labels
+    def data(self) -> tuple[int, LabelSet, bool]:
+        """What its data depends on: the side of a window, which labels there are, whether imagery without is used."""
+        return self.settings.tile, self.row.labels, find_method(self.row.method).unlabelled
 
     @property
     def model(self) -> Path:

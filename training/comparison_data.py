@@ -13,13 +13,15 @@ import shapely
 from ..core.annotations import VectorLayer, annotate, are_near, names_of, on_ground, read_polygons
 from ..core.bands import in_colours
 from ..core.errors import AnnotationError, SettingError
+from ..core.labels import ROAD
 from ..core.rasters import RasterInfo, RasterReader, inspect_raster
 from ..core.windows import TILE_MULTIPLE
 from .checkpoints import identify
 from .configuration import LabelSet, RastersData, RoadNetData, TilesData
-from .data import TrainingData, TrainingInputs, check_alike, prepare
+from .data import TrainingData, TrainingInputs, check_alike, prepare, read_labelled
 from .digests import digest_of
 from .sources import windows_of_parts
+from .survey import measure_normalisation
 from .tiles import (
     MaskedTile,
     MaskKind,
@@ -45,20 +47,21 @@ class ComparisonData:
     Attributes:
         description: in a few words.
         identity: a digest of it.
-        training: gives what to learn from in windows of a side in pixels, with the labels of the split or with all.
+        training: gives what to learn from in windows of a side in pixels, with the labels of the split or with all,
+            and with imagery without labels or not.
         test: windows to test on, as what would be held out.
     """
 
     description: str
     identity: str
-    training: Callable[[int, LabelSet], TrainingData]
+    training: Callable[[int, LabelSet, bool], TrainingData]
     test: TrainingData
 
 
 def open_comparison_data(
     data: TilesData | RoadNetData | RastersData, folder: Path, reader: RasterReader
 ) -> ComparisonData:
-    """Reads and checks all labels; images are read when they are needed.
+    """Reads and checks all labels, and tries what is tested on; images are read when they are needed.
 
     Args:
         data: where it is.
@@ -84,13 +87,18 @@ def _of_tiles(split: TileSplit, mask: MaskKind, image_gsd: float, gsd: float) ->
     )
     check_alike([tile.raster for tile in (*labelled, *unlabelled, *test)])
 
-    def training(tile: int, labels: LabelSet) -> TrainingData:
-        some = tile_data(labelled, unlabelled, tile, gsd)
+    if not any(tile.labels.has_roads for tile in test):
+        raise AnnotationError("No road is drawn on the test tiles; check the masks.")
+
+    def training(tile: int, labels: LabelSet, with_unlabelled: bool) -> TrainingData:
+        if with_unlabelled and not unlabelled:
+            raise AnnotationError("There are no unlabelled tiles to learn from; name some, or choose supervised rows.")
+        some = tile_data(labelled, unlabelled if with_unlabelled else [], tile, gsd)
         # All labels but those held out, so that every row is validated alike.
         return some if labels == "split" else with_all_labels(some, unlabelled)
 
     side = _whole_tile(test, gsd)
-    any_data = training(side, "split")
+    any_data = training(side, "split", False)
     rasters = [[tile.raster for tile in part] for part in (labelled, unlabelled, test)]
     masks = [hashlib.sha256(tile.labels.mask.tobytes()).hexdigest() for tile in (*labelled, *unlabelled, *test)]
     return ComparisonData(
@@ -125,19 +133,25 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
         if are_near(one, other):
             _check_apart(one, test_roads, test_area, other, roads, area)
 
-    def training(tile: int, labels: LabelSet) -> TrainingData:
+    # One for all rows, which are tested with it, whether they learn from imagery without labels or not.
+    normalisation = measure_normalisation([*labelled, *unlabelled], reader)
+
+    def training(tile: int, labels: LabelSet, with_unlabelled: bool) -> TrainingData:
         if labels == "all":
             raise SettingError("Rasters have no labels beyond the drawn roads; leave out the rows with all labels.")
-        return prepare(TrainingInputs(labelled, roads, area, unlabelled), tile, 0, reader)
+        data = prepare(TrainingInputs(labelled, roads, area, unlabelled), tile, 0, reader, with_unlabelled)
+        return replace(data, normalisation=normalisation)
 
-    learned = training(_TEST_TILE, "split")
+    learned = training(_TEST_TILE, "split", False)
     annotations = {raster: annotate(raster, test_roads, test_area) for raster in test}
     windows = [w for raster, a in annotations.items() for w in windows_of_parts(raster, a, learned.gsd, _TEST_TILE)]
     if not windows:
         raise AnnotationError(f"The test area {names_of(test_area)} lies outside of the test rasters.")
-    if not any(annotation.has_roads_inside for annotation in annotations.values()):
+    # All are read: one that cannot be is told now, not after hours of training.
+    if not any([(read_labelled(window, learned, reader)[1] == ROAD).any() for window in windows]):
         raise AnnotationError(
-            f"No road of {names_of(test_roads)} lies where is to be tested; check the layers' positions."
+            f"No road of {names_of(test_roads)} lies where is to be tested; check the layers' positions and the "
+            "rasters' nodata."
         )
     return ComparisonData(
         description=f"{len(labelled)} labelled, {len(unlabelled)} unlabelled, {len(test)} test raster(s)",

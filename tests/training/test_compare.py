@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import pathlib
 import re
 import shutil
 
@@ -272,6 +273,25 @@ def test_tiles_to_test_on_are_like_those_to_learn_from(configuration, own_tiles,
         opened(configuration.data.model_copy(update={"folder": own_tiles}), tmp_path)
 
 
+def test_there_are_roads_on_the_tiles_to_test_on(configuration, own_tiles, tmp_path):
+    for name, label in (("6.png", 0), ("7.png", IGNORE)):
+        with rasterio.open(own_tiles / "masks" / name, "r") as dataset:
+            profile, mask = dataset.profile, dataset.read()
+        with rasterio.open(own_tiles / "masks" / name, "w", **profile) as dataset:
+            dataset.write(np.full_like(mask, label))
+    with pytest.raises(AnnotationError, match="No road is drawn on the test tiles"):
+        opened(configuration.data.model_copy(update={"folder": own_tiles}), tmp_path)
+
+
+def test_tiles_without_labels_are_asked_for_where_they_are_learned_from(configuration, own_tiles, tmp_path):
+    split = json.loads((own_tiles / "split.json").read_text())
+    (own_tiles / "split.json").write_text(json.dumps(split | {"unlabelled": []}))
+    data = opened(configuration.data.model_copy(update={"folder": own_tiles}), tmp_path)
+    assert not data.training(64, "split", False).unlabelled
+    with pytest.raises(AnnotationError, match="no unlabelled tiles to learn from"):
+        data.training(64, "split", True)
+
+
 @pytest.fixture
 def rasters(small_scene, make_vector):
     """The scene to learn from in its left half, and to test on in its right half."""
@@ -292,7 +312,8 @@ def rasters(small_scene, make_vector):
 def elsewhere(make_raster, make_vector):
     """A raster on another continent, all of it to test on, with a road."""
     transform = from_origin(300_000, 6_200_000, 0.5, 0.5)
-    raster = make_raster(np.full((3, 80, 90), 7, np.uint8), "elsewhere.tif", crs="EPSG:32756", transform=transform)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 80, 90), np.uint8)
+    raster = make_raster(pixels, "elsewhere.tif", crs="EPSG:32756", transform=transform, compress="deflate")
     roads = make_vector([shapely.box(300_000, 6_199_990, 300_030, 6_199_995)], "elsewhere.gpkg", crs="EPSG:32756")
     return {"test": [str(raster)], "test_roads": [str(roads)], "test_area": []}
 
@@ -305,8 +326,42 @@ def pixels_tested(data):
 def test_rasters_are_tested_on_every_pixel_of_the_test_area(rasters, elsewhere, tmp_path):
     data = opened(RastersData(**rasters), tmp_path)
     assert pixels_tested(data) == 256 * 128
-    assert data.training(64, "split").tile == 64
+    assert data.training(64, "split", True).tile == 64
     assert pixels_tested(opened(RastersData(**rasters | elsewhere), tmp_path)) == 80 * 90
+
+
+def test_supervised_rows_ask_for_no_unlabelled_imagery(rasters, elsewhere, configuration, tmp_path):
+    """Their windows have the values that those of other rows have."""
+    for unlabelled in ([], elsewhere["test"]):
+        data = opened(RastersData(**rasters | elsewhere | {"area": [], "unlabelled": unlabelled}), tmp_path)
+        assert not data.training(64, "split", False).unlabelled
+    row = Row(name="S", method="supervised")
+    changes = {"data": RastersData(**rasters | elsewhere | {"area": []}), "rows": [row], "seeds": [0]}
+    assert len(run(configuration.model_copy(update=changes), tmp_path, Listener())) == 2
+    changes["rows"] = [row, configuration.rows[1]]
+    with pytest.raises(AnnotationError, match="no unlabelled imagery to learn from"):
+        run(configuration.model_copy(update=changes), tmp_path, Listener())
+
+
+def test_all_rows_see_the_same_values(rasters, small_scene, make_raster, tmp_path):
+    """Whether they learn from imagery without labels, which may be brighter, or not."""
+    raster, *_ = small_scene
+    place = {"crs": raster.crs, "transform": raster.transform}
+    with rasterio.open(raster.path) as dataset:
+        pixels = dataset.read().astype(np.uint16)
+    dark, bright = (str(make_raster(pixels * k, f"times-{k}.tif", **place)) for k in (1, 9))
+    given = rasters | {"labelled": [dark], "unlabelled": [bright], "test": [dark]}
+    with RasterReader() as reader:
+        data = open_comparison_data(RastersData(**given), tmp_path, reader)
+        seen = [data.test, *(data.training(64, "split", unlabelled) for unlabelled in (False, True))]
+    assert len({each.normalisation for each in seen}) == 1
+    assert min(seen[0].normalisation.mean) > 200
+
+
+def test_imagery_to_test_on_that_cannot_be_read_is_told_at_once(rasters, elsewhere, tear, tmp_path):
+    tear(pathlib.Path(elsewhere["test"][0]))
+    with pytest.raises(RasterError, match=r"elsewhere\.tif cannot be read"):
+        opened(RastersData(**rasters | elsewhere), tmp_path)
 
 
 def test_rasters_hold_no_data_where_their_values_are_the_given_nodata(rasters, small_scene, make_raster, tmp_path):
