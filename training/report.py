@@ -17,7 +17,7 @@ from ..core.metrics import Confusion
 from ..core.model_card import ModelCard
 from ..core.networks import count_parameters
 from ..core.reporting import duration
-from .advice import Outcome, advice, verdict
+from .advice import advice, outcome, verdict
 from .area_map import Place, area_map, places
 from .data import read_labelled
 from .explained import explained
@@ -74,7 +74,8 @@ def write_report(
 
 
 def _introduction(method: Method, run: Run, trained: Trained) -> Iterator[str]:
-    result = trained.scores[trained.kept]
+    came_to = outcome(run, trained)
+    result = came_to.scores
     yield (
         "<p>SSLKD learns in two steps: two large networks, the teachers, learn roads from the drawn labels and from "
         "each other's results on imagery without labels; a light network, the student, then learns from the labels "
@@ -82,23 +83,12 @@ def _introduction(method: Method, run: Run, trained: Trained) -> Iterator[str]:
         "The words are explained <a href='#words'>at the end</a>.</p>"
     )
     yield (
-        f"<div class='verdict'><p><b>{verdict(result)}</b> On imagery that it has not seen, the network that was kept "
-        f"finds {percent(result.recall)} of the road surface, and {percent(result.precision)} of what it calls road "
-        "is road.</p><p>What to do next:</p><ul>"
+        f"<div class='verdict'><p><b>{verdict(came_to)}</b> There, on imagery that it has not seen, the network "
+        f"that was kept finds {percent(result.recall)} of the road surface, and {percent(result.precision)} of what it "
+        "calls road is road.</p><p>What to do next:</p><ul>"
     )
-    yield from (f"<li>{html.escape(sentence)}</li>" for sentence in advice(_outcome(run, trained)))
+    yield from (f"<li>{html.escape(sentence)}</li>" for sentence in advice(came_to))
     yield "</ul></div>"
-
-
-def _outcome(run: Run, trained: Trained) -> Outcome:
-    kept, counts = trained.kept, trained.counts[trained.kept]
-    return Outcome(
-        scores=trained.scores[kept],
-        others={name: scores for name, scores in trained.scores.items() if name != kept},
-        ious=[s.iou for h in trained.histories.values() for s in h.scores.get(kept, [])],
-        held_out_area=run.data.held_out_area,
-        held_out_roads=(counts.hits + counts.misses) * run.data.gsd**2,
-    )
 
 
 def _learned_from(run: Run) -> Iterator[str]:

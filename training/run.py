@@ -18,7 +18,7 @@ from ..core.model_card import ModelCard
 from ..core.model_file import save_model
 from ..core.rasters import RasterReader
 from ..core.reporting import Reporter
-from .advice import verdict
+from .advice import outcome, verdict
 from .checkpoints import Checkpoints, identify
 from .data import TrainingData, TrainingInputs, prepare
 from .fit import Run
@@ -93,7 +93,7 @@ def _write(trained: Trained, method: Method, run: Run, model: Path, report: Path
     run.reporter.progress(1, "making the report")
     with written_whole(report) as partial:
         write_report(partial, method, card, run, trained, facts)
-    run.reporter.info(f"{verdict(trained.scores[trained.kept])} The report tells what to do next.")
+    run.reporter.info(f"{verdict(outcome(run, trained))} The report tells what to do next.")
 
 
 def _of_layers(inputs: TrainingInputs) -> dict[str, str]:

@@ -9,8 +9,8 @@ from qgis_sslkd.core.metrics import Confusion
 from qgis_sslkd.training.advice import Outcome, advice, verdict
 
 GOOD = Outcome(
-    scores=Confusion(900, 100, 100, 8900).scores(), others={}, ious=[0.8, 0.81, 0.818], held_out_area=5e4,
-    held_out_roads=5e3,
+    scores=Confusion(900, 100, 100, 8900).scores(), others={}, ious=[0.8, 0.81, 0.818], held_out_area=2e5,
+    held_out_roads=2e4,
 )  # fmt: skip
 
 
@@ -24,7 +24,13 @@ def outcome(hits=900, false_alarms=100, misses=100, **changes):
      ((0, 0, 30), "not fit"), ((0, 0, 0), "not fit")],
 )  # fmt: skip
 def test_the_verdict_follows_the_iou(counts, word):
-    assert word in verdict(Confusion(*counts, 900).scores())
+    assert word in verdict(outcome(*counts))
+
+
+@pytest.mark.parametrize("little", [{"held_out_area": 14_400.0}, {"held_out_roads": 150.0}])
+def test_the_verdict_tells_how_far_it_goes(little):
+    assert verdict(GOOD).startswith("On the 20.00 ha that were held out the result is good: ")
+    assert "which say little of other places, the result is good" in verdict(outcome(**little))
 
 
 def test_of_a_good_result_there_is_nothing_to_mend():
