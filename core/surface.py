@@ -46,9 +46,20 @@ def check_surface_values(values: npt.NDArray[np.generic], raster: RasterInfo) ->
 
 
 def thinned_values(raster: RasterInfo) -> npt.NDArray[np.generic]:
-    """Values `(N,)` of a thinned copy of a raster's first band, without nodata."""
+    """Values `(N,)` of a thinned copy of a raster's first band, without nodata.
+
+    Raises:
+        RasterError: if the file declares that its values stand for others.
+    """
     shape = (min(_SAMPLE, raster.height), min(_SAMPLE, raster.width))
     with rasterio.open(raster.path) as dataset:
+        scale, offset = dataset.scales[raster.bands[0] - 1], dataset.offsets[raster.bands[0] - 1]
+        if (scale, offset) != (1, 0):
+            raise RasterError(
+                f"The raster {raster.name} declares that its values are to be multiplied by {scale:g}, and {offset:g} "
+                "to be added; bring them to what they stand for (in QGIS: Raster > Conversion > Translate, with "
+                "-unscale and the output type Float32)."
+            )
         values = dataset.read(raster.bands[0], out_shape=shape, masked=True).compressed()
     finite: npt.NDArray[np.generic] = values[np.isfinite(values)]
     return finite

@@ -93,11 +93,15 @@ def test_what_cannot_be_done_is_told_in_a_sentence_before_any_work(make_raster, 
     classes = make_raster(np.full((1, 9, 9), 7, np.uint8), "classes.tif")
     heights = make_raster(np.full((1, 9, 9), -9999, np.float32), "heights.tif")
     whites = make_raster(np.uint8([[[0, 255, 0]]]), "whites.tif")
+    scaled = make_raster(np.uint8([[[0, 190, 0]]]), "scaled.tif")
+    with rasterio.open(scaled, "r+") as dataset:
+        dataset.scales = (1 / 250,)
     for raster, changes, error, message in (
         (surface, {"outlines": None, "centre_lines": None}, SettingError, "No output is asked for"),
         (three, {}, RasterError, r"photo\.tif has 3 bands; choose one with a single band"),
         (classes, {}, RasterError, r"classes\.tif holds the value 7; a road surface holds 1.* give the road class\.$"),
         (whites, {}, RasterError, r"whites\.tif holds 255 but no 1: .* Make what is road 1.* give the road class\.$"),
+        (scaled, {}, RasterError, r"scaled\.tif declares that its values are to be multiplied by 0\.004, .* -unscale"),
         (heights, {}, RasterError, r"heights\.tif holds the value -9999; a probability lies from 0 to 1"),
         (three, {"road_class": 1}, RasterError, r"photo\.tif has 3 bands; choose one with a single band"),
         (surface, {"crs": "EPSG:1"}, SettingError, "'EPSG:1' is not known"),
