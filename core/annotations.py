@@ -16,7 +16,6 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning
 from rasterio.features import rasterize
-from rasterio.transform import array_bounds
 from rasterio.windows import Window
 from shapely import STRtree
 from shapely.affinity import affine_transform
@@ -204,11 +203,9 @@ def on_ground(polygons: Geometries, raster: RasterInfo) -> VectorLayer:
 
 def are_near(one: RasterInfo, other: RasterInfo) -> bool:
     """Whether the bounds of two rasters meet; of what is far away, coordinates may be none in the other's CRS."""
-    boxes = [
-        project_bounds(raster.crs, WGS84, array_bounds(raster.height, raster.width, raster.transform))
-        for raster in (one, other)
-    ]
-    return bool(shapely.intersects(shapely.box(*boxes[0]), _on_every_turn(boxes[1], WGS84)))
+    (left, bottom, right, top), (west, south, east, north) = one.degrees, other.degrees
+    moves = turn_of(WGS84) * _TURNS
+    return bottom <= north and south <= top and bool(((left <= east + moves) & (west + moves <= right)).any())
 
 
 def burn(polygons: Geometries, window: Window, shape: tuple[int, int]) -> Labels:

@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,11 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import CRSError, RasterioError
+from rasterio.transform import array_bounds
 from rasterio.windows import Window
 
 from .errors import RasterError, without_passwords
-from .ground import pixel_size
+from .ground import WGS84, Bounds, pixel_size, project_bounds
 from .images import Images, Mask, Pixels
 from .resampling import averaging_matrix, in_parts, means_of_valid
 
@@ -96,6 +97,15 @@ class RasterInfo:
     def is_of(self, gsd: float) -> bool:
         """Whether its pixels are taken for squares of a side in metres, on both axes."""
         return max(abs(size / gsd - 1) for size in self.pixel) <= SAME_GSD
+
+    @cached_property
+    def degrees(self) -> Bounds:
+        """Its least longitude, least latitude, largest longitude and largest latitude.
+
+        Raises:
+            CRSError: if no way leads there from its coordinate reference system.
+        """
+        return project_bounds(self.crs, WGS84, array_bounds(self.height, self.width, self.transform))
 
     @property
     def may_lack_data(self) -> bool:

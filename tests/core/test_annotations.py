@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.warp import transform as transform_points
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
+from qgis_sslkd.core import ground
 from qgis_sslkd.core.annotations import Annotation, annotate, are_near, read_polygons
 from qgis_sslkd.core.errors import AnnotationError, SettingError
 from qgis_sslkd.core.labels import IGNORE
@@ -110,6 +112,16 @@ def test_rasters_are_near_whichever_way_round_the_earth_is_counted(turns):
     beside = Affine(1, 0, x + turns * TURNS["EPSG:3857"], 0, -1, y)
     assert are_near(east, raster(crs=MERCATOR, transform=beside))
     assert not are_near(east, raster(crs=MERCATOR, transform=Affine.translation(1000, 0) @ beside))
+
+
+def test_each_of_many_rasters_is_brought_to_degrees_once(monkeypatch):
+    """A training may have a thousand of them, each of which is looked for beside all the others."""
+    rasters = [raster(transform=Affine(0.5, 0, 500_000 + 30 * k, 0, -0.5, 5.2e6)) for k in range(8)]
+    brought = []
+    monkeypatch.setattr(ground, "transform_bounds", lambda *given: brought.append(given) or transform_bounds(*given))
+    near = [are_near(one, other) for one in rasters for other in rasters]
+    assert 0 < sum(near) < len(near)
+    assert len(brought) == len(rasters)
 
 
 def test_outside_of_the_area_nothing_is_labelled(make_vector):
