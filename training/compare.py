@@ -34,6 +34,7 @@ from ..core.model_file import load_network, save_model
 from ..core.network_spec import NetworkSpec
 from ..core.rasters import RasterReader
 from ..core.reporting import PartOfJob, Reporter
+from ..core.version import own_version
 from .checkpoints import Checkpoints
 from .comparison_data import ComparisonData
 from .configuration import Configuration, LabelSet, Row, row_settings
@@ -224,7 +225,16 @@ def _test(
     tested = count({"": trained.network}, data.test, run.device, run.reader)[""]
     splits: dict[Split, Scores] = {"validation": trained.scores[trained.kept], "test": tested.scores()}
     return [
-        Result(task.row.name, task.settings.seed, split, scores, costs[trained.spec], trained.seconds)
+        Result(
+            method=task.row.name,
+            seed=task.settings.seed,
+            split=split,
+            scores=scores,
+            costs=costs[trained.spec],
+            seconds=trained.seconds,
+            device=describe_device(run.device),
+            version=own_version(),
+        )
         for split, scores in splits.items()
     ]
 
@@ -239,7 +249,8 @@ def _write_page(
     reader: RasterReader,
 ) -> None:
     tested = summarise(results, "test")
-    of_one_seed = [task for task in tasks if task.settings.seed == tasks[0].settings.seed]
+    seed = tasks[0].settings.seed
+    of_one_seed = [task for task in tasks if task.settings.seed == seed]
     shown = _look(of_one_seed, data.test, device, reader)
     figures = {
         "bars": bar_chart(tested),
@@ -254,12 +265,16 @@ def _write_page(
         "Settings of all rows": ", ".join(f"{name} {value}" for name, value in configuration.settings.items()),
         "Seeds": ", ".join(map(str, configuration.seeds)),
         "Data": data.description,
-        "Device": describe_device(device),
+        # An earlier call may have trained some rows elsewhere.
+        "Device": "; ".join(dict.fromkeys(result.device for result in results)),
+        "SSLKD": "; ".join(dict.fromkeys(result.version for result in results)),
     }
     titled = {
         "Road IoU and F1 on the test tiles": figures["bars"],
         "Accuracy against cost": figures["cost"],
-        "The same test tiles for every method": figures["tiles"],
+        f"The test tiles with the most road, the same for every method, each trained with seed {seed}": figures[
+            "tiles"
+        ],
     }
     write_page(folder / "table.html", configuration.title, facts, results, titled)
 

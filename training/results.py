@@ -32,7 +32,7 @@ SCORE_TITLES = {
     "macro_iou": "IoU, mean of both classes",
     "macro_f1": "F1, mean of both classes",
 }
-_COLUMNS = ("method", "seed", "split", *SCORE_TITLES, "params", "gflops", "images_per_s")
+_COLUMNS = ("method", "seed", "split", *SCORE_TITLES, "params", "gflops", "images_per_s", "train_s", "device", "sslkd")
 _COST_TITLES = ("Parameters", "GFLOPs", "Images per second", "Training time")
 _STYLE = """
 body { max-width: 80rem } p, dl { max-width: 62rem } figure { margin: 2rem 0 }
@@ -50,8 +50,9 @@ _WORDS = {
     "seed.",
     **SCORE_TERMS,
     "Parameters": "How many numbers the network learned, in millions (M).",
-    "GFLOPs": "Billions of multiply-adds for an image of 512 x 512 pixels.",
-    "Images per second": "Images of 512 x 512 pixels, one at a time, on the device of this comparison.",
+    "GFLOPs": "Billions of multiply-adds, each counted once, for an image of 512 x 512 pixels.",
+    "Images per second": "Images of 512 x 512 pixels, one at a time, on the device that the method was trained on. "
+    "Where several devices are told above, table.csv tells which: paces and times of different ones do not compare.",
     "Training time": "Of one seed; with several seeds, their mean.",
 }
 
@@ -67,6 +68,8 @@ class Result:
         scores: on that split.
         costs: of the network.
         seconds: that the training took.
+        device: that it was trained and measured on.
+        version: of SSLKD that did so.
     """
 
     method: str
@@ -75,6 +78,9 @@ class Result:
     scores: Scores
     costs: Costs
     seconds: float
+    # Earlier versions did not note these.
+    device: str = "unknown"
+    version: str = "unknown"
 
 
 @dataclass(frozen=True)
@@ -143,8 +149,9 @@ def write_page(
 def _row(result: Result) -> list[str | int]:
     scores = [_number(getattr(result.scores, name), 4) for name in SCORE_TITLES]
     costs = result.costs
-    paces = [_number(costs.gflops, 2), _number(costs.images_per_second, 2)]
-    return [result.method, result.seed, result.split, *scores, costs.parameters, *paces]
+    paces = [_number(costs.gflops, 2), _number(costs.images_per_second, 2), _number(result.seconds, 0)]
+    made_by = [result.device, result.version]
+    return [result.method, result.seed, result.split, *scores, costs.parameters, *paces, *made_by]
 
 
 def _number(value: float, decimals: int) -> str:

@@ -23,6 +23,7 @@ from qgis_sslkd.core.ground import project
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.core.model_card import load_card
 from qgis_sslkd.core.rasters import RasterReader
+from qgis_sslkd.core.version import own_version
 from qgis_sslkd.training.compare import compare
 from qgis_sslkd.training.comparison_data import open_comparison_data
 from qgis_sslkd.training.configuration import Configuration, RastersData, Row
@@ -109,6 +110,7 @@ def test_page_and_pictures_are_there(finished):
     page = (folder / "table.html").read_text()
     assert all(row["name"] in page for row in ROWS)
     assert "http" not in page
+    assert "each trained with seed 0</figcaption>" in page
     for name in ("bars", "cost", "tiles", "masks"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
@@ -149,6 +151,21 @@ def test_a_row_whose_model_was_removed_is_trained_again(finished, configuration,
     listener = Listener()
     run(configuration.model_copy(update={"rows": configuration.rows[:1]}), folder, listener)
     assert [said for said in listener.said if "row" in said] == ["T2 CMS, seed 1: row 2 of 2."]
+
+
+def test_rows_that_were_trained_elsewhere_are_told(finished, configuration, tmp_path):
+    folder = shutil.copytree(finished[0], tmp_path / "copy")
+    path = folder / "seed-0" / "t2-cms.json"
+    content = json.loads(path.read_text())
+    for result in content["results"]:
+        result["device"] = "A GPU"
+        del result["version"]
+    path.write_text(json.dumps(content))
+    first, *_ = run(configuration, folder, Listener())
+    assert (first.device, first.version) == ("A GPU", "unknown")
+    page = (folder / "table.html").read_text()
+    assert f"<td>A GPU; {finished[1][0].device}</td>" in page
+    assert f"<td>unknown; {own_version()}</td>" in page
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]"])

@@ -22,7 +22,7 @@ def scored(iou, oa=0.9, precision=0.7):
 
 
 def result(method, seed, scores, split="test", costs=SMALL, seconds=60.0):
-    return Result(method, seed, split, scores, costs, seconds)
+    return Result(method, seed, split, scores, costs, seconds, "CPU, 2 threads", "0.1.0")
 
 
 def written_page(folder, results, facts=None, figures=None, title="A comparison"):
@@ -42,10 +42,11 @@ def test_table(tmp_path):
             result("T1 é", 0, Scores(0.9, NAN, 0, 0, 0, NAN, NAN)),
         ],
     )
+    made = '60,"CPU, 2 threads",0.1.0'
     assert (tmp_path / "table.csv").read_text(encoding="utf-8").splitlines() == [
-        "method,seed,split,oa,precision,recall,iou,f1,macro_iou,macro_f1,params,gflops,images_per_s",
-        '"S, CMS",1,validation,0.9500,0.8124,0.5000,0.6667,0.8000,0.8000,0.9000,45670123,56.03,9.26',
-        "T1 é,0,test,0.9000,,0.0000,0.0000,0.0000,,,26680000,36.60,120.40",
+        "method,seed,split,oa,precision,recall,iou,f1,macro_iou,macro_f1,params,gflops,images_per_s,train_s,device,sslkd",
+        f'"S, CMS",1,validation,0.9500,0.8124,0.5000,0.6667,0.8000,0.8000,0.9000,45670123,56.03,9.26,{made}',
+        f"T1 é,0,test,0.9000,,0.0000,0.0000,0.0000,,,26680000,36.60,120.40,{made}",
     ]
 
 
