@@ -139,7 +139,9 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
     def training(tile: int, labels: LabelSet, with_unlabelled: bool) -> TrainingData:
         if labels == "all":
             raise SettingError("Rasters have no labels beyond the drawn roads; leave out the rows with all labels.")
-        data = prepare(TrainingInputs(labelled, roads, area, unlabelled), tile, 0, reader, with_unlabelled)
+        # All rows are validated alike, whatever their windows.
+        inputs = TrainingInputs(labelled, roads, area, unlabelled)
+        data = prepare(inputs, tile, 0, reader, with_unlabelled, held_out_for=_TEST_TILE)
         return replace(data, normalisation=normalisation)
 
     learned = training(_TEST_TILE, "split", False)
@@ -155,7 +157,7 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
         )
     return ComparisonData(
         description=f"{len(labelled)} labelled, {len(unlabelled)} unlabelled, {len(test)} test raster(s)",
-        identity=identify([labelled, unlabelled, test], [roads, area, test_roads, test_area]),
+        identity=digest_of([identify([labelled, unlabelled, test], [roads, area, test_roads, test_area]), _TEST_TILE]),
         training=training,
         test=replace(learned, validation=tuple(windows)),
     )

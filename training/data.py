@@ -84,7 +84,12 @@ class TrainingData:
 
 
 def prepare(
-    inputs: TrainingInputs, tile: int, seed: int, reader: RasterReader, unlabelled: bool = True
+    inputs: TrainingInputs,
+    tile: int,
+    seed: int,
+    reader: RasterReader,
+    unlabelled: bool = True,
+    held_out_for: int | None = None,
 ) -> TrainingData:
     """Finds where labels and imagery are, and holds a part of the annotated area out.
 
@@ -94,6 +99,7 @@ def prepare(
         seed: of the hold-out.
         reader: reads the rasters.
         unlabelled: whether imagery without labels is learned from, too.
+        held_out_for: side in pixels of the windows that what is held out is cut for; None for `tile`.
 
     Raises:
         RasterError: if the rasters do not go together, or are much coarser or smaller than the windows are to be.
@@ -105,13 +111,14 @@ def prepare(
     if inputs.gsd is not None:
         _check_gsd(inputs.gsd, usual, tile, inputs.labelled)
     gsd = inputs.gsd or usual
+    side = held_out_for or tile
     annotations = {
-        raster: _with_data(annotate(raster, inputs.roads, inputs.area), raster, gsd, tile, reader)
+        raster: _with_data(annotate(raster, inputs.roads, inputs.area), raster, gsd, side, reader)
         for raster in inputs.labelled
     }
     annotations = {r: a for r, a in annotations.items() if len(a.area.geometries)}
     _check_annotations(annotations, inputs)
-    training, held_out = hold_out(annotations, round(2 * tile * gsd / usual), np.random.default_rng(seed))
+    training, held_out = hold_out(annotations, round(2 * side * gsd / usual), np.random.default_rng(seed))
     return TrainingData(
         labelled=tuple(
             replace(source_of(r, a, gsd, tile, a.area.geometries), held_out=held_out_at(r, held_out))

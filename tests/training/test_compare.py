@@ -360,6 +360,20 @@ def test_supervised_rows_ask_for_no_unlabelled_imagery(rasters, elsewhere, confi
         run(configuration.model_copy(update=changes), tmp_path, Listener())
 
 
+def test_rows_of_all_windows_learn_from_the_same_area(rasters, small_scene, make_raster, tmp_path):
+    raster, *_ = small_scene
+    with rasterio.open(raster.path) as dataset:
+        pixels = dataset.read()
+    pixels[:, :40] = 0
+    labelled = str(make_raster(pixels, "collar.tif", crs=raster.crs, transform=raster.transform, nodata=0))
+    with RasterReader() as reader:
+        data = open_comparison_data(RastersData(**rasters | {"labelled": [labelled]}), tmp_path, reader)
+        prepared = [data.training(tile, "split", False) for tile in (32, 64, 128)]
+    for sources in ([each.labelled for each in prepared], [{w.source for w in each.validation} for each in prepared]):
+        areas = [shapely.union_all([region for source in part for region in source.regions]) for part in sources]
+        assert all(shapely.equals(area, areas[0]) for area in areas)
+
+
 def test_all_rows_see_the_same_values(rasters, small_scene, make_raster, tmp_path):
     """Whether they learn from imagery without labels, which may be brighter, or not."""
     raster, *_ = small_scene
