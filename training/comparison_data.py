@@ -87,9 +87,6 @@ def _of_tiles(split: TileSplit, mask: MaskKind, image_gsd: float, gsd: float) ->
     )
     check_alike([tile.raster for tile in (*labelled, *unlabelled, *test)])
 
-    if not any(tile.labels.has_roads for tile in test):
-        raise AnnotationError("No road is drawn on the test tiles; check the masks.")
-
     def training(tile: int, labels: LabelSet, with_unlabelled: bool) -> TrainingData:
         if with_unlabelled and not unlabelled:
             raise AnnotationError("There are no unlabelled tiles to learn from; name some, or choose supervised rows.")
@@ -99,13 +96,16 @@ def _of_tiles(split: TileSplit, mask: MaskKind, image_gsd: float, gsd: float) ->
 
     side = _whole_tile(test, gsd)
     any_data = training(side, "split", False)
+    windows = tile_windows(test, side, gsd)
+    if not any((window.labels(side) == ROAD).any() for window in windows):
+        raise AnnotationError(f"No road is seen on the test tiles at {gsd:g} m a pixel; check the masks and the gsd.")
     rasters = [[tile.raster for tile in part] for part in (labelled, unlabelled, test)]
     masks = [hashlib.sha256(tile.labels.mask.tobytes()).hexdigest() for tile in (*labelled, *unlabelled, *test)]
     return ComparisonData(
         description=f"{len(labelled)} labelled, {len(unlabelled)} unlabelled, {len(test)} test tiles at {gsd:g} m",
         identity=digest_of([identify(rasters, [], gsd), masks]),
         training=training,
-        test=replace(any_data, validation=tile_windows(test, side, gsd)),
+        test=replace(any_data, validation=windows),
     )
 
 

@@ -184,6 +184,10 @@ def _read(name: str) -> str:
 def _check(configuration: Configuration) -> None:
     named: dict[str, str] = {}
     for name, slug in ((row.name, row.slug) for row in configuration.rows):
+        if not slug:
+            raise SettingError(
+                f"The row '{name}' has no letter and no digit, of which the names of its files are made; name it anew."
+            )
         if slug in named:
             raise SettingError(
                 f"The rows '{named[slug]}' and '{name}' have the same letters and digits, of which the names of their "

@@ -296,8 +296,13 @@ def test_there_are_roads_on_the_tiles_to_test_on(configuration, own_tiles, tmp_p
             profile, mask = dataset.profile, dataset.read()
         with rasterio.open(own_tiles / "masks" / name, "w", **profile) as dataset:
             dataset.write(np.full_like(mask, label))
-    with pytest.raises(AnnotationError, match="No road is drawn on the test tiles"):
+    with pytest.raises(AnnotationError, match=r"No road is seen on the test tiles at 0\.3 m a pixel"):
         opened(configuration.data.model_copy(update={"folder": own_tiles}), tmp_path)
+
+
+def test_tiles_to_test_on_are_not_smaller_than_a_pixel(configuration, tmp_path):
+    with pytest.raises(AnnotationError, match="test tiles at 90 m a pixel"):
+        opened(configuration.data.model_copy(update={"resampled_gsd": 90.0}), tmp_path)
 
 
 def test_tiles_without_labels_are_asked_for_where_they_are_learned_from(configuration, own_tiles, tmp_path):

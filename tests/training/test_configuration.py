@@ -93,6 +93,7 @@ def test_names_of_files_tell_rows_of_any_alphabet_apart(load):
         ('kind = "roadnet"', 'kind = "cityscapes"', "roadnet"),
         ('name = "S SSLKD, light"', 'name = "S Supervised +"', r"'S supervised' and 'S Supervised \+' have the same"),
         ('name = "S supervised"', f'name = "{"n" * 51}"', "name.*at most 50"),
+        ('name = "S supervised"', 'name = "+++"', r"'\+\+\+' has no letter and no digit"),
         ("seeds = [3, 4]", "seeds = []", "seeds"),
         ("seeds = [3, 4]", "seeds = [3, 4, 3]", "twice in 3, 4, 3"),
         ("seeds = [3, 4]", "seeds = [true]", r"seeds\.0: .* valid integer"),
