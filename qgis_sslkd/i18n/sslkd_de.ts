@@ -28,6 +28,26 @@
       <translation>Höchstzahl der Kacheln, die von einem Layer kopiert werden</translation>
     </message>
     <message>
+      <source>Least area (square metres)</source>
+      <translation>Mindestfläche (Quadratmeter)</translation>
+    </message>
+    <message>
+      <source>Holes to fill (square metres)</source>
+      <translation>Zu füllende Löcher (Quadratmeter)</translation>
+    </message>
+    <message>
+      <source>Simplification (metres)</source>
+      <translation>Vereinfachung (Meter)</translation>
+    </message>
+    <message>
+      <source>Smoothing (metres)</source>
+      <translation>Glättung (Meter)</translation>
+    </message>
+    <message>
+      <source>Gaps to bridge (metres)</source>
+      <translation>Zu überbrückende Lücken (Meter)</translation>
+    </message>
+    <message>
       <source>Model file</source>
       <translation>Modelldatei</translation>
     </message>
@@ -202,26 +222,6 @@ Die Raster haben das Koordinatenbezugssystem der Eingabe und liegen auf ihren Pi
     <message>
       <source>Area</source>
       <translation>Gebiet</translation>
-    </message>
-    <message>
-      <source>Least area (square metres)</source>
-      <translation>Mindestfläche (Quadratmeter)</translation>
-    </message>
-    <message>
-      <source>Simplification (metres)</source>
-      <translation>Vereinfachung (Meter)</translation>
-    </message>
-    <message>
-      <source>Holes to fill (square metres)</source>
-      <translation>Zu füllende Löcher (Quadratmeter)</translation>
-    </message>
-    <message>
-      <source>Smoothing (metres)</source>
-      <translation>Glättung (Meter)</translation>
-    </message>
-    <message>
-      <source>Gaps to bridge (metres)</source>
-      <translation>Zu überbrückende Lücken (Meter)</translation>
     </message>
     <message>
       <source>Precision</source>
@@ -1138,6 +1138,10 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;NoDa
     <message>
       <source>Fetching {}</source>
       <translation>Hole {}</translation>
+    </message>
+    <message>
+      <source>SSLKD worker</source>
+      <translation>SSLKD-Arbeitsprozess</translation>
     </message>
     <message>
       <source>Tiles at a time in training</source>
