@@ -127,6 +127,11 @@ def test_the_provider_holds_the_algorithms_with_icons_and_help():
         assert each.shortHelpString() and each.tags() and each.group()
 
 
+def test_every_run_is_kept_in_the_history_of_processing(context):
+    for each in QgsApplication.processingRegistry().providerById("sslkd").algorithms():
+        assert each.asPythonCommand({}, context) == f'processing.run("{each.id()}", {{}})'
+
+
 def test_the_log_of_a_run_tells_the_version():
     feedback = QgsProcessingFeedback()
     feedback.pushVersionInfo(QgsApplication.processingRegistry().providerById("sslkd"))
