@@ -116,6 +116,10 @@
       <translation>Der Layer {} kann nicht gelesen werden: Reparieren oder entfernen Sie ihn zuerst.</translation>
     </message>
     <message>
+      <source>The output {} is a table of a database: name a file of its own instead.</source>
+      <translation>Die Ausgabe {} ist eine Tabelle einer Datenbank: Nennen Sie stattdessen eine eigene Datei.</translation>
+    </message>
+    <message>
       <source>“{}” takes a number, and {} is none.</source>
       <translation>„{}“ verlangt eine Zahl, und {} ist keine.</translation>
     </message>

@@ -743,6 +743,12 @@ def test_an_overlap_as_large_as_the_tile_is_refused(refusal, request, name, usua
     assert "must be smaller than the tile" in refusal(name, parameters)
 
 
+def test_a_table_of_a_database_is_no_output(refusal, vectorise, tmp_path):
+    output = f"ogr:dbname='{tmp_path}/all.gpkg' table=\"roads\" (geom)"
+    told = f"The output {output} is a table of a database: name a file of its own instead."
+    assert refusal("vectoriseroads", {**vectorise, "OUTLINES": output}) == told
+
+
 def test_an_export_to_another_format_is_refused(refusal, export, tmp_path):
     output = str(tmp_path / "m.pt")
     assert refusal("exportonnx", {**export, "OUTPUT": output}) == f"The ONNX file {output} must end in .onnx."
