@@ -139,6 +139,9 @@ def _put_in_place(node: QgsLayerTreeLayer, subject: str) -> None:
     # First the copy: QGIS drops layers that are no longer in the tree.
     group.insertChildNode(above, node.clone())
     parent.removeChildNode(node)
+    # Its file was made anew of another raster, and was the last of the former one's results.
+    if parent.customProperty(_SUBJECT) is not None and not parent.children():
+        parent.parent().removeChildNode(parent)
 
 
 def _group_of(subject: str, node: QgsLayerTreeLayer) -> QgsLayerTreeGroup:

@@ -674,6 +674,15 @@ def test_a_raster_s_results_lie_beside_those_of_another_raster_that_are_current(
     ]
 
 
+def test_no_empty_group_is_left_of_a_raster_whose_results_were_replaced(street, window, tmp_path):
+    project = QgsProject.instance()
+    outlines = QgsProcessingOutputLayerDefinition(str(tmp_path / "o.gpkg"), project)
+    for name in ("street", "second"):
+        surface = project.addMapLayer(QgsRasterLayer(street, name), addToLegend=False)
+        processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": surface, "OUTLINES": outlines})
+    assert [child.name() for child in project.layerTreeRoot().children()] == ["Roads of second"]
+
+
 def test_an_output_that_the_batch_dialog_leaves_out_is_not_looked_for(street, algorithm, context, feedback):
     outlines = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance())
     left_out = QgsProcessingOutputLayerDefinition("", QgsProject.instance())
