@@ -56,7 +56,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from qgis.gui import QgsLayerTreeView
-from qgis.PyQt.QtCore import QCoreApplication, QDateTime, Qt
+from qgis.PyQt.QtCore import QCoreApplication, QDateTime, Qt, QTimer
 from tiles import TileServer
 
 from qgis_sslkd.managed import LOCK, Marker, digest, home_of_profile, write_marker
@@ -635,6 +635,20 @@ def test_layers_whose_files_were_made_anew_show_the_new_ones(detection, tmp_path
     assert shown[0].featureCount() == made[0].featureCount() > 0
     pixels = shown[1].dataProvider().block(1, made[1].extent(), 256, 256)
     assert bytes(pixels.data()) == gdal_array_of(tmp_path / "s.tif").tobytes()
+
+
+def test_edits_that_were_begun_while_their_file_was_made_anew_are_told_of(street, window, tmp_path, feedback):
+    project = QgsProject.instance()
+    outlines = QgsProcessingOutputLayerDefinition(str(tmp_path / "o.gpkg"), project)
+    processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": street, "OUTLINES": outlines}, feedback=feedback)
+    assert not feedback.warnings
+    (layer,) = loaded(project, "street").values()
+    # Heard while the worker is waited for, when what is edited has been looked at.
+    QTimer.singleShot(0, lambda: layer.startEditing() and layer.deleteFeature(1))
+    processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": street, "OUTLINES": outlines}, feedback=feedback)
+    (warning,) = feedback.warnings
+    assert "Road outlines: street was edited" in warning and layer.isModified()
+    layer.rollBack()
 
 
 @pytest.fixture
