@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from qgis.core import QgsApplication, QgsProcessingFeedback, QgsTask
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication, QThread
 
 from .resources import tr
@@ -28,5 +29,7 @@ def living_window(feedback: QgsProcessingFeedback) -> Iterator[Callable[[], None
     try:
         yield QCoreApplication.processEvents
     finally:
-        task.taskTerminated.disconnect(feedback.cancel)
-        task.cancel()
+        # QGIS deletes one that was cancelled.
+        if not sip.isdeleted(task):
+            task.taskTerminated.disconnect(feedback.cancel)
+            task.cancel()

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from conftest import alive
 from qgis.core import QgsApplication, QgsProcessingUtils
-from qgis.PyQt.QtCore import QCoreApplication, QElapsedTimer, QTimer
+from qgis.PyQt.QtCore import QCoreApplication, QElapsedTimer, QEvent, QTimer
 
 from qgis_sslkd import client
 from qgis_sslkd.client import JobCancelled, JobFailed, WorkerDied, WorkerNotStarted, run_job, run_worker, worker_command
+from qgis_sslkd.window import living_window
 
 PREAMBLE = """
 import json, os, signal, subprocess, sys, time
@@ -301,6 +302,14 @@ def test_closing_qgis_cancels_a_worker_that_is_waited_for_in_the_window_s_thread
     with pytest.raises(JobCancelled):
         run_worker(program(ASKED_TO_STOP), feedback)
     assert listed == ["SSLKD worker"] and not tasks.activeTasks()
+    assert feedback.isCanceled()
+
+
+def test_a_cancelled_task_may_be_gone_before_its_worker(feedback):
+    with living_window(feedback):
+        QgsApplication.taskManager().cancelAll()
+        # As where another model has begun meanwhile, whose worker is waited for first.
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     assert feedback.isCanceled()
 
 
