@@ -156,12 +156,7 @@ def check_model_fits(card: ModelCard, raster: RasterInfo, resample: bool) -> lis
     """
     bands, learned = len(raster.bands), card.network.in_channels
     if bands != learned:
-        way = (
-            "make bands of its palette's colours (in QGIS: Raster > Conversion > PCT to RGB)"
-            if has_palette(raster)
-            else "choose the bands that it learned from, or train a model on such rasters"
-        )
-        count = "1 band" if bands == 1 else f"{bands} bands"
+        count, way = "1 band" if bands == 1 else f"{bands} bands", _way_to_bands(raster, learned)
         raise RasterError(f"The raster {raster.name} has {count}, but the model learned from {learned}; {way}.")
     warnings = []
     if raster.dtype != card.dtype:
@@ -178,6 +173,19 @@ def check_model_fits(card: ModelCard, raster: RasterInfo, resample: bool) -> lis
             + ("even at the same scale, roads look different to it." if resample else "roads have another size to it.")
         )
     return warnings
+
+
+def _way_to_bands(raster: RasterInfo, learned: int) -> str:
+    """What to do about a raster with another number of bands than a model learned from."""
+    if has_palette(raster):
+        return "make bands of its palette's colours (in QGIS: Raster > Conversion > PCT to RGB)"
+    ways = ["choose the bands that it learned from"]
+    if len(raster.bands) == 1:
+        # QGIS lets a band be chosen once.
+        again = " ".join([f"-b {raster.bands[0]}"] * learned)
+        how = f"in QGIS: Raster > Conversion > Translate, with {again}"
+        ways.append(f"make {learned} of this one, with which it finds less ({how})")
+    return ", ".join([*ways, "or train a model on such rasters"])
 
 
 def window_of_extent(raster: RasterInfo, extent: tuple[float, float, float, float]) -> Window:

@@ -41,7 +41,8 @@ def check_surface_values(values: npt.NDArray[np.generic], raster: RasterInfo) ->
     if (strange := np.setdiff1d(values, [0, ROAD, SURFACE_NODATA])).size:
         raise RasterError(
             f"The raster {raster.name} holds the value {strange[0]:g}; a road surface holds {ROAD} for road, "
-            f"0 for background and {SURFACE_NODATA} for nodata."
+            f"0 for background and {SURFACE_NODATA} for nodata. Make what is road {ROAD} and what is none 0 (in QGIS: "
+            "Raster > Raster Calculator)."
         )
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsProcessingFeedback, QgsProcessingUtils
-from qgis.PyQt.QtCore import QCoreApplication, QProcess, QThread
+from qgis.PyQt.QtCore import QProcess
 
 from .environment import how_to_mend, worker_python
 from .errors import PluginError
 from .processes import PATIENCE_MS, POLL_MS, Lines, NotStarted, running
 from .resources import tr
+from .window import living_window
 
 # This package is imported from the plugins' folder; put last, that hides no library of the worker's.
 _BOOT = (
@@ -70,8 +71,8 @@ def run_worker(command: Sequence[str], feedback: QgsProcessingFeedback) -> dict[
     answer = _Answer(feedback)
     log = QgsProcessingUtils.generateTempFilename("worker.log")
     try:
-        with running(command, errors_to=log) as process:
-            asked_to_stop = _converse(process, answer, feedback)
+        with running(command, errors_to=log) as process, living_window(feedback) as let_it_live:
+            asked_to_stop = _converse(process, answer, feedback, let_it_live)
     except NotStarted as reason:
         raise WorkerNotStarted(
             tr("The worker's Python {} cannot be started ({}). {}").format(command[0], reason, how_to_mend())
@@ -162,7 +163,9 @@ class _Answer:
             self._text = text
 
 
-def _converse(process: QProcess, answer: _Answer, feedback: QgsProcessingFeedback) -> bool:
+def _converse(
+    process: QProcess, answer: _Answer, feedback: QgsProcessingFeedback, let_the_window_live: Callable[[], None]
+) -> bool:
     """Listen until the worker has answered or ended; return whether it was asked to stop."""
     asked_to_stop = False
     # Each wait lets go of Python's lock, so that QGIS's window lives.
@@ -174,18 +177,12 @@ def _converse(process: QProcess, answer: _Answer, feedback: QgsProcessingFeedbac
         process.waitForReadyRead(POLL_MS)
         answer.hear(process.readAllStandardOutput().data())
         answer.pass_on()
-        _let_the_window_live()
+        let_the_window_live()
         # A worker that talks without end then waits for us, and not the window.
         time.sleep(_PAUSE_SECONDS)
     answer.hear(_farewell(process) if asked_to_stop else _rest(process))
     answer.pass_on()
     return asked_to_stop
-
-
-def _let_the_window_live() -> None:
-    """Have QGIS's window drawn and its buttons heard: QGIS 3.22 runs models and batches in its thread."""
-    if QThread.currentThread() == QCoreApplication.instance().thread():
-        QCoreApplication.processEvents()
 
 
 def _rest(process: QProcess) -> bytes:

@@ -86,6 +86,13 @@ class _Presenter(QgsProcessingLayerPostProcessorInterface):
     ) -> None:
         """Style, describe and place the layer; called in the main thread when it is in the project."""
         _read_anew(layer)
+        if isinstance(layer, QgsVectorLayer) and layer.isModified():
+            feedback.pushWarning(
+                tr(
+                    "The layer {} was edited while its file was made anew: the edits that are not saved yet are of the "
+                    "former features, and would change others. Drop them, or look at each before you save."
+                ).format(layer.name())
+            )
         loaded, problem = layer.importNamedStyle(layer_style(self._product))
         if not loaded:
             feedback.pushWarning(tr("The layer {} keeps QGIS's style: {}").format(layer.name(), problem))
@@ -139,6 +146,9 @@ def _put_in_place(node: QgsLayerTreeLayer, subject: str) -> None:
     # First the copy: QGIS drops layers that are no longer in the tree.
     group.insertChildNode(above, node.clone())
     parent.removeChildNode(node)
+    # Its file was made anew of another raster, and was the last of the former one's results.
+    if parent.customProperty(_SUBJECT) is not None and not parent.children():
+        parent.parent().removeChildNode(parent)
 
 
 def _group_of(subject: str, node: QgsLayerTreeLayer) -> QgsLayerTreeGroup:

@@ -391,6 +391,12 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         apart.setExpressionContext(context.expressionContext())
         for destination in self.destinationParameterDefinitions():
             value = parameters.get(destination.name())
+            output = self.parameterAsFileOutput(parameters, destination.name(), apart)
+            # QGIS takes it for a file: the extension is that of the database.
+            if output.startswith("ogr:"):
+                raise UnusableParameters(
+                    tr("The output {} is a table of a database: name a file of its own instead.").format(output)
+                )
             if value is not None:
                 supported, sentence = destination.isSupportedOutputValue(value, apart)
                 if not supported:

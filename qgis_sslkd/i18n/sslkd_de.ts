@@ -28,6 +28,26 @@
       <translation>Höchstzahl der Kacheln, die von einem Layer kopiert werden</translation>
     </message>
     <message>
+      <source>Least area (square metres)</source>
+      <translation>Mindestfläche (Quadratmeter)</translation>
+    </message>
+    <message>
+      <source>Holes to fill (square metres)</source>
+      <translation>Zu füllende Löcher (Quadratmeter)</translation>
+    </message>
+    <message>
+      <source>Simplification (metres)</source>
+      <translation>Vereinfachung (Meter)</translation>
+    </message>
+    <message>
+      <source>Smoothing (metres)</source>
+      <translation>Glättung (Meter)</translation>
+    </message>
+    <message>
+      <source>Gaps to bridge (metres)</source>
+      <translation>Zu überbrückende Lücken (Meter)</translation>
+    </message>
+    <message>
       <source>Model file</source>
       <translation>Modelldatei</translation>
     </message>
@@ -94,6 +114,10 @@
     <message>
       <source>The layer {} cannot be read: mend or remove it first.</source>
       <translation>Der Layer {} kann nicht gelesen werden: Reparieren oder entfernen Sie ihn zuerst.</translation>
+    </message>
+    <message>
+      <source>The output {} is a table of a database: name a file of its own instead.</source>
+      <translation>Die Ausgabe {} ist eine Tabelle einer Datenbank: Nennen Sie stattdessen eine eigene Datei.</translation>
     </message>
     <message>
       <source>“{}” takes a number, and {} is none.</source>
@@ -202,26 +226,6 @@ Die Raster haben das Koordinatenbezugssystem der Eingabe und liegen auf ihren Pi
     <message>
       <source>Area</source>
       <translation>Gebiet</translation>
-    </message>
-    <message>
-      <source>Least area (square metres)</source>
-      <translation>Mindestfläche (Quadratmeter)</translation>
-    </message>
-    <message>
-      <source>Simplification (metres)</source>
-      <translation>Vereinfachung (Meter)</translation>
-    </message>
-    <message>
-      <source>Holes to fill (square metres)</source>
-      <translation>Zu füllende Löcher (Quadratmeter)</translation>
-    </message>
-    <message>
-      <source>Smoothing (metres)</source>
-      <translation>Glättung (Meter)</translation>
-    </message>
-    <message>
-      <source>Gaps to bridge (metres)</source>
-      <translation>Zu überbrückende Lücken (Meter)</translation>
     </message>
     <message>
       <source>Precision</source>
@@ -1112,6 +1116,10 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;NoDa
       <translation>{}: gemacht von {}, SSLKD {}</translation>
     </message>
     <message>
+      <source>The layer {} was edited while its file was made anew: the edits that are not saved yet are of the former features, and would change others. Drop them, or look at each before you save.</source>
+      <translation>Der Layer {} wurde bearbeitet, während seine Datei neu angelegt wurde: Die noch nicht gespeicherten Änderungen gelten den früheren Objekten und würden andere ändern. Verwerfen Sie sie, oder sehen Sie sich jede an, bevor Sie speichern.</translation>
+    </message>
+    <message>
       <source>The layer {} keeps QGIS's style: {}</source>
       <translation>Der Layer {} behält den Stil von QGIS: {}</translation>
     </message>
@@ -1138,6 +1146,10 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;NoDa
     <message>
       <source>Fetching {}</source>
       <translation>Hole {}</translation>
+    </message>
+    <message>
+      <source>SSLKD worker</source>
+      <translation>SSLKD-Arbeitsprozess</translation>
     </message>
     <message>
       <source>Tiles at a time in training</source>

@@ -23,6 +23,8 @@ class TrainAndDetect(QgsProcessingModelAlgorithm):
     def __init__(self) -> None:
         super().__init__()
         self.fromFile(str(_FILE))
+        # Without it, QGIS takes the model for one that is not saved, and leaves its runs out of its history.
+        self.setSourceFilePath(str(_FILE))
         for key in _OUTPUTS:
             self._move_to_end(key)
         translate_titles(self)

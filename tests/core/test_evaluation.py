@@ -236,7 +236,7 @@ def test_what_is_no_road_surface_is_an_error(evaluate, layer, make_raster):
         )
     )
     for raster, message in (
-        (chances, r"p\.tif holds the value 0\.7"),
+        (chances, r"p\.tif holds the value 0\.7.* Make what is road 1 and what is none 0 "),
         (photo, "3 bands"),
         (classes, "value 7"),
         (whites, "holds 255 but no 1"),

@@ -129,6 +129,12 @@ def test_other_bands_than_the_model_s_are_refused():
         check_model_fits(CARD, raster_like(bands=4), True)
 
 
+def test_one_band_is_made_several_where_a_band_can_be_chosen_once():
+    three = replace(CARD, network=replace(CARD.network, in_channels=3))
+    with pytest.raises(RasterError, match=r"has 1 band, .* make 3 of this one, .* -b 1 -b 1 -b 1\), or train"):
+        check_model_fits(three, raster_like(bands=1), True)
+
+
 def test_imagery_like_that_of_the_training_is_no_surprise_at_the_model_s_scale():
     """A model that sees 0.5 m, and learned from 0.1 m."""
     coarsened = replace(CARD, imagery_gsd=0.1)

@@ -127,6 +127,11 @@ def test_the_provider_holds_the_algorithms_with_icons_and_help():
         assert each.shortHelpString() and each.tags() and each.group()
 
 
+def test_every_run_is_kept_in_the_history_of_processing(context):
+    for each in QgsApplication.processingRegistry().providerById("sslkd").algorithms():
+        assert each.asPythonCommand({}, context) == f'processing.run("{each.id()}", {{}})'
+
+
 def test_the_log_of_a_run_tells_the_version():
     feedback = QgsProcessingFeedback()
     feedback.pushVersionInfo(QgsApplication.processingRegistry().providerById("sslkd"))
@@ -736,6 +741,12 @@ def test_a_model_file_that_is_not_there_is_refused(refusal, request, tmp_path, n
 def test_an_overlap_as_large_as_the_tile_is_refused(refusal, request, name, usual):
     parameters = {**request.getfixturevalue(usual), "TILE": 64, "OVERLAP": 64}
     assert "must be smaller than the tile" in refusal(name, parameters)
+
+
+def test_a_table_of_a_database_is_no_output(refusal, vectorise, tmp_path):
+    output = f"ogr:dbname='{tmp_path}/all.gpkg' table=\"roads\" (geom)"
+    told = f"The output {output} is a table of a database: name a file of its own instead."
+    assert refusal("vectoriseroads", {**vectorise, "OUTLINES": output}) == told
 
 
 def test_an_export_to_another_format_is_refused(refusal, export, tmp_path):

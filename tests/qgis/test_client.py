@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from conftest import alive
-from qgis.core import QgsProcessingUtils
-from qgis.PyQt.QtCore import QCoreApplication, QElapsedTimer, QTimer
+from qgis.core import QgsApplication, QgsProcessingUtils
+from qgis.PyQt.QtCore import QCoreApplication, QElapsedTimer, QEvent, QTimer
 
 from qgis_sslkd import client
 from qgis_sslkd.client import JobCancelled, JobFailed, WorkerDied, WorkerNotStarted, run_job, run_worker, worker_command
+from qgis_sslkd.window import living_window
 
 PREAMBLE = """
 import json, os, signal, subprocess, sys, time
@@ -276,15 +277,46 @@ def test_the_window_lives_while_the_worker_is_silent(feedback):
     assert statistics.median(beats) < 50
 
 
+ASKED_TO_STOP = """
+    import select
+    heard, _, _ = select.select([sys.stdin], [], [], 3)
+    say(event="cancelled") if heard else say(event="result", outputs={})
+"""
+
+
 def test_the_window_lives_where_the_worker_is_waited_for_in_its_thread(feedback):
-    code = """
-        import select
-        heard, _, _ = select.select([sys.stdin], [], [], 3)
-        say(event="cancelled") if heard else say(event="result", outputs={})
-    """
     QTimer.singleShot(500, feedback.cancel)
     with pytest.raises(JobCancelled):
-        run_worker(program(code), feedback)
+        run_worker(program(ASKED_TO_STOP), feedback)
+
+
+def test_closing_qgis_cancels_a_worker_that_is_waited_for_in_the_window_s_thread(feedback):
+    # So QGIS does once it has asked; it stays open until no task is left.
+    tasks, listed = QgsApplication.taskManager(), []
+
+    def close():
+        listed.extend(task.description() for task in tasks.activeTasks())
+        tasks.cancelAll()
+
+    QTimer.singleShot(500, close)
+    with pytest.raises(JobCancelled):
+        run_worker(program(ASKED_TO_STOP), feedback)
+    assert listed == ["SSLKD worker"] and not tasks.activeTasks()
+    assert feedback.isCanceled()
+
+
+def test_a_cancelled_task_may_be_gone_before_its_worker(feedback):
+    with living_window(feedback):
+        QgsApplication.taskManager().cancelAll()
+        # As where another model has begun meanwhile, whose worker is waited for first.
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert feedback.isCanceled()
+
+
+def test_no_task_is_left_of_a_worker_that_has_done_its_job(feedback):
+    run_worker(program('say(event="result", outputs={})'), feedback)
+    assert not QgsApplication.taskManager().activeTasks()
+    assert not feedback.isCanceled()
 
 
 def test_the_job_lies_in_the_folder_that_qgis_clears(recorded_job, feedback):

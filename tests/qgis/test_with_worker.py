@@ -56,7 +56,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from qgis.gui import QgsLayerTreeView
-from qgis.PyQt.QtCore import QCoreApplication, QDateTime, Qt
+from qgis.PyQt.QtCore import QCoreApplication, QDateTime, Qt, QTimer
 from tiles import TileServer
 
 from qgis_sslkd.managed import LOCK, Marker, digest, home_of_profile, write_marker
@@ -637,6 +637,20 @@ def test_layers_whose_files_were_made_anew_show_the_new_ones(detection, tmp_path
     assert bytes(pixels.data()) == gdal_array_of(tmp_path / "s.tif").tobytes()
 
 
+def test_edits_that_were_begun_while_their_file_was_made_anew_are_told_of(street, window, tmp_path, feedback):
+    project = QgsProject.instance()
+    outlines = QgsProcessingOutputLayerDefinition(str(tmp_path / "o.gpkg"), project)
+    processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": street, "OUTLINES": outlines}, feedback=feedback)
+    assert not feedback.warnings
+    (layer,) = loaded(project, "street").values()
+    # Heard while the worker is waited for, when what is edited has been looked at.
+    QTimer.singleShot(0, lambda: layer.startEditing() and layer.deleteFeature(1))
+    processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": street, "OUTLINES": outlines}, feedback=feedback)
+    (warning,) = feedback.warnings
+    assert "Road outlines: street was edited" in warning and layer.isModified()
+    layer.rollBack()
+
+
 @pytest.fixture
 def current_group(window):
     """A group that QGIS puts layers into, as it does in its window when a layer of the group is the current one."""
@@ -672,6 +686,15 @@ def test_a_raster_s_results_lie_beside_those_of_another_raster_that_are_current(
         "Roads of second",
         "Roads of street",
     ]
+
+
+def test_no_empty_group_is_left_of_a_raster_whose_results_were_replaced(street, window, tmp_path):
+    project = QgsProject.instance()
+    outlines = QgsProcessingOutputLayerDefinition(str(tmp_path / "o.gpkg"), project)
+    for name in ("street", "second"):
+        surface = project.addMapLayer(QgsRasterLayer(street, name), addToLegend=False)
+        processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": surface, "OUTLINES": outlines})
+    assert [child.name() for child in project.layerTreeRoot().children()] == ["Roads of second"]
 
 
 def test_an_output_that_the_batch_dialog_leaves_out_is_not_looked_for(street, algorithm, context, feedback):
