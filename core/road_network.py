@@ -17,7 +17,7 @@ from .skeleton import Chains, smooth_lines
 
 __all__ = ["RoadNetwork"]
 
-_PULL = 0.05  # of the skeleton's junction against the meeting point of the lines
+_PULL = 0.01  # of the skeleton's junction against the meeting point of the lines
 _CARRIED = 4.0  # metres along a line that smoothing carries a bend on
 
 
@@ -58,11 +58,11 @@ class RoadNetwork:
         """The nodes at which three lines or more meet."""
         return [node for node, numbers in self._at.items() if len(numbers) > 2]
 
-    def untangle(self) -> list[int]:
-        """Makes one node of junctions that lie within a road's half width of each other; returns these nodes."""
+    def untangle(self, share: float) -> list[int]:
+        """Makes one node of junctions that lie within a share of a road's width of each other; returns these nodes."""
         merged = []
         for number in list(self._lines):
-            if self._is_knot(self._lines[number]):
+            if self._is_knot(self._lines[number], share):
                 a, b = self._remove(number).nodes
                 for other in list(self._at[b]):
                     self._replace(other, self._renamed(other, b, a))
@@ -227,9 +227,9 @@ class RoadNetwork:
         junction = line.points[-1] if degrees[0] == 1 else line.points[0]
         return line.length < float(junction[2]) - ROUNDING
 
-    def _is_knot(self, line: Line) -> bool:
+    def _is_knot(self, line: Line, share: float) -> bool:
         between_junctions = not line.is_loop and min(map(self._degree, line.nodes)) > 2
-        return between_junctions and line.length < max(line.points[0, 2], line.points[-1, 2]) / 2 - ROUNDING
+        return between_junctions and line.length < share * min(line.points[0, 2], line.points[-1, 2]) - ROUNDING
 
     def _renamed(self, number: int, old: int, new: int) -> Line:
         line = self._lines[number]
@@ -253,7 +253,7 @@ class RoadNetwork:
     def _settle(self, node: int) -> None:
         arms = [self._arm(number, end) for number, end in self._ends_at(node)]
         start = np.mean([arm.points[0] for arm in arms], axis=0)
-        radius = float(np.median([arm.points[0, 2] for arm in arms])) / 2
+        radius = _radius(arms)
         place = _meeting_point(start[:2], radius, arms)
         for number, end in self._ends_at(node):
             self._lead(number, end, place, radius)
@@ -303,13 +303,23 @@ class RoadNetwork:
             yield part
 
 
+def _radius(arms: list[Line]) -> float:
+    """How far in metres the roads of arms lie in each other: half a width, a whole one where two hardly part."""
+    half = float(np.median([arm.points[0, 2] for arm in arms])) / 2
+    headings = np.array([heading_of(arm.points, half, 2 * half) for arm in arms])
+    cosines = headings @ headings.T - 2 * np.eye(len(arms))
+    return half * (1 + max(float(cosines.max()), 0.0))
+
+
 def _meeting_point(start: Floats, radius: float, arms: list[Line]) -> Floats:
     """The point `(2,)` nearest to the straight lines that the arms make outside of the junction, near its start."""
     matrix, right = _PULL * np.eye(2), _PULL * start
     for arm in arms:
-        if arm.length > 2 * radius + ROUNDING:
-            anchor = arm.points[way_along(arm.points) >= radius - ROUNDING][0, :2]
-            heading = heading_of(arm.points, radius, 2 * radius)
+        if arm.length > 1.5 * radius + ROUNDING:
+            # The last third of a short arm may bend into another junction, or a corner of its road's end.
+            away = min(radius, arm.length / 3)
+            anchor = arm.points[way_along(arm.points) >= away - ROUNDING][0, :2]
+            heading = heading_of(arm.points, away, away)
             across = np.eye(2) - np.outer(heading, heading)
             matrix += across
             right += across @ anchor
