@@ -147,18 +147,21 @@ class RoadNetwork:
         """Leads lines that the raster ends straight on to its border.
 
         What mirrors the road there turns the skeleton aside, half a width and less from the border, by less than
-        a quarter of a width; more is a turn of the road's own.
+        a quarter of a width; more is a turn of the road's own, but for a short detour as into the raster's corner.
         """
         for number, node in list(self._ends(cut_off=True)):
             points = self._from(number, node)
             inside = np.minimum(points[:, :2], self._size - points[:, :2]).min(axis=1)
             first = int((inside > (points[:, 2] + _CARRIED) / 2 + ROUNDING).argmax())
-            start, width = points[first, :2], points[first, 2]
-            heading = -heading_of(points, way_along(points)[first], width)
+            if first == 0:
+                continue
+            start, width, leg = points[first, :2], points[first, 2], way_along(points)[first]
+            heading = -heading_of(points, leg, width)
             (x, y), (along, down) = (points[:first, :2] - start).T, heading
-            if first > 0 and np.abs(x * down - y * along).max() < width / 4 - ROUNDING:
-                with np.errstate(divide="ignore"):
-                    ahead = (np.where(heading > 0, self._size - start, start) / np.abs(heading)).min()
+            with np.errstate(divide="ignore"):
+                ahead = (np.where(heading > 0, self._size - start, start) / np.abs(heading)).min()
+            straight = np.abs(x * down - y * along).max() < width / 4 - ROUNDING
+            if straight or ahead < leg < 2 * width - ROUNDING:
                 self._put(number, node, np.vstack([np.append(start + heading * ahead, width), points[first:]]))
 
     def extend(self) -> None:

@@ -327,6 +327,16 @@ def test_a_road_that_the_raster_ends_is_straight_up_to_its_border(lines_of, widt
     assert fields["width"] == pytest.approx([width], abs=0.5 * PIXEL)
 
 
+@pytest.mark.parametrize(("width", "aside"), [(12, 6), (20, 10), (20, 14)])
+@pytest.mark.parametrize("turn", [0, 90])
+def test_a_road_that_the_raster_ends_at_its_corner_has_no_leg_there(lines_of, width, aside, turn):
+    drawn = shapely.LineString([(aside - 60, -60), (aside + 50, 50)])
+    axis = affinity.rotate(drawn, turn, (60, 60))
+    (line,), _, _ = lines_of([axis.buffer(width / 2, cap_style="flat")], (240, 240))
+    inside = axis.intersection(shapely.box(0, 0, 120, 120))
+    assert shapely.hausdorff_distance(line, inside) < 1.5
+
+
 @pytest.mark.parametrize("axis", ["(70 -10, 70 8, 150 9)", "(-10 1, 100 1, 150 60)"])
 def test_a_road_that_turns_at_the_raster_s_border_is_followed(lines_of, axis):
     axis = shapely.from_wkt(f"LINESTRING {axis}")
