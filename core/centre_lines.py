@@ -103,10 +103,10 @@ def _steps(network: RoadNetwork, settings: VectorSettings) -> list[Callable[[], 
     clear: list[Callable[[], object]] = [
         network.prune,
         lambda: network.smooth(_SMOOTHING),
-        network.untangle,
+        lambda: network.untangle(0.5),
         lambda: network.settle(network.junctions),
-        # Junctions that settle nearly in one place are one.
-        lambda: network.settle(network.untangle()),
+        # Junctions that settle within one road are one: the skeleton of a slant crossing has two.
+        lambda: network.settle(network.untangle(0.9)),
         lambda: network.unite(settings.tolerance),
         network.straighten_ends,
         network.lead_to_border,

@@ -83,6 +83,8 @@ def await_writing(seconds: float) -> bool:
 def all_written_whole(paths: Collection[Path]) -> Iterator[dict[Path, Path]]:
     """Gives each path a name to write to in a folder beside it; all get their own names at the end, not on an error.
 
+    What processes left beside them that were killed goes.
+
     Raises:
         FileNotFoundError: if one of them was not written.
         SettingError: if one cannot be replaced any more; the new one then lies beside it, as the message tells.
@@ -90,6 +92,8 @@ def all_written_whole(paths: Collection[Path]) -> Iterator[dict[Path, Path]]:
     """
     with ExitStack() as folders:
         folders.enter_context(_room_told(paths))
+        for place in {path.parent for path in paths}:  # once each: on a network, to list many files takes long
+            _remove_abandoned(place)
         partials = {path: folders.enter_context(folder_beside(path)) / path.name for path in paths}
         yield partials
         for partial in partials.values():
@@ -106,11 +110,7 @@ def all_written_whole(paths: Collection[Path]) -> Iterator[dict[Path, Path]]:
 
 @contextmanager
 def folder_beside(path: Path) -> Iterator[Path]:
-    """Makes a folder beside an output for what is of no use once the work has ended.
-
-    What processes left there that were killed goes.
-    """
-    _remove_abandoned(path.parent)
+    """Makes a folder beside an output for what is of no use once the work has ended."""
     with ExitStack() as held, _going_early(lambda: _made_beside(path, held), _remove_folder) as folder:
         try:
             yield folder

@@ -17,7 +17,7 @@ from .skeleton import Chains, smooth_lines
 
 __all__ = ["RoadNetwork"]
 
-_PULL = 0.05  # of the skeleton's junction against the meeting point of the lines
+_PULL = 0.01  # of the skeleton's junction against the meeting point of the lines
 _CARRIED = 4.0  # metres along a line that smoothing carries a bend on
 
 
@@ -58,11 +58,11 @@ class RoadNetwork:
         """The nodes at which three lines or more meet."""
         return [node for node, numbers in self._at.items() if len(numbers) > 2]
 
-    def untangle(self) -> list[int]:
-        """Makes one node of junctions that lie within a road's half width of each other; returns these nodes."""
+    def untangle(self, share: float) -> list[int]:
+        """Makes one node of junctions that lie within a share of a road's width of each other; returns these nodes."""
         merged = []
         for number in list(self._lines):
-            if self._is_knot(self._lines[number]):
+            if self._is_knot(self._lines[number], share):
                 a, b = self._remove(number).nodes
                 for other in list(self._at[b]):
                     self._replace(other, self._renamed(other, b, a))
@@ -147,18 +147,21 @@ class RoadNetwork:
         """Leads lines that the raster ends straight on to its border.
 
         What mirrors the road there turns the skeleton aside, half a width and less from the border, by less than
-        a quarter of a width; more is a turn of the road's own.
+        a quarter of a width; more is a turn of the road's own, but for a short detour as into the raster's corner.
         """
         for number, node in list(self._ends(cut_off=True)):
             points = self._from(number, node)
             inside = np.minimum(points[:, :2], self._size - points[:, :2]).min(axis=1)
             first = int((inside > (points[:, 2] + _CARRIED) / 2 + ROUNDING).argmax())
-            start, width = points[first, :2], points[first, 2]
-            heading = -heading_of(points, way_along(points)[first], width)
+            if first == 0:
+                continue
+            start, width, leg = points[first, :2], points[first, 2], way_along(points)[first]
+            heading = -heading_of(points, leg, width)
             (x, y), (along, down) = (points[:first, :2] - start).T, heading
-            if first > 0 and np.abs(x * down - y * along).max() < width / 4 - ROUNDING:
-                with np.errstate(divide="ignore"):
-                    ahead = (np.where(heading > 0, self._size - start, start) / np.abs(heading)).min()
+            with np.errstate(divide="ignore"):
+                ahead = (np.where(heading > 0, self._size - start, start) / np.abs(heading)).min()
+            straight = np.abs(x * down - y * along).max() < width / 4 - ROUNDING
+            if straight or ahead < leg < 2 * width - ROUNDING:
                 self._put(number, node, np.vstack([np.append(start + heading * ahead, width), points[first:]]))
 
     def extend(self) -> None:
@@ -227,9 +230,9 @@ class RoadNetwork:
         junction = line.points[-1] if degrees[0] == 1 else line.points[0]
         return line.length < float(junction[2]) - ROUNDING
 
-    def _is_knot(self, line: Line) -> bool:
+    def _is_knot(self, line: Line, share: float) -> bool:
         between_junctions = not line.is_loop and min(map(self._degree, line.nodes)) > 2
-        return between_junctions and line.length < max(line.points[0, 2], line.points[-1, 2]) / 2 - ROUNDING
+        return between_junctions and line.length < share * min(line.points[0, 2], line.points[-1, 2]) - ROUNDING
 
     def _renamed(self, number: int, old: int, new: int) -> Line:
         line = self._lines[number]
@@ -253,7 +256,7 @@ class RoadNetwork:
     def _settle(self, node: int) -> None:
         arms = [self._arm(number, end) for number, end in self._ends_at(node)]
         start = np.mean([arm.points[0] for arm in arms], axis=0)
-        radius = float(np.median([arm.points[0, 2] for arm in arms])) / 2
+        radius = _radius(arms)
         place = _meeting_point(start[:2], radius, arms)
         for number, end in self._ends_at(node):
             self._lead(number, end, place, radius)
@@ -303,13 +306,23 @@ class RoadNetwork:
             yield part
 
 
+def _radius(arms: list[Line]) -> float:
+    """How far in metres the roads of arms lie in each other: half a width, a whole one where two hardly part."""
+    half = float(np.median([arm.points[0, 2] for arm in arms])) / 2
+    headings = np.array([heading_of(arm.points, half, 2 * half) for arm in arms])
+    cosines = headings @ headings.T - 2 * np.eye(len(arms))
+    return half * (1 + max(float(cosines.max()), 0.0))
+
+
 def _meeting_point(start: Floats, radius: float, arms: list[Line]) -> Floats:
     """The point `(2,)` nearest to the straight lines that the arms make outside of the junction, near its start."""
     matrix, right = _PULL * np.eye(2), _PULL * start
     for arm in arms:
-        if arm.length > 2 * radius + ROUNDING:
-            anchor = arm.points[way_along(arm.points) >= radius - ROUNDING][0, :2]
-            heading = heading_of(arm.points, radius, 2 * radius)
+        if arm.length > 1.5 * radius + ROUNDING:
+            # The last third of a short arm may bend into another junction, or a corner of its road's end.
+            away = min(radius, arm.length / 3)
+            anchor = arm.points[way_along(arm.points) >= away - ROUNDING][0, :2]
+            heading = heading_of(arm.points, away, away)
             across = np.eye(2) - np.outer(heading, heading)
             matrix += across
             right += across @ anchor

@@ -112,6 +112,7 @@ def test_weights_lie_in_the_file_once(spec, tmp_path):
     first = next(module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
     with torch.no_grad():
         next(network.parameters())[0] = 0  # a row that no factor tells
+        next(network.parameters())[1:, 0, 0, 0] = 0  # and weights that tell none
         first.weight[1] = 0  # and a factor that would tell no row
     save_model(tmp_path / "m", network, card(spec))
     with safetensors.safe_open(tmp_path / "m", framework="pt") as file:

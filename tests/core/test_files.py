@@ -173,8 +173,21 @@ def test_what_killed_processes_left_goes_and_what_others_write_stays(tmp_path):
         assert {path.name for path in tmp_path.glob(".sslkd-*/*")} == {"b.tif", "c.tif"}
     other.kill()
     other.join()
-    check_writable(tmp_path / "d.tif")
-    assert list(tmp_path.iterdir()) == [tmp_path / "c.tif"]
+    with all_written_whole([tmp_path / "c.tif", tmp_path / "d.tif"]) as partials:
+        for partial in partials.values():
+            partial.touch()
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "c.tif", tmp_path / "d.tif"]
+
+
+def test_a_folder_is_looked_through_once_for_all_outputs(tmp_path, monkeypatch):
+    looked, glob = [], Path.glob
+    monkeypatch.setattr(Path, "glob", lambda place, pattern: looked.append(place) or glob(place, pattern))
+    outputs = [tmp_path / name for name in ("a.tif", "b.tif", "c.gpkg")]
+    check_writable(*outputs)
+    with all_written_whole(outputs) as partials:
+        for partial in partials.values():
+            partial.touch()
+    assert looked == [tmp_path]
 
 
 def _write_on(path, written):
