@@ -33,10 +33,10 @@ from rasterio.windows import Window
 from safetensors.numpy import save_file
 
 from qgis_sslkd.core.images import Images, Normalisation, Predictor
-from qgis_sslkd.core.model_card import ModelCard, card_header, load_card
-from qgis_sslkd.core.network_spec import NetworkSpec
+from qgis_sslkd.core.models.model_card import ModelCard, card_header, load_card
+from qgis_sslkd.core.models.network_spec import NetworkSpec
+from qgis_sslkd.core.models.runtime import Precision, Runtime, runtime_loader
 from qgis_sslkd.core.reporting import Silent
-from qgis_sslkd.core.runtime import Precision, Runtime, runtime_loader
 from qgis_sslkd.core.windows import Tiling, tile_starts
 from qgis_sslkd.worker.jobs import DetectJob
 from qgis_sslkd.worker.work import detect
@@ -153,9 +153,9 @@ def compiled_passes(bench: Bench) -> Measured:
     """The passes alone of the network as PyTorch compiles it, which takes its time first."""
     import torch
 
-    from qgis_sslkd.core.devices import choose_device
-    from qgis_sslkd.core.inference import predictor
-    from qgis_sslkd.core.model_file import load_network
+    from qgis_sslkd.core.models.devices import choose_device
+    from qgis_sslkd.core.models.inference import predictor
+    from qgis_sslkd.core.models.model_file import load_network
 
     batch = bench.runtime().batch
     rows, columns = bench.starts()
@@ -321,8 +321,8 @@ def write_model(path: Path, encoder: str) -> Path:
     """A student that has learned nothing, which costs what any costs."""
     import torch
 
-    from qgis_sslkd.core.model_file import save_model
-    from qgis_sslkd.core.networks import build_network
+    from qgis_sslkd.core.models.model_file import save_model
+    from qgis_sslkd.core.models.networks import build_network
 
     torch.manual_seed(0)
     spec = NetworkSpec("deeplabv3plus", encoder)

@@ -25,9 +25,9 @@ import torch
 from rasterio.transform import from_origin
 
 from qgis_sslkd.core.ahead import map_ahead
-from qgis_sslkd.core.annotations import VectorLayer
-from qgis_sslkd.core.devices import choose_device, describe_device
-from qgis_sslkd.core.rasters import RasterReader, inspect_raster
+from qgis_sslkd.core.geodata.annotations import VectorLayer
+from qgis_sslkd.core.geodata.rasters import RasterReader, inspect_raster
+from qgis_sslkd.core.models.devices import choose_device, describe_device
 from qgis_sslkd.core.reporting import Silent
 from qgis_sslkd.core.trainers import Batch, CrossModelTrainer, CrossSupervision, StudentTrainer, Trainer
 from qgis_sslkd.training.data import TrainingData, TrainingInputs, prepare

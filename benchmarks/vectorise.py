@@ -25,9 +25,9 @@ from rasterio.windows import Window
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from demo.streets import lay_streets
-from qgis_sslkd.core.centre_lines import write_centre_lines
 from qgis_sslkd.core.reporting import Silent
-from qgis_sslkd.core.vectors import VectorSettings, write_outlines
+from qgis_sslkd.core.vectors.centre_lines import write_centre_lines
+from qgis_sslkd.core.vectors.outlines import VectorSettings, write_outlines
 
 TILE = 2048  # pixels, of the streets that are mirrored all over the raster: one network from edge to edge
 PIXEL = 0.3  # metres

@@ -12,10 +12,10 @@ from typing import Protocol
 import numpy as np
 
 from .ahead import map_ahead
-from .blocks import BlockReader
-from .grids import Grid, Sight, Strip
+from .geodata.blocks import BlockReader
+from .geodata.grids import Grid, Sight, Strip
+from .geodata.rasters import RasterReader
 from .images import Images, Mask, Normalisation, Predictor
-from .rasters import RasterReader
 from .reporting import Reporter
 from .windows import Tiling, blend_weights, tile_starts
 

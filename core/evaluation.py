@@ -16,15 +16,15 @@ from rasterio.windows import Window
 from scipy.ndimage import distance_transform_edt
 
 from .ahead import map_ahead
-from .annotations import Annotation, VectorLayer, annotate, burn, pixels_around
 from .errors import AnnotationError, RasterError, SettingError
+from .geodata.annotations import Annotation, VectorLayer, annotate, burn, pixels_around
+from .geodata.outputs import StripWriter
+from .geodata.rasters import BLOCK_CACHE, RasterInfo, RasterReader, has_mask
+from .geodata.surface import check_surface, check_surface_values
 from .images import Mask
 from .labels import IGNORE, ROAD, Labels
 from .metrics import Confusion, Matches, confusion, matches
-from .outputs import StripWriter
-from .rasters import BLOCK_CACHE, RasterInfo, RasterReader, has_mask
 from .reporting import Reporter
-from .surface import check_surface, check_surface_values
 
 __all__ = ["FALSE_ALARM", "HIT", "MISS", "REJECTION", "Comparison", "Evaluation", "Part", "evaluate_surface"]
 

@@ -17,12 +17,12 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from .engine import openvino
 from .errors import GraphError, SettingError
 from .files import check_writable, written_whole
 from .images import Normalisation
-from .inference import RoadProbability
-from .model_card import ModelCard
+from .models.engine import openvino
+from .models.inference import RoadProbability
+from .models.model_card import ModelCard
 from .road_map import RoadMapSettings
 from .windows import Tiling
 

@@ -16,14 +16,12 @@ from rasterio.windows import Window
 from shapely.affinity import affine_transform
 
 from .ahead import map_ahead
-from .bands import has_palette
 from .detection import Team, slide
 from .errors import OutsideError, RasterError, SettingError
 from .files import all_written_whole, check_writable, folder_beside
-from .grids import Grid, Scene, Strip
-from .images import Predictor
-from .model_card import ModelCard
-from .outputs import (
+from .geodata.bands import has_palette
+from .geodata.grids import Grid, Scene, Strip
+from .geodata.outputs import (
     PROBABILITY_NODATA,
     SURFACE_NODATA,
     StripWriter,
@@ -31,9 +29,11 @@ from .outputs import (
     check_vector_output,
     optimise_for_cloud,
 )
-from .rasters import RasterInfo
+from .geodata.rasters import RasterInfo
+from .images import Predictor
+from .models.model_card import ModelCard
 from .reporting import PartOfJob, Reporter
-from .vectors import VectorSettings, write_outlines
+from .vectors.outlines import VectorSettings, write_outlines
 from .windows import Tiling
 
 __all__ = [
@@ -296,7 +296,7 @@ def write_vectors(
         reporter.info(f"Outlines of at least {settings.least_area:g} m²: {count}.")
     if files.centre_lines:
         # What takes scipy and scikit-image need not lie in memory beside a network.
-        from .centre_lines import write_centre_lines
+        from .vectors.centre_lines import write_centre_lines
 
         part = PartOfJob(reporter, _OUTLINES_SHARE if files.outlines else 0, 1)
         part.progress(0, "centre lines")

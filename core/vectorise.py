@@ -14,13 +14,13 @@ from rasterio.windows import Window
 
 from .errors import RasterError, SettingError
 from .files import all_written_whole, folder_beside
+from .geodata.outputs import SURFACE_NODATA, StripWriter
+from .geodata.rasters import RasterInfo, RasterReader, has_mask
+from .geodata.surface import check_surface, thinned_values
 from .images import Mask
 from .labels import ROAD
-from .outputs import SURFACE_NODATA, StripWriter
-from .rasters import RasterInfo, RasterReader, has_mask
 from .reporting import PartOfJob, Reporter
 from .road_map import RoadMapSettings, VectorFiles, is_road, write_vectors
-from .surface import check_surface, thinned_values
 
 __all__ = ["check_vectorisable", "vectorise"]
 

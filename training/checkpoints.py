@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 import shapely
 import torch
 
-from ..core.annotations import VectorLayer
 from ..core.distributed import broadcast, is_first
 from ..core.errors import SettingError
 from ..core.files import written_to_its_end
-from ..core.rasters import RasterInfo, files_of
+from ..core.geodata.annotations import VectorLayer
+from ..core.geodata.rasters import RasterInfo, files_of
 from .digests import digest_of
 from .presets import TrainingSettings
 

@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter
 
-from ..core.costs import Costs, measure_costs
-from ..core.devices import describe_device
 from ..core.distributed import broadcast, is_first, world_size
 from ..core.errors import (
     TOO_LITTLE_MEMORY,
@@ -25,14 +23,16 @@ from ..core.errors import (
     lacks_memory,
 )
 from ..core.files import written_whole
+from ..core.geodata.rasters import RasterReader
 from ..core.images import Mask
-from ..core.inference import predictor
 from ..core.labels import IGNORE, Labels
 from ..core.metrics import Scores
-from ..core.model_card import load_card
-from ..core.model_file import load_network, save_model
-from ..core.network_spec import NetworkSpec
-from ..core.rasters import RasterReader
+from ..core.models.costs import Costs, measure_costs
+from ..core.models.devices import describe_device
+from ..core.models.inference import predictor
+from ..core.models.model_card import load_card
+from ..core.models.model_file import load_network, save_model
+from ..core.models.network_spec import NetworkSpec
 from ..core.reporting import PartOfJob, Reporter
 from ..core.version import own_version
 from .checkpoints import Checkpoints
@@ -40,11 +40,19 @@ from .comparison_data import ComparisonData
 from .configuration import Configuration, LabelSet, Row, row_settings
 from .data import TrainingData, read_window
 from .digests import digest_of
-from .figures import Picture, accuracy_against_cost, bar_chart, masks_side_by_side, picture, save_png, side_by_side
 from .fit import Run, count
 from .methods import Trained, find_method
 from .presets import TrainingSettings
-from .results import Result, Split, summarise, write_page, write_table
+from .reports.figures import (
+    Picture,
+    accuracy_against_cost,
+    bar_chart,
+    masks_side_by_side,
+    picture,
+    save_png,
+    side_by_side,
+)
+from .reports.results import Result, Split, summarise, write_page, write_table
 from .run import model_card
 
 __all__ = ["compare"]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import shapely
 
-from ..core.annotations import VectorLayer, annotate, are_near, names_of, on_ground, read_polygons
-from ..core.bands import in_colours
 from ..core.errors import AnnotationError, SettingError
+from ..core.geodata.annotations import VectorLayer, annotate, are_near, names_of, on_ground, read_polygons
+from ..core.geodata.bands import in_colours
+from ..core.geodata.rasters import RasterInfo, RasterReader, inspect_raster
 from ..core.labels import ROAD
-from ..core.rasters import RasterInfo, RasterReader, inspect_raster
 from ..core.windows import TILE_MULTIPLE
 from .checkpoints import identify
 from .configuration import LabelSet, RastersData, RoadNetData, TilesData

@@ -9,11 +9,11 @@ import numpy as np
 import shapely
 from rasterio.windows import Window
 
-from ..core.annotations import Annotation, VectorLayer, annotate, names_of
 from ..core.errors import AnnotationError, RasterError
+from ..core.geodata.annotations import Annotation, VectorLayer, annotate, names_of
+from ..core.geodata.rasters import SAME_GSD, RasterInfo, RasterReader
 from ..core.images import Images, Mask, Normalisation
 from ..core.labels import IGNORE, Labels
-from ..core.rasters import SAME_GSD, RasterInfo, RasterReader
 from .hold_out import held_out_at, hold_out
 from .sources import Geometries, LabelledWindow, Source, source_of, windows_of_parts
 from .survey import cells_with_data, measure_normalisation

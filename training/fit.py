@@ -18,12 +18,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ..core.ahead import map_ahead
 from ..core.distributed import mean_over_processes, rank, share_buffers, world_size
 from ..core.errors import CancelledError, SettingError, lacks_memory
-from ..core.inference import predictor
+from ..core.geodata.rasters import RasterReader
 from ..core.labels import IGNORE
 from ..core.metrics import Confusion, Scores, confusion
-from ..core.network_spec import NetworkSpec
-from ..core.networks import build_network
-from ..core.rasters import RasterReader
+from ..core.models.inference import predictor
+from ..core.models.network_spec import NetworkSpec
+from ..core.models.networks import build_network
 from ..core.reporting import Reporter, duration
 from ..core.trainers import Batch, Losses, Trainer
 from .checkpoints import Checkpoints, State

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import shapely
 
-from ..core.annotations import Annotation, are_near, on_ground
 from ..core.errors import AnnotationError
-from ..core.rasters import RasterInfo
+from ..core.geodata.annotations import Annotation, are_near, on_ground
+from ..core.geodata.rasters import RasterInfo
 from .sources import Geometries
 
 __all__ = ["held_out_at", "hold_out"]

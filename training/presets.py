@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..core.errors import SettingError
-from ..core.network_spec import NetworkSpec
-from ..core.networks import Weights
+from ..core.models.network_spec import NetworkSpec
+from ..core.models.networks import Weights
 from ..core.trainers import CrossSupervision, Distillation
 from ..core.windows import LARGEST_TILE, TILE_MULTIPLE
 

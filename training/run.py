@@ -9,23 +9,23 @@ from statistics import median
 
 import torch
 
-from ..core.annotations import names_of
-from ..core.devices import describe_device
 from ..core.distributed import is_first
 from ..core.files import make_folder, written_whole
+from ..core.geodata.annotations import names_of
+from ..core.geodata.rasters import RasterReader
 from ..core.metrics import Scores
-from ..core.model_card import ModelCard
-from ..core.model_file import save_model
-from ..core.rasters import RasterReader
+from ..core.models.devices import describe_device
+from ..core.models.model_card import ModelCard
+from ..core.models.model_file import save_model
 from ..core.reporting import Reporter
-from .advice import outcome, verdict
 from .checkpoints import Checkpoints, identify
 from .data import TrainingData, TrainingInputs, prepare
 from .fit import Run
 from .methods import Method, Trained
-from .pages import ground
 from .presets import TrainingSettings
-from .report import write_report
+from .reports.advice import outcome, verdict
+from .reports.pages import ground
+from .reports.training import write_report
 
 __all__ = ["model_card", "train"]
 

@@ -12,10 +12,10 @@ import shapely
 import torch
 from rasterio.windows import Window
 
-from ..core.annotations import burn
+from ..core.geodata.annotations import burn
+from ..core.geodata.rasters import RasterReader
 from ..core.images import Images, Mask
 from ..core.labels import IGNORE, Labels
-from ..core.rasters import RasterReader
 from ..core.trainers import Batch
 from .data import TrainingData, read_window
 from .sources import Bounds, Source, within

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from ..core.errors import SettingError
-from ..core.network_spec import NetworkSpec
-from ..core.networks import check_network
+from ..core.models.network_spec import NetworkSpec
+from ..core.models.networks import check_network
 from ..core.validation import explain, in_json
 from .presets import PRESETS, TrainingSettings
 

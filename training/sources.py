@@ -13,9 +13,9 @@ import numpy.typing as npt
 import shapely
 from rasterio.windows import Window
 
-from ..core.annotations import Annotation
+from ..core.geodata.annotations import Annotation
+from ..core.geodata.rasters import RasterInfo
 from ..core.labels import IGNORE, Labels
-from ..core.rasters import RasterInfo
 
 __all__ = [
     "Bounds",

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..core.devices import training_precision
 from ..core.distributed import world_size
+from ..core.models.devices import training_precision
 from ..core.trainers import Batch, Losses, Trainer
 from .checkpoints import State
 from .presets import TrainingSettings

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from rasterio.windows import Window
 
 from ..core.errors import RasterError
+from ..core.geodata.rasters import RasterInfo, RasterReader
 from ..core.images import Normalisation, Pixels
-from ..core.rasters import RasterInfo, RasterReader
 
 __all__ = ["cells_with_data", "measure_normalisation"]
 

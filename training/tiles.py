@@ -18,9 +18,9 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from ..core.errors import AnnotationError, RasterError, SettingError
+from ..core.geodata.rasters import RasterInfo, check_end
 from ..core.images import Normalisation
 from ..core.labels import IGNORE, ROAD, Labels
-from ..core.rasters import RasterInfo, check_end
 from .data import TrainingData, check_alike
 from .sources import LabelledWindow, Source, centres, source_of, windows_over
 

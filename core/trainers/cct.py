@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..losses import consistency_loss, supervised_loss
-from ..networks import Prediction, decode, encode, predict, probe
+from ..models.networks import Prediction, decode, encode, predict, probe
 from .batch import Batch, Losses
 from .perturbations import (
     adversarial,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..losses import channel_wise_loss, divergence_loss, squared_feature_loss
-from ..networks import Prediction, probe
+from ..models.networks import Prediction, probe
 
 __all__ = ["STRUCTURAL", "ChannelWise", "LogitHeads", "MaskedGeneration", "Structural", "StructuralTerm"]
 

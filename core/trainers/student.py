@@ -20,7 +20,7 @@ from ..losses import (
     pseudo_label,
     supervised_loss,
 )
-from ..networks import Prediction, feature_channels, predict
+from ..models.networks import Prediction, feature_channels, predict
 from ..views import cut_boxes, cut_mix, strong_view
 from .batch import Batch, Losses
 from .checks import check_share

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..losses import pseudo_label, supervised_loss
-from ..networks import Encoded, decode, encode, predict
+from ..models.networks import Encoded, decode, encode, predict
 from ..views import cut_boxes, cut_mix, strong_view
 from .batch import Batch, Losses
 

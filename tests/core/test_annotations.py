@@ -15,11 +15,11 @@ from rasterio.warp import transform as transform_points
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
-from qgis_sslkd.core import ground
-from qgis_sslkd.core.annotations import Annotation, annotate, are_near, read_polygons
 from qgis_sslkd.core.errors import AnnotationError, SettingError
+from qgis_sslkd.core.geodata import ground
+from qgis_sslkd.core.geodata.annotations import Annotation, annotate, are_near, read_polygons
+from qgis_sslkd.core.geodata.rasters import RasterInfo, inspect_raster
 from qgis_sslkd.core.labels import IGNORE
-from qgis_sslkd.core.rasters import RasterInfo, inspect_raster
 
 UTM = CRS.from_epsg(32632)
 DEGREES = CRS.from_epsg(4326)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from rasterio.enums import ColorInterp
 
-from qgis_sslkd.core.bands import in_colours
-from qgis_sslkd.core.rasters import inspect_raster
+from qgis_sslkd.core.geodata.bands import in_colours
+from qgis_sslkd.core.geodata.rasters import inspect_raster
 
 RGB, RGB_AND_ONE = ("red", "green", "blue"), ("red", "green", "blue", "undefined")
 

@@ -15,9 +15,9 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 from qgis_sslkd.core.ahead import map_ahead
-from qgis_sslkd.core.blocks import BlockReader
 from qgis_sslkd.core.errors import RasterError
-from qgis_sslkd.core.rasters import RasterReader, inspect_raster
+from qgis_sslkd.core.geodata.blocks import BlockReader
+from qgis_sslkd.core.geodata.rasters import RasterReader, inspect_raster
 
 HEIGHT, WIDTH = 250, 300
 LAYOUTS = {
@@ -60,7 +60,7 @@ def noise():
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr("qgis_sslkd.core.blocks._SIDE", 32)
+    monkeypatch.setattr("qgis_sslkd.core.geodata.blocks._SIDE", 32)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -165,7 +165,7 @@ def test_where_a_row_of_windows_takes_too_much_its_neighbours_share_blocks(
     make_raster, noise, monkeypatch, layout, least, most
 ):
     """Blocks as wide as the raster are needed by all of a row."""
-    monkeypatch.setattr("qgis_sslkd.core.blocks._MOST_BYTES", 1000)
+    monkeypatch.setattr("qgis_sslkd.core.geodata.blocks._MOST_BYTES", 1000)
     raster = inspect_raster(str(make_raster(noise, **LAYOUTS[layout])))
     with by_blocks(raster, (24, 24)) as (reader, decoder):
         for window in rows_of_windows(24, 18):

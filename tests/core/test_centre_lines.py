@@ -14,14 +14,14 @@ from rasterio.features import rasterize
 from scipy.ndimage import gaussian_filter
 from shapely import affinity
 
-from qgis_sslkd.core import gaps, skeleton
-from qgis_sslkd.core.centre_lines import write_centre_lines
 from qgis_sslkd.core.errors import CancelledError
-from qgis_sslkd.core.gaps import FreeEnd, corners_ahead, facing_ends
-from qgis_sslkd.core.ground import metres_per_unit
-from qgis_sslkd.core.lines import Line
-from qgis_sslkd.core.outputs import SURFACE_NODATA
-from qgis_sslkd.core.vectors import VectorSettings
+from qgis_sslkd.core.geodata.ground import metres_per_unit
+from qgis_sslkd.core.geodata.outputs import SURFACE_NODATA
+from qgis_sslkd.core.vectors import gaps, skeleton
+from qgis_sslkd.core.vectors.centre_lines import write_centre_lines
+from qgis_sslkd.core.vectors.gaps import FreeEnd, corners_ahead, facing_ends
+from qgis_sslkd.core.vectors.lines import Line
+from qgis_sslkd.core.vectors.outlines import VectorSettings
 
 LEFT, TOP, PIXEL = 500_000.0, 5_200_000.0, 0.5
 PLAIN = Affine(PIXEL, 0, LEFT, 0, -PIXEL, TOP)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from qgis_sslkd.core.costs import count_multiply_adds, measure_costs
-from qgis_sslkd.core.network_spec import NetworkSpec
-from qgis_sslkd.core.networks import build_network
+from qgis_sslkd.core.models.costs import count_multiply_adds, measure_costs
+from qgis_sslkd.core.models.network_spec import NetworkSpec
+from qgis_sslkd.core.models.networks import build_network
 
 CPU = torch.device("cpu")
 STATED = [
@@ -45,7 +45,7 @@ def test_the_pace_is_the_median_without_the_warm_up(small, monkeypatch):
     """Every reading of the clock ends or starts a pass: slow at first, then 0.25 s but for one outlier."""
     passes = [9.0, 9.0, 0.25, 0.25, 0.25, 60.0, 0.25, 0.25, 0.25]
     clock = (time for seconds in passes for time in (0.0, seconds))
-    monkeypatch.setattr("qgis_sslkd.core.costs.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("qgis_sslkd.core.models.costs.perf_counter", lambda: next(clock))
     assert measure_costs(small, 4, CPU).images_per_second == 4
     assert next(clock, None) is None
 

@@ -22,10 +22,10 @@ from torch import nn
 
 from qgis_sslkd.core.detection import averaged_over_flips, slide
 from qgis_sslkd.core.errors import CancelledError, RasterError
-from qgis_sslkd.core.grids import OwnGrid, Scene
+from qgis_sslkd.core.geodata.grids import OwnGrid, Scene
+from qgis_sslkd.core.geodata.rasters import inspect_raster
 from qgis_sslkd.core.images import Normalisation
-from qgis_sslkd.core.inference import predictor
-from qgis_sslkd.core.rasters import inspect_raster
+from qgis_sslkd.core.models.inference import predictor
 from qgis_sslkd.core.windows import Tiling, tile_starts
 
 AS_IT_IS = Normalisation((0.0,), (1.0,))

@@ -5,9 +5,9 @@ import re
 import pytest
 import torch
 
-from qgis_sslkd.core.devices import choose_device, describe_device, training_precision
 from qgis_sslkd.core.errors import DeviceError
 from qgis_sslkd.core.machine import describe_gpus
+from qgis_sslkd.core.models.devices import choose_device, describe_device, training_precision
 
 
 def never(warning):

@@ -11,17 +11,17 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from qgis_sslkd.core import graph
-from qgis_sslkd.core.engine import Engine, has_graph
 from qgis_sslkd.core.errors import DeviceError, GraphError, ModelFileError
-from qgis_sslkd.core.graph import trace_graph
 from qgis_sslkd.core.images import Normalisation
-from qgis_sslkd.core.inference import RoadProbability, predictor, within_memory
-from qgis_sslkd.core.model_card import FORMAT_VERSION, ModelCard, load_card
-from qgis_sslkd.core.model_file import load_network, save_model, upgrade_model
-from qgis_sslkd.core.network_spec import NetworkSpec
-from qgis_sslkd.core.networks import build_network
-from qgis_sslkd.core.runtime import runtime_loader
+from qgis_sslkd.core.models import graph
+from qgis_sslkd.core.models.engine import Engine, has_graph
+from qgis_sslkd.core.models.graph import trace_graph
+from qgis_sslkd.core.models.inference import RoadProbability, predictor, within_memory
+from qgis_sslkd.core.models.model_card import FORMAT_VERSION, ModelCard, load_card
+from qgis_sslkd.core.models.model_file import load_network, save_model, upgrade_model
+from qgis_sslkd.core.models.network_spec import NetworkSpec
+from qgis_sslkd.core.models.networks import build_network
+from qgis_sslkd.core.models.runtime import runtime_loader
 
 CPU = torch.device("cpu")
 CPUINFO = Path("/proc/cpuinfo")
@@ -182,7 +182,7 @@ def test_without_room_on_the_disk_the_weights_stay_in_memory(tiny, monkeypatch):
     def full():
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("qgis_sslkd.core.engine.TemporaryFile", full)
+    monkeypatch.setattr("qgis_sslkd.core.models.engine.TemporaryFile", full)
     np.testing.assert_array_equal(Engine(tiny)(noise(1, 3, 64, 64)), expected)
 
 
@@ -278,7 +278,7 @@ def test_auto_on_the_cpu_is_bfloat16_where_the_processor_multiplies_it(tiny):
 
 
 def test_a_gpu_that_pytorch_cannot_use_leaves_the_model_to_the_engine(tiny, monkeypatch):
-    monkeypatch.setattr("qgis_sslkd.core.runtime._has_cuda", lambda: True)
+    monkeypatch.setattr("qgis_sslkd.core.models.runtime._has_cuda", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     runtime = load(tiny, "auto", "float32")
@@ -292,14 +292,14 @@ def test_a_gpu_that_pytorch_cannot_use_leaves_the_model_to_the_engine(tiny, monk
 def test_a_gpu_that_emulates_bfloat16_is_not_asked_to(tiny, monkeypatch):
     gpu = {"choose_device": torch.device("cuda", 0), "describe_device": "Old GPU", "multiplies_bfloat16": False}
     for name, answer in gpu.items():
-        monkeypatch.setattr(f"qgis_sslkd.core.devices.{name}", lambda *given, answer=answer: answer)
+        monkeypatch.setattr(f"qgis_sslkd.core.models.devices.{name}", lambda *given, answer=answer: answer)
     with pytest.raises(DeviceError, match="Old GPU does not compute in bfloat16; choose the precision float32 or auto"):
         load(tiny, "cuda", "bfloat16")
 
 
 @pytest.mark.parametrize("native", [True, False])
 def test_auto_follows_what_the_engine_would_choose(tiny, monkeypatch, native):
-    monkeypatch.setattr("qgis_sslkd.core.engine._multiplies_bfloat16", lambda core: native)
+    monkeypatch.setattr("qgis_sslkd.core.models.engine._multiplies_bfloat16", lambda core: native)
     assert Engine(tiny, bfloat16=None).bfloat16 is native
     assert not Engine(tiny, bfloat16=False).bfloat16
 

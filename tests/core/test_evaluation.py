@@ -11,10 +11,10 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 from rasterio.warp import transform as transform_points
 
-from qgis_sslkd.core.annotations import read_polygons
 from qgis_sslkd.core.errors import AnnotationError, CancelledError, RasterError, SettingError
 from qgis_sslkd.core.evaluation import evaluate_surface
-from qgis_sslkd.core.rasters import inspect_raster
+from qgis_sslkd.core.geodata.annotations import read_polygons
+from qgis_sslkd.core.geodata.rasters import inspect_raster
 
 LEFT, TOP, PIXEL = 500_000.0, 5_200_000.0, 0.5
 HEIGHT, WIDTH = 1100, 60  # more rows than are read at once

@@ -16,12 +16,12 @@ from rasterio.features import rasterize
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
-from qgis_sslkd.core.annotations import VectorLayer
 from qgis_sslkd.core.detection import slide
 from qgis_sslkd.core.errors import OutsideError
-from qgis_sslkd.core.grids import ModelGrid, OwnGrid, Scene, area_of_interest, grid_for
+from qgis_sslkd.core.geodata.annotations import VectorLayer
+from qgis_sslkd.core.geodata.grids import ModelGrid, OwnGrid, Scene, area_of_interest, grid_for
+from qgis_sslkd.core.geodata.rasters import RasterInfo, RasterReader, inspect_raster
 from qgis_sslkd.core.images import Normalisation
-from qgis_sslkd.core.rasters import RasterInfo, RasterReader, inspect_raster
 from qgis_sslkd.core.reporting import Silent
 from qgis_sslkd.core.windows import Tiling
 
@@ -194,7 +194,7 @@ def test_a_tile_of_many_pixels_is_read_in_parts(scene, monkeypatch):
     grid = ModelGrid(scene(pixels), 0.1, 0.1)
     with by_blocks(grid) as reader:
         at_once = grid.read(reader, 0, 0, 32)
-        monkeypatch.setattr("qgis_sslkd.core.resampling._PIXELS_AT_ONCE", 20_000)
+        monkeypatch.setattr("qgis_sslkd.core.geodata.resampling._PIXELS_AT_ONCE", 20_000)
         in_parts = grid.read(reader, 0, 0, 32)
     np.testing.assert_allclose(at_once.pixels, in_parts.pixels, rtol=1e-6)
     np.testing.assert_array_equal(at_once.valid, in_parts.valid)
@@ -231,7 +231,7 @@ def test_nodata_elsewhere_changes_nothing(scene, ratio):
 @pytest.mark.parametrize("ratio", [0.11, 0.3, 0.77, 1.0, 2.0])
 def test_each_block_is_decoded_once_at_any_size(scene, ratio, nodata, monkeypatch):
     """What is valid of it is kept until the result comes to it."""
-    monkeypatch.setattr("qgis_sslkd.core.blocks._SIDE", 16)
+    monkeypatch.setattr("qgis_sslkd.core.geodata.blocks._SIDE", 16)
     monkeypatch.setattr("qgis_sslkd.core.detection._READING_THREADS", 1)
     pixels = np.random.default_rng(0).integers(0, 256, (300, 310), dtype=np.uint8)
     looked_at = scene(pixels, tiled=True, blockxsize=16, blockysize=16, nodata=nodata)
@@ -335,6 +335,6 @@ def test_tiling_batch_and_threads_change_nothing_at_another_size(scene, monkeypa
     grid = ModelGrid(scene(pixels), 0.7, 0.7)
     alone, _ = detect(grid, lambda images: images[:, 0] ** 2, Tiling(32, 8, 1))
     monkeypatch.setattr("qgis_sslkd.core.detection._READING_THREADS", 5)
-    monkeypatch.setattr("qgis_sslkd.core.grids._ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("qgis_sslkd.core.geodata.grids._ROWS_AT_ONCE", 7)
     together, _ = detect(grid, lambda images: images[:, 0] ** 2, Tiling(32, 8, 3))
     np.testing.assert_array_equal(alone, together)

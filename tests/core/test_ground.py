@@ -10,7 +10,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.transform import from_origin
 
-from qgis_sslkd.core.ground import metres_per_unit, pixel_size, project, project_bounds, turn_of
+from qgis_sslkd.core.geodata.ground import metres_per_unit, pixel_size, project, project_bounds, turn_of
 
 UTM = CRS.from_epsg(32632)
 DEGREES = CRS.from_epsg(4326)

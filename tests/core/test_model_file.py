@@ -12,10 +12,10 @@ import torch
 
 from qgis_sslkd.core.errors import ModelFileError, SslkdError
 from qgis_sslkd.core.images import Normalisation
-from qgis_sslkd.core.model_card import FORMAT_VERSION, ModelCard, load_card
-from qgis_sslkd.core.model_file import load_network, save_model
-from qgis_sslkd.core.network_spec import NetworkSpec
-from qgis_sslkd.core.networks import build_network
+from qgis_sslkd.core.models.model_card import FORMAT_VERSION, ModelCard, load_card
+from qgis_sslkd.core.models.model_file import load_network, save_model
+from qgis_sslkd.core.models.network_spec import NetworkSpec
+from qgis_sslkd.core.models.networks import build_network
 
 SPEC = NetworkSpec("segnet", "vgg11", in_channels=4, width=0.125)
 CARD = ModelCard(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from qgis_sslkd.core.errors import SettingError, WeightsError
-from qgis_sslkd.core.networks import (
+from qgis_sslkd.core.models.networks import (
     NetworkSpec,
     build_network,
     count_parameters,
@@ -14,7 +14,7 @@ from qgis_sslkd.core.networks import (
     predict,
     probe,
 )
-from qgis_sslkd.core.segnet import SegNet
+from qgis_sslkd.core.models.segnet import SegNet
 
 T1 = NetworkSpec("deeplabv3plus", "resnet101")
 T2 = NetworkSpec("segnet", "vgg16")

@@ -11,14 +11,14 @@ import torch
 from test_engine import NETWORKS, TINY, card, trained
 from torch import nn
 
-from qgis_sslkd.core.engine import Engine
 from qgis_sslkd.core.errors import GraphError, SettingError
 from qgis_sslkd.core.images import Normalisation
-from qgis_sslkd.core.inference import RoadProbability
-from qgis_sslkd.core.model_file import save_model
+from qgis_sslkd.core.models.engine import Engine
+from qgis_sslkd.core.models.inference import RoadProbability
+from qgis_sslkd.core.models.model_file import save_model
 from qgis_sslkd.core.onnx_export import check_onnx_output, deepness_metadata, write_onnx
 from qgis_sslkd.core.road_map import RoadMapSettings
-from qgis_sslkd.core.vectors import VectorSettings
+from qgis_sslkd.core.vectors.outlines import VectorSettings
 from qgis_sslkd.core.windows import Tiling
 
 SETTINGS = RoadMapSettings(0.5, VectorSettings())

@@ -20,7 +20,7 @@ from rasterio.windows import Window
 
 from qgis_sslkd.core.errors import SettingError
 from qgis_sslkd.core.files import written_whole
-from qgis_sslkd.core.outputs import (
+from qgis_sslkd.core.geodata.outputs import (
     PROBABILITY_NODATA,
     SURFACE_NODATA,
     FeatureWriter,
@@ -29,7 +29,7 @@ from qgis_sslkd.core.outputs import (
     check_vector_output,
     optimise_for_cloud,
 )
-from qgis_sslkd.core.rasters import inspect_raster
+from qgis_sslkd.core.geodata.rasters import inspect_raster
 
 FORMATS = ["gpkg", "shp", "geojson", "fgb"]
 

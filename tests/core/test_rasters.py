@@ -17,10 +17,10 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
-from qgis_sslkd.core.annotations import read_polygons
 from qgis_sslkd.core.errors import RasterError, SslkdError
+from qgis_sslkd.core.geodata.annotations import read_polygons
+from qgis_sslkd.core.geodata.rasters import RasterReader, inspect_raster
 from qgis_sslkd.core.images import Normalisation
-from qgis_sslkd.core.rasters import RasterReader, inspect_raster
 
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 HEIGHT, WIDTH = 37, 53

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from qgis_sslkd.core.resampling import averaging_matrix, resample, rows_to_resample
+from qgis_sslkd.core.geodata.resampling import averaging_matrix, resample, rows_to_resample
 
 STEPS = st.floats(0.1, 12)
 SIZES = st.integers(1, 60)

@@ -13,12 +13,12 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from qgis_sslkd.core.errors import CancelledError, OutsideError, RasterError, SettingError
-from qgis_sslkd.core.grids import ModelGrid, OwnGrid, Scene
+from qgis_sslkd.core.geodata.grids import ModelGrid, OwnGrid, Scene
+from qgis_sslkd.core.geodata.outputs import PROBABILITY_NODATA, SURFACE_NODATA
+from qgis_sslkd.core.geodata.rasters import RasterInfo, inspect_raster
 from qgis_sslkd.core.images import Normalisation
-from qgis_sslkd.core.model_card import ModelCard
-from qgis_sslkd.core.network_spec import NetworkSpec
-from qgis_sslkd.core.outputs import PROBABILITY_NODATA, SURFACE_NODATA
-from qgis_sslkd.core.rasters import RasterInfo, inspect_raster
+from qgis_sslkd.core.models.model_card import ModelCard
+from qgis_sslkd.core.models.network_spec import NetworkSpec
 from qgis_sslkd.core.road_map import (
     RoadMapFiles,
     RoadMapSettings,
@@ -28,7 +28,7 @@ from qgis_sslkd.core.road_map import (
     make_road_map,
     window_of_extent,
 )
-from qgis_sslkd.core.vectors import VectorSettings
+from qgis_sslkd.core.vectors.outlines import VectorSettings
 from qgis_sslkd.core.windows import Tiling
 
 UTM = CRS.from_epsg(32632)

@@ -19,8 +19,8 @@ from qgis_sslkd.core.losses import (
     pseudo_label,
     supervised_loss,
 )
-from qgis_sslkd.core.network_spec import NetworkSpec
-from qgis_sslkd.core.networks import build_network, predict
+from qgis_sslkd.core.models.network_spec import NetworkSpec
+from qgis_sslkd.core.models.networks import build_network, predict
 from qgis_sslkd.core.trainers import (
     Batch,
     CctTrainer,

@@ -187,7 +187,7 @@ def test_the_methods_and_students_that_are_offered_are_there(algorithm):
     students = train.parameterDefinition("STUDENT").options()[1:]
     asked = (
         f"import sys; sys.path.insert(0, {str(PLUGINS)!r})\n"
-        "from qgis_sslkd.core.networks import parse_network\n"
+        "from qgis_sslkd.core.models.networks import parse_network\n"
         "from qgis_sslkd.training.methods import METHODS\n"
         f"[parse_network(name) for name in {students}]\n"
         "print(*METHODS)"

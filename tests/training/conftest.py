@@ -7,8 +7,8 @@ import rasterio
 import shapely
 from rasterio.transform import from_origin
 
-from qgis_sslkd.core.annotations import read_polygons
-from qgis_sslkd.core.rasters import inspect_raster
+from qgis_sslkd.core.geodata.annotations import read_polygons
+from qgis_sslkd.core.geodata.rasters import inspect_raster
 
 LEFT, TOP, PIXEL, SIDE = 500_000.0, 5_000_000.0, 0.5, 256
 

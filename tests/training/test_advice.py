@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from qgis_sslkd.core.metrics import Confusion
-from qgis_sslkd.training.advice import Outcome, advice, verdict
+from qgis_sslkd.training.reports.advice import Outcome, advice, verdict
 
 GOOD = Outcome(
     scores=Confusion(900, 100, 100, 8900).scores(), others={}, ious=[0.8, 0.81, 0.818], held_out_area=2e5,

@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from rasterio.crs import CRS
 
-from qgis_sslkd.core.annotations import VectorLayer
+from qgis_sslkd.core.geodata.annotations import VectorLayer
+from qgis_sslkd.core.geodata.rasters import RasterInfo, RasterReader
 from qgis_sslkd.core.images import Normalisation
-from qgis_sslkd.core.rasters import RasterInfo, RasterReader
-from qgis_sslkd.training.area_map import Place, area_map, places
 from qgis_sslkd.training.data import TrainingData, TrainingInputs, prepare
+from qgis_sslkd.training.reports.area_map import Place, area_map, places
 from qgis_sslkd.training.sources import source_of, windows_over
 
 UTM, DEGREES = CRS.from_epsg(32632), CRS.from_epsg(4326)

@@ -8,8 +8,8 @@ import pytest
 import rasterio.shutil
 import shapely
 
-from qgis_sslkd.core.annotations import read_polygons
-from qgis_sslkd.core.rasters import inspect_raster
+from qgis_sslkd.core.geodata.annotations import read_polygons
+from qgis_sslkd.core.geodata.rasters import inspect_raster
 from qgis_sslkd.training.checkpoints import identify
 
 

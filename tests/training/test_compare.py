@@ -19,10 +19,10 @@ from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
 from qgis_sslkd.core.errors import AnnotationError, CancelledError, NotWholeError, RasterError, SettingError
-from qgis_sslkd.core.ground import project
+from qgis_sslkd.core.geodata.ground import project
+from qgis_sslkd.core.geodata.rasters import RasterReader
 from qgis_sslkd.core.labels import IGNORE
-from qgis_sslkd.core.model_card import load_card
-from qgis_sslkd.core.rasters import RasterReader
+from qgis_sslkd.core.models.model_card import load_card
 from qgis_sslkd.core.version import own_version
 from qgis_sslkd.training.compare import compare
 from qgis_sslkd.training.comparison_data import open_comparison_data

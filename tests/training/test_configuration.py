@@ -3,7 +3,7 @@
 import pytest
 
 from qgis_sslkd.core.errors import SettingError
-from qgis_sslkd.core.network_spec import NetworkSpec
+from qgis_sslkd.core.models.network_spec import NetworkSpec
 from qgis_sslkd.training.configuration import load_configuration, row_settings
 from qgis_sslkd.training.presets import PRESETS
 

@@ -11,11 +11,11 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 from shapely.affinity import affine_transform
 
-from qgis_sslkd.core.annotations import annotate, burn, read_polygons
 from qgis_sslkd.core.errors import AnnotationError, RasterError
-from qgis_sslkd.core.grids import OwnGrid, Scene, grid_for
+from qgis_sslkd.core.geodata.annotations import annotate, burn, read_polygons
+from qgis_sslkd.core.geodata.grids import OwnGrid, Scene, grid_for
+from qgis_sslkd.core.geodata.rasters import RasterReader, inspect_raster
 from qgis_sslkd.core.labels import IGNORE
-from qgis_sslkd.core.rasters import RasterReader, inspect_raster
 from qgis_sslkd.training.data import TrainingInputs, coarsened_gsd, prepare, read_window
 from qgis_sslkd.training.hold_out import hold_out
 from qgis_sslkd.training.sampler import Sampler

@@ -13,10 +13,10 @@ from matplotlib.text import Text
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from qgis_sslkd.core.costs import Costs
 from qgis_sslkd.core.metrics import Scores
-from qgis_sslkd.training import evaluation_report
-from qgis_sslkd.training.figures import (
+from qgis_sslkd.core.models.costs import Costs
+from qgis_sslkd.training.reports import evaluation
+from qgis_sslkd.training.reports.figures import (
     accuracy_against_cost,
     bar_chart,
     masks_side_by_side,
@@ -25,8 +25,8 @@ from qgis_sslkd.training.figures import (
     save_png,
     side_by_side,
 )
-from qgis_sslkd.training.palette import KINDS
-from qgis_sslkd.training.results import Summary
+from qgis_sslkd.training.reports.palette import KINDS
+from qgis_sslkd.training.reports.results import Summary
 
 STYLES = Path(__file__).parents[2] / "qgis_sslkd" / "styles"
 NAN = math.nan
@@ -96,7 +96,7 @@ def test_everybody_tells_hits_mistakes_and_misses_apart(sight):
 
 @pytest.mark.parametrize("sight", SIGHTS)
 def test_everybody_reads_the_map_of_an_evaluation(sight):
-    assert least_difference([to_rgb(colour) for colour, _ in evaluation_report._COLOURS.values()], sight) > 10
+    assert least_difference([to_rgb(colour) for colour, _ in evaluation._COLOURS.values()], sight) > 10
 
 
 def test_qgis_shows_that_map_in_the_same_words_and_colours():

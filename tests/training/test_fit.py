@@ -12,11 +12,11 @@ from listening import Listener
 from rasterio.windows import Window
 
 from qgis_sslkd.core.errors import CancelledError, SettingError, WeightsError
+from qgis_sslkd.core.geodata.rasters import RasterReader
 from qgis_sslkd.core.images import Normalisation
 from qgis_sslkd.core.metrics import Confusion
-from qgis_sslkd.core.network_spec import NetworkSpec
-from qgis_sslkd.core.networks import build_network
-from qgis_sslkd.core.rasters import RasterReader
+from qgis_sslkd.core.models.network_spec import NetworkSpec
+from qgis_sslkd.core.models.networks import build_network
 from qgis_sslkd.core.trainers import (
     Batch,
     CrossModelTrainer,

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from qgis_sslkd.core.network_spec import NetworkSpec
-from qgis_sslkd.core.rasters import RasterReader
+from qgis_sslkd.core.geodata.rasters import RasterReader
+from qgis_sslkd.core.models.network_spec import NetworkSpec
 from qgis_sslkd.core.trainers import CrossSupervision, Distillation
 from qgis_sslkd.training.data import TrainingInputs, prepare
 from qgis_sslkd.training.fit import Run

@@ -8,18 +8,18 @@ import pytest
 import torch
 from html_page import Page
 
+from qgis_sslkd.core.geodata.rasters import RasterReader
 from qgis_sslkd.core.labels import IGNORE
-from qgis_sslkd.core.network_spec import NetworkSpec
-from qgis_sslkd.core.networks import build_network
-from qgis_sslkd.core.rasters import RasterReader
+from qgis_sslkd.core.models.network_spec import NetworkSpec
+from qgis_sslkd.core.models.networks import build_network
 from qgis_sslkd.core.reporting import Silent
 from qgis_sslkd.training.data import TrainingInputs, prepare, read_window
-from qgis_sslkd.training.explained import explained
 from qgis_sslkd.training.fit import History, Run, Stage, count
 from qgis_sslkd.training.methods import Method, Trained
-from qgis_sslkd.training.pages import ground
 from qgis_sslkd.training.presets import PRESETS
-from qgis_sslkd.training.report import write_report
+from qgis_sslkd.training.reports.explained import explained
+from qgis_sslkd.training.reports.pages import ground
+from qgis_sslkd.training.reports.training import write_report
 from qgis_sslkd.training.run import model_card
 
 SPEC = NetworkSpec("deeplabv3plus", "resnet18")

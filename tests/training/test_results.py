@@ -9,9 +9,9 @@ import pytest
 from html_page import Page
 from matplotlib.figure import Figure
 
-from qgis_sslkd.core.costs import Costs
 from qgis_sslkd.core.metrics import Scores
-from qgis_sslkd.training.results import SCORE_TITLES, Result, summarise, write_page, write_table
+from qgis_sslkd.core.models.costs import Costs
+from qgis_sslkd.training.reports.results import SCORE_TITLES, Result, summarise, write_page, write_table
 
 LARGE, SMALL = Costs(45_670_123, 56.0312, 9.256), Costs(26_680_000, 36.6, 120.4)
 NAN = math.nan

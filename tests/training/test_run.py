@@ -13,16 +13,16 @@ from html_page import Page
 from listening import Listener
 
 from qgis_sslkd.core.errors import CancelledError, SettingError
-from qgis_sslkd.core.model_card import load_card
-from qgis_sslkd.core.model_file import load_network
-from qgis_sslkd.core.network_spec import NetworkSpec
-from qgis_sslkd.core.rasters import inspect_raster
+from qgis_sslkd.core.geodata.rasters import inspect_raster
+from qgis_sslkd.core.models.model_card import load_card
+from qgis_sslkd.core.models.model_file import load_network
+from qgis_sslkd.core.models.network_spec import NetworkSpec
 from qgis_sslkd.core.trainers import Distillation
 from qgis_sslkd.training.checkpoints import Checkpoints
 from qgis_sslkd.training.data import TrainingInputs
-from qgis_sslkd.training.explained import explained
 from qgis_sslkd.training.methods import METHODS
 from qgis_sslkd.training.presets import PRESETS
+from qgis_sslkd.training.reports.explained import explained
 from qgis_sslkd.training.run import train
 
 TINY = replace(

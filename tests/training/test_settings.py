@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from qgis_sslkd.core.errors import SettingError
-from qgis_sslkd.core.network_spec import NetworkSpec
+from qgis_sslkd.core.models.network_spec import NetworkSpec
 from qgis_sslkd.core.trainers import CrossSupervision, Distillation
-from qgis_sslkd.training.explained import explained
 from qgis_sslkd.training.presets import PRESETS, TrainingSettings
+from qgis_sslkd.training.reports.explained import explained
 from qgis_sslkd.training.settings import changed_settings, load_changes
 
 PAGE = Path(__file__).parents[2] / "docs" / "training.md"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from qgis_sslkd.core.errors import RasterError
+from qgis_sslkd.core.geodata.rasters import RasterReader, inspect_raster
 from qgis_sslkd.core.images import Normalisation
-from qgis_sslkd.core.rasters import RasterReader, inspect_raster
 from qgis_sslkd.training.survey import cells_with_data, measure_normalisation
 
 

@@ -18,11 +18,11 @@ from listening import Listener
 from rasterio.transform import from_origin
 from torch import nn
 
-from qgis_sslkd.core.annotations import VectorLayer
 from qgis_sslkd.core.distributed import process_group, rank
-from qgis_sslkd.core.network_spec import NetworkSpec
-from qgis_sslkd.core.networks import build_network
-from qgis_sslkd.core.rasters import RasterReader, inspect_raster
+from qgis_sslkd.core.geodata.annotations import VectorLayer
+from qgis_sslkd.core.geodata.rasters import RasterReader, inspect_raster
+from qgis_sslkd.core.models.network_spec import NetworkSpec
+from qgis_sslkd.core.models.networks import build_network
 from qgis_sslkd.core.trainers import (
     CrossModelTrainer,
     CrossSupervision,

@@ -10,10 +10,10 @@ import torch
 from processes import Command
 
 from qgis_sslkd.core.images import Normalisation
-from qgis_sslkd.core.model_card import ModelCard
-from qgis_sslkd.core.model_file import save_model
-from qgis_sslkd.core.network_spec import NetworkSpec
-from qgis_sslkd.core.networks import build_network
+from qgis_sslkd.core.models.model_card import ModelCard
+from qgis_sslkd.core.models.model_file import save_model
+from qgis_sslkd.core.models.network_spec import NetworkSpec
+from qgis_sslkd.core.models.networks import build_network
 
 
 @pytest.fixture(scope="session", autouse=True)

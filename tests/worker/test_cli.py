@@ -21,7 +21,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from demo.scene import write_scene
-from qgis_sslkd.core.model_card import load_card
+from qgis_sslkd.core.models.model_card import load_card
 from qgis_sslkd.worker import cli, work
 
 SSLKD = Path(sys.executable).with_name("sslkd")

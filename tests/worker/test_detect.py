@@ -13,9 +13,9 @@ from rasterio.enums import ColorInterp
 
 from qgis_sslkd.core.errors import OutsideError
 from qgis_sslkd.core.images import Normalisation
-from qgis_sslkd.core.model_file import ModelCard, save_model
-from qgis_sslkd.core.network_spec import NetworkSpec
-from qgis_sslkd.core.networks import build_network
+from qgis_sslkd.core.models.model_file import ModelCard, save_model
+from qgis_sslkd.core.models.network_spec import NetworkSpec
+from qgis_sslkd.core.models.networks import build_network
 from qgis_sslkd.worker.jobs import DetectJob
 from qgis_sslkd.worker.work.detect import do_detect
 

@@ -10,7 +10,7 @@ import shapely
 from PIL import Image
 from rasterio.transform import from_origin
 
-from qgis_sslkd.core.rasters import inspect_raster
+from qgis_sslkd.core.geodata.rasters import inspect_raster
 from qgis_sslkd.worker.jobs import EvaluateJob
 from qgis_sslkd.worker.work import do
 
@@ -143,7 +143,7 @@ def test_the_command_line_tells_what_is_undefined(job, make_raster, sslkd):
 
 
 def test_the_map_is_shown_as_the_raster_lies_on_the_ground(make_raster):
-    from qgis_sslkd.training.evaluation_report import _map_figure
+    from qgis_sslkd.training.reports.evaluation import _map_figure
 
     path = make_raster(np.ones((1, 60, 100), np.uint8), transform=from_origin(LEFT, TOP, PIXEL, 3 * PIXEL))
     (axes,) = _map_figure(path, inspect_raster(str(path))).axes
@@ -151,7 +151,7 @@ def test_the_map_is_shown_as_the_raster_lies_on_the_ground(make_raster):
 
 
 def test_a_large_map_is_shown_small_with_its_thin_roads(tmp_path):
-    from qgis_sslkd.training.evaluation_report import _thumbnail
+    from qgis_sslkd.training.reports.evaluation import _thumbnail
 
     kinds = np.zeros((2501, 3301), np.uint8)
     kinds[:, 1000] = 1

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from qgis_sslkd.core.errors import CancelledError, ModelFileError, SettingError
-from qgis_sslkd.core.inference import RoadProbability
-from qgis_sslkd.core.model_card import load_card
-from qgis_sslkd.core.model_file import load_network, save_model
+from qgis_sslkd.core.models.inference import RoadProbability
+from qgis_sslkd.core.models.model_card import load_card
+from qgis_sslkd.core.models.model_file import load_network, save_model
 from qgis_sslkd.worker.jobs import ExportJob
 from qgis_sslkd.worker.work import do
 

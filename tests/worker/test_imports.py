@@ -38,7 +38,7 @@ def heavy_imports_of(*arguments):
 
 WATCHED = """
 import sys
-from qgis_sslkd.core.engine import Engine
+from qgis_sslkd.core.models.engine import Engine
 from qgis_sslkd.worker.cli import app
 
 def watched(prepare, wait):

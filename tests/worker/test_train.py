@@ -6,8 +6,8 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 
 from qgis_sslkd.core.errors import SettingError
+from qgis_sslkd.core.geodata.rasters import RasterReader
 from qgis_sslkd.core.metrics import Confusion
-from qgis_sslkd.core.rasters import RasterReader
 from qgis_sslkd.training.presets import FINEST_GSD, PRESETS
 from qgis_sslkd.training.settings import changed_settings
 from qgis_sslkd.worker.jobs import TrainJob

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from ...core.metrics import Confusion, Scores
-from ...core.network_spec import NetworkSpec
+from ...core.models.network_spec import NetworkSpec
 from ...core.trainers import Trainer
 from ..fit import History, Run, Stage
 from ..presets import TrainingSettings

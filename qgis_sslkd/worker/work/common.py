@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...core.annotations import VectorLayer, read_polygons
-from ...core.bands import in_colours
 from ...core.errors import SettingError
-from ...core.rasters import RasterInfo, files_of
+from ...core.geodata.annotations import VectorLayer, read_polygons
+from ...core.geodata.bands import in_colours
+from ...core.geodata.rasters import RasterInfo, files_of
 from ...core.reporting import Reporter
 from ..jobs import Outputs
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ...core.devices import choose_device
 from ...core.distributed import of_first, process_group
 from ...core.errors import SettingError
 from ...core.files import make_folder
-from ...core.rasters import RasterReader
+from ...core.geodata.rasters import RasterReader
+from ...core.models.devices import choose_device
 from ...core.reporting import Reporter
 from ...training.compare import compare
 from ...training.comparison_data import open_comparison_data

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from ...core.files import folder_for_outputs
-from ...core.model_card import load_card
+from ...core.models.model_card import load_card
+from ...core.models.runtime import runtime_loader
 from ...core.reporting import Reporter
-from ...core.runtime import runtime_loader
 from ...core.windows import Tiling
 from ..jobs import DetectJob, Outputs
 from .heap import share_heap

@@ -11,10 +11,10 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from ...core.devices import choose_device, describe_device
-from ...core.inference import predictor
 from ...core.machine import describe_gpus, describe_size, describe_versions, memory_size
-from ...core.networks import build_network
+from ...core.models.devices import choose_device, describe_device
+from ...core.models.inference import predictor
+from ...core.models.networks import build_network
 from ...core.reporting import Reporter
 from ...training.presets import PRESETS
 from ..jobs import DiagnoseJob, Outputs

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 
-from ...core.annotations import VectorLayer, names_of, read_polygons
 from ...core.evaluation import Comparison, Evaluation, evaluate_surface
 from ...core.files import all_written_whole, check_writable, folder_beside
-from ...core.outputs import check_raster_output
-from ...core.rasters import RasterInfo, inspect_raster
+from ...core.geodata.annotations import VectorLayer, names_of, read_polygons
+from ...core.geodata.outputs import check_raster_output
+from ...core.geodata.rasters import RasterInfo, inspect_raster
 from ...core.reporting import Reporter
 from ..jobs import EvaluateJob, Outputs
 from .common import check_inputs_stay, files_made, number, read_area
@@ -40,7 +40,7 @@ def do_evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
             reporter.warning(f"No road of {names_of(roads)} lies where was compared; check the layers' positions.")
         if report is not None and map_file is not None:
             # matplotlib takes a second to import.
-            from ...training.evaluation_report import write_evaluation_report
+            from ...training.reports.evaluation import write_evaluation_report
 
             write_evaluation_report(
                 report, surface, evaluation, job.buffer, map_file, _facts(job, surface, roads, area)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ...core.model_card import ModelCard, load_card
-from ...core.model_file import load_network
+from ...core.models.model_card import ModelCard, load_card
+from ...core.models.model_file import load_network
 from ...core.onnx_export import check_onnx_output, write_onnx
 from ...core.reporting import Reporter
 from ...core.road_map import RoadMapSettings
-from ...core.vectors import VectorSettings
+from ...core.vectors.outlines import VectorSettings
 from ...core.windows import Tiling
 from ..jobs import ExportJob, Outputs
 from .common import check_inputs_stay

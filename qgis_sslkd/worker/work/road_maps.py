@@ -12,14 +12,15 @@ from pathlib import Path
 import rasterio
 from rasterio.crs import CRS
 
-from ...core.annotations import VectorLayer
 from ...core.detection import Alone, Team, averaged_over_flips, slide
 from ...core.errors import OutsideError, RasterError, SettingError
-from ...core.grids import Grid, OwnGrid, Scene, area_of_interest, grid_for
+from ...core.geodata.annotations import VectorLayer
+from ...core.geodata.grids import Grid, OwnGrid, Scene, area_of_interest, grid_for
+from ...core.geodata.outputs import find_crs
+from ...core.geodata.rasters import inspect_raster
 from ...core.images import Predictor
-from ...core.model_card import ModelCard
-from ...core.outputs import find_crs
-from ...core.rasters import inspect_raster
+from ...core.models.model_card import ModelCard
+from ...core.models.runtime import Runtime
 from ...core.reporting import PartOfJob, Reporter, Silent
 from ...core.road_map import (
     RoadMapFiles,
@@ -28,7 +29,6 @@ from ...core.road_map import (
     make_road_map,
     window_of_extent,
 )
-from ...core.runtime import Runtime
 from ...core.windows import Tiling
 from ..jobs import DetectJob, Outputs
 from .common import check_inputs_stay, files_made, match_colours, read_area

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from ...core.annotations import read_polygons
-from ...core.bands import has_palette
-from ...core.devices import choose_device
 from ...core.distributed import of_first, process_group
 from ...core.errors import SettingError
 from ...core.files import check_writable
-from ...core.networks import parse_network
-from ...core.rasters import RasterInfo, inspect_raster
+from ...core.geodata.annotations import read_polygons
+from ...core.geodata.bands import has_palette
+from ...core.geodata.rasters import RasterInfo, inspect_raster
+from ...core.models.devices import choose_device
+from ...core.models.networks import parse_network
 from ...core.reporting import Reporter
 from ...training.data import TrainingInputs, coarsened_gsd
 from ...training.methods import find_method

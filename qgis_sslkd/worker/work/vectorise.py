@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...core.outputs import find_crs
-from ...core.rasters import inspect_raster
+from ...core.geodata.outputs import find_crs
+from ...core.geodata.rasters import inspect_raster
 from ...core.reporting import Reporter
 from ...core.road_map import VectorFiles
 from ...core.vectorise import check_vectorisable, vectorise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.road_map import RoadMapSettings
-from ...core.vectors import VectorSettings
+from ...core.vectors.outlines import VectorSettings
 from ..jobs import VectorsJob
 
 __all__ = ["road_map_settings"]

@@ -1,0 +1,1 @@
+"""From a mask of any size to outlines and centre lines."""

@@ -1,0 +1,1 @@
+"""The reports of trainings, evaluations and comparisons: pages that need no other file."""
