@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,21 @@ def test_every_package_that_the_worker_imports_is_asked_for_by_name():
         assert named & {each.lower().replace("_", "-") for each in distributions[name]}, name
 
 
+def test_imports_go_one_way():
+    """No package imports what imports it, by whatever detour: each can be read, and tested, without those above it."""
+    needs: dict[str, set[str]] = {}
+    for folder in (ROOT / "core", ROOT / "training"):
+        for file in folder.rglob("*.py"):
+            parts = file.relative_to(ROOT).with_suffix("").parts
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.ImportFrom) and node.level:
+                    target = ".".join((*parts[: len(parts) - node.level], *(node.module or "").split("."))).strip(".")
+                    needs.setdefault(_unit(parts), set()).add(_unit(tuple(target.split("."))))
+    assert not any(n.startswith("training") for unit in needs if unit.startswith("core") for n in needs[unit])
+    order = TopologicalSorter({unit: imported - {unit} for unit, imported in needs.items()})
+    assert len(list(order.static_order())) > 30  # else it raises CycleError, which tells the circle
+
+
 def test_no_file_names_a_place_on_somebody_s_machine():
     places = re.compile(r"/(home|Users|root|work|workspace|mnt)/\w|\bC:\\\\?Users|file:///\w|://[^/\s]+@")
     found = [
@@ -235,6 +251,11 @@ def test_no_file_names_a_place_on_somebody_s_machine():
         if places.search(line)
     ]
     assert found == []
+
+
+def _unit(parts: tuple[str, ...]) -> str:
+    """The package below `core` or `training` that a module lies in, else the module itself."""
+    return ".".join(parts[:2])
 
 
 def _shipped_files() -> set[str]:
