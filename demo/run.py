@@ -162,6 +162,8 @@ def _environment() -> dict[str, str]:
         **os.environ,
         # QGIS takes the first python3 on the path for its own; an active virtual environment's sees no PyQGIS.
         "PATH": f"{SYSTEM_PYTHON.parent}:{os.environ.get('PATH', '')}",
+        # GDAL would note in the folder of the imagery what values QGIS found there.
+        "GDAL_PAM_ENABLED": "NO",
         "PYTHONWARNINGS": "ignore",
         "QT_QPA_PLATFORM": "offscreen",
         "QGIS_PLUGINPATH": str(PLUGINS),
