@@ -37,9 +37,11 @@ def icon(name: str) -> QIcon:
     return QIcon(str(_HERE / "icons" / f"{name}.svg"))
 
 
-def picture(name: str) -> str:
-    """Return the help's picture of what goes into an algorithm and what comes out, for the head of its short help."""
-    return f'<img src="{(_HERE / "help" / name).as_uri()}.svg">\n\n'
+def short_help(name: str, text: str) -> str:
+    """Return the help beside an algorithm's dialog: a picture of what goes in and what comes out, and a text."""
+    # QGIS shows <b> in one dark grey, whatever the theme; <strong> has the colour of the rest.
+    legible = text.replace("<b>", "<strong>").replace("</b>", "</strong>")
+    return f'<img src="{(_HERE / "help" / name).as_uri()}.svg">\n\n{legible}'
 
 
 def help_page(name: str) -> str:
