@@ -9,7 +9,7 @@ from qgis.PyQt.QtWidgets import QPushButton
 
 from .environment import EnvironmentMissing, worker_python
 from .provider import SslkdProvider
-from .resources import tr, translator
+from .resources import tr
 
 
 class SslkdPlugin:
@@ -18,9 +18,6 @@ class SslkdPlugin:
     def __init__(self) -> None:
         """Start without a provider: QGIS decides when it is wanted."""
         self._provider: SslkdProvider | None = None
-        # Before any text is asked for; it translates for as long as it is kept.
-        self._translator = translator(QgsApplication.locale())
-        QgsApplication.installTranslator(self._translator)
 
     def initGui(self) -> None:
         """Start in the QGIS desktop."""
@@ -41,7 +38,6 @@ class SslkdPlugin:
         if self._provider is not None:
             QgsApplication.processingRegistry().removeProvider(self._provider)
             self._provider = None
-        QgsApplication.removeTranslator(self._translator)
 
 
 def offer_set_up(bar: QgsMessageBar) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from configparser import ConfigParser
+from functools import cache
 from pathlib import Path
 
-from qgis.core import QgsProcessingAlgorithm
-from qgis.PyQt.QtCore import QCoreApplication, QLocale, QTranslator
+from qgis.core import QgsApplication, QgsProcessingAlgorithm
+from qgis.PyQt.QtCore import QLocale, QTranslator
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtXml import QDomDocument
 
@@ -15,8 +16,17 @@ _CONTEXT = "SSLKD"
 
 
 def tr(text: str) -> str:
-    """Return the text in QGIS's language."""
-    return QCoreApplication.translate(_CONTEXT, text)
+    """Return the text in QGIS's language.
+
+    Not by a translator of the application: where one comes or goes, QGIS's open dialogs lose the texts of buttons.
+    """
+    # As bytes: PyQt takes only ASCII for a text here.
+    return _of_qgis().translate(_CONTEXT, text.encode()) or text
+
+
+@cache
+def _of_qgis() -> QTranslator:
+    return translator(QgsApplication.locale())
 
 
 def translator(locale: str) -> QTranslator:
@@ -29,7 +39,7 @@ def translator(locale: str) -> QTranslator:
 def translate_titles(algorithm: QgsProcessingAlgorithm) -> None:
     """Have an algorithm that is read from a file call its parameters and outputs by QGIS's language."""
     for definition in (*algorithm.parameterDefinitions(), *algorithm.outputDefinitions()):
-        definition.setDescription(QCoreApplication.translate(_CONTEXT, definition.description()))
+        definition.setDescription(tr(definition.description()))
 
 
 def icon(name: str) -> QIcon:
@@ -37,9 +47,11 @@ def icon(name: str) -> QIcon:
     return QIcon(str(_HERE / "icons" / f"{name}.svg"))
 
 
-def picture(name: str) -> str:
-    """Return the help's picture of what goes into an algorithm and what comes out, for the head of its short help."""
-    return f'<img src="{(_HERE / "help" / name).as_uri()}.svg">\n\n'
+def short_help(name: str, text: str) -> str:
+    """Return the help beside an algorithm's dialog: a picture of what goes in and what comes out, and a text."""
+    # QGIS shows <b> in one dark grey, whatever the theme; <strong> has the colour of the rest.
+    legible = text.replace("<b>", "<strong>").replace("</b>", "</strong>")
+    return f'<img src="{(_HERE / "help" / name).as_uri()}.svg">\n\n{legible}'
 
 
 def help_page(name: str) -> str:
@@ -56,5 +68,5 @@ def layer_style(name: str) -> QDomDocument:
     for tag, shown in (("paletteEntry", "label"), ("range", "label"), ("alias", "name")):
         entries = style.elementsByTagName(tag)
         for entry in (entries.at(number).toElement() for number in range(entries.count())):
-            entry.setAttribute(shown, QCoreApplication.translate(_CONTEXT, entry.attribute(shown)))
+            entry.setAttribute(shown, tr(entry.attribute(shown)))
     return style

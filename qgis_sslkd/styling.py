@@ -139,12 +139,12 @@ def _map_tip(layer: QgsVectorLayer) -> str:
 def _put_in_place(node: QgsLayerTreeLayer, subject: str) -> None:
     """Move a layer into the group of its raster, above what it should cover."""
     group = _group_of(subject, node)
-    # QGIS may have put the layer into the group itself, at the top.
-    covered = [child != node and _rank(child) >= _rank(node) for child in group.children()]
-    above = covered.index(True) if True in covered else len(covered)
+    # QGIS may have put the layer into the group itself, at the top, with others that are to be put in their places yet.
+    children = enumerate(group.children(), start=1)
+    place = max((below for below, child in children if child != node and _rank(child) < _rank(node)), default=0)
     parent = node.parent()
     # First the copy: QGIS drops layers that are no longer in the tree.
-    group.insertChildNode(above, node.clone())
+    group.insertChildNode(place, node.clone())
     parent.removeChildNode(node)
     # Its file was made anew of another raster, and was the last of the former one's results.
     if parent.customProperty(_SUBJECT) is not None and not parent.children():

@@ -42,7 +42,10 @@ def _texts_of_modules() -> Iterator[str]:
         if path.relative_to(PLUGIN).parts[0] == "worker":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tr":
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tr"):
+                continue
+            # What is read from models and styles is found there.
+            if not isinstance(node.args[0], ast.Call):
                 yield ast.literal_eval(node.args[0])
 
 

@@ -23,7 +23,7 @@ from ..client import run_job
 from ..errors import UnusableParameters
 from ..model_file import read_facts
 from ..rasters import Raster
-from ..resources import picture, tr
+from ..resources import short_help, tr
 from ..styling import subject_of
 from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, threshold, vector_measure
 
@@ -66,41 +66,45 @@ class DetectRoads(SslkdAlgorithm):
 
     def shortHelpString(self) -> str:
         """Return the help beside the dialog."""
-        return picture(self.name()) + tr(
-            "Finds the roads in a raster with a model that <i>Train SSLKD</i> made.\n\n"
-            "<b>Raster</b>: imagery like that of the training, with the same bands.\n"
-            "<b>Model file</b>: the student, as <i>Train SSLKD</i> made it.\n"
-            "<b>Extent</b>: the part to look at; without it, all of the raster.\n"
-            "<b>Area</b>: polygons to look in; elsewhere the results hold nodata, and no time is spent.\n"
-            "<b>Threshold</b>: a pixel is road from this probability on. "
-            "Lower finds more roads, and more that are none.\n"
-            "<b>Least area</b>: smaller patches are left out of the outlines and the centre lines.\n"
-            "<b>Simplification</b>: how far a vector may leave the pixels' stairs; 0 keeps them.\n\n"
-            "Advanced parameters that stay empty are chosen for the device and the model. "
-            "If the memory runs out, look at fewer tiles at a time.\n"
-            "<b>Bands</b>: those that the model learned from, in its order; without a choice, those of its colours "
-            "where the raster declares them, else all but transparency.\n"
-            "<b>Nodata value</b>: one that stands for nothing, besides what the raster declares.\n"
-            "<b>Resample to the model's pixel size</b>: look at pixels as large as those of the training; "
-            "the results keep the raster's own.\n"
-            "<b>Flip and turn</b>: take the mean over eight looks.\n"
-            "<b>Holes to fill</b>, <b>smoothing</b> and <b>gaps to bridge</b>: as in <i>Vectorise roads</i>.\n"
-            "<b>Layers from servers</b> (tiles, WMS) are copied first, inside the extent, which they need, "
-            "at the pixel size on the ground, else at that of the model, or the next finer one that the server has; "
-            "a tile has 256 by 256 pixels.\n"
-            "<b>Pixel size of layers from servers</b> and <b>most tiles to copy of a layer</b>: "
-            "how fine, and how much at most.\n"
-            "<b>Tile</b>, <b>tiles at a time</b> and <b>overlap of tiles</b>: how much is looked at together.\n"
-            "<b>Device</b>: auto takes the GPU where there is one.\n"
-            "<b>Precision</b>: float32 is exact, bfloat16 may be faster.\n"
-            "<b>Write Cloud Optimised GeoTIFFs</b>: rasters that can be read from a web server in parts.\n"
-            "<b>Coordinate reference system of the vectors</b>: without it, the raster's.\n\n"
-            "The <b>road surface</b> is 1 on roads, 0 elsewhere, nodata where the raster has none; "
-            "the <b>road probability</b> is from 0 to 1. <b>Road outlines</b> are polygons with their areas. "
-            "<b>Road centre lines</b> are a connected network with widths and lengths in metres; "
-            "<i>Vectorise roads</i> makes them, and the outlines, again from the surface or the probability, "
-            "with more to choose.\n\n"
-            "The rasters carry the coordinate reference system of the input and line up with its pixels."
+        return short_help(
+            self.name(),
+            tr(
+                "Finds the roads in a raster with a model that <i>Train SSLKD</i> made.\n\n"
+                "<b>Raster</b>: imagery like that of the training, with the same bands.\n"
+                "<b>Model file</b>: the student, as <i>Train SSLKD</i> made it.\n"
+                "<b>Extent</b>: the part to look at; without it, all of the raster.\n"
+                "<b>Area</b>: polygons to look in; elsewhere the results hold nodata, and no time is spent.\n"
+                "<b>Threshold</b>: a pixel is road from this probability on. "
+                "Lower finds more roads, and more that are none.\n"
+                "<b>Least area</b>: smaller patches are left out of the outlines and the centre lines.\n"
+                "<b>Simplification</b>: how far a vector may leave the pixels' stairs; 0 keeps them.\n\n"
+                "Advanced parameters that stay empty are chosen for the device and the model. "
+                "If the memory runs out, look at fewer tiles at a time.\n"
+                "<b>Bands</b>: those that the model learned from, in its order; without a choice, those of its colours "
+                "where the raster declares them, else all but transparency.\n"
+                "<b>Nodata value</b>: one that stands for nothing, besides what the raster declares.\n"
+                "<b>Resample to the model's pixel size</b>: look at pixels as large as those of the training; "
+                "the results keep the raster's own.\n"
+                "<b>Flip and turn</b>: take the mean over eight looks.\n"
+                "<b>Holes to fill</b>, <b>smoothing</b> and <b>gaps to bridge</b>: as in <i>Vectorise roads</i>.\n"
+                "<b>Layers from servers</b> (tiles, WMS) are copied first, inside the extent, which they need, "
+                "at the pixel size on the ground, else at that of the model, "
+                "or the next finer one that the server has; "
+                "a tile has 256 by 256 pixels.\n"
+                "<b>Pixel size of layers from servers</b> and <b>most tiles to copy of a layer</b>: "
+                "how fine, and how much at most.\n"
+                "<b>Tile</b>, <b>tiles at a time</b> and <b>overlap of tiles</b>: how much is looked at together.\n"
+                "<b>Device</b>: auto takes the GPU where there is one.\n"
+                "<b>Precision</b>: float32 is exact, bfloat16 may be faster.\n"
+                "<b>Write Cloud Optimised GeoTIFFs</b>: rasters that can be read from a web server in parts.\n"
+                "<b>Coordinate reference system of the vectors</b>: without it, the raster's.\n\n"
+                "The <b>road surface</b> is 1 on roads, 0 elsewhere, nodata where the raster has none; "
+                "the <b>road probability</b> is from 0 to 1. <b>Road outlines</b> are polygons with their areas. "
+                "<b>Road centre lines</b> are a connected network with widths and lengths in metres; "
+                "<i>Vectorise roads</i> makes them, and the outlines, again from the surface or the probability, "
+                "with more to choose.\n\n"
+                "The rasters carry the coordinate reference system of the input and line up with its pixels."
+            ),
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:

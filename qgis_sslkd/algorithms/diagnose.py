@@ -14,7 +14,7 @@ from qgis.PyQt.QtCore import QIODevice, QSaveFile
 
 from ..diagnosis import as_page, as_text, diagnose
 from ..errors import UnusableParameters
-from ..resources import picture, tr
+from ..resources import short_help, tr
 from .base import Parameters, SslkdAlgorithm
 
 
@@ -51,12 +51,16 @@ class Diagnose(SslkdAlgorithm):
 
     def shortHelpString(self) -> str:
         """Return the help beside the dialog."""
-        return picture(self.name()) + tr(
-            "Looks at QGIS, the graphics driver, memory, disks and the worker's Python environment, "
-            "and times a small network. Says what is wrong and what mends it.\n\n"
-            "<b>Report</b>: a page for a browser. "
-            "<b>Report as text</b>: to be sent along with a question; it names versions and folders, but no password. "
-            "<b>Problems found</b>: their number."
+        return short_help(
+            self.name(),
+            tr(
+                "Looks at QGIS, the graphics driver, memory, disks and the worker's Python environment, "
+                "and times a small network. Says what is wrong and what mends it.\n\n"
+                "<b>Report</b>: a page for a browser. "
+                "<b>Report as text</b>: to be sent along with a question; it names versions and folders, "
+                "but no password. "
+                "<b>Problems found</b>: their number."
+            ),
         )
 
     def canExecute(self) -> tuple[bool, str]:

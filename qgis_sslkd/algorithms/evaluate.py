@@ -17,7 +17,7 @@ from qgis.core import (
 
 from ..client import run_job
 from ..rasters import Raster, take_raster
-from ..resources import picture, tr
+from ..resources import short_help, tr
 from ..styling import subject_of
 from .base import Parameters, SslkdAlgorithm, number
 
@@ -56,22 +56,25 @@ class EvaluateRoads(SslkdAlgorithm):
 
     def shortHelpString(self) -> str:
         """Return the help beside the dialog."""
-        return picture(self.name()) + tr(
-            "Compares a road surface with drawn roads, pixel by pixel.\n\n"
-            "<b>Road surface</b>: a raster of 1 road and 0 background, as <i>Detect roads</i> makes it.\n"
-            "<b>Drawn roads</b>: road surfaces as polygons, or roads as lines.\n"
-            "<b>Road width</b>: what roads drawn as lines get, in metres.\n"
-            "<b>Area</b>: where every road is drawn; nothing counts outside. Without it, all of the raster. "
-            "Roads that a model learned from say nothing about it: leave their area out.\n"
-            "<b>Buffer</b>: the relaxed scores forgive roads that are off by so many metres.\n\n"
-            "<b>Precision</b> is the share of what is called road that is road, "
-            "<b>recall</b> the share of the roads that is found; "
-            "<b>IoU</b> and <b>F1</b> are low if one of both is. "
-            "<b>Overall accuracy</b> is high where roads are few, even if none is found.\n\n"
-            "<b>Relaxed precision</b>, <b>relaxed recall</b> and <b>relaxed F1</b> are those with the buffer. "
-            "The map of <b>hits, misses and false alarms</b> shows where they are. "
-            "The <b>report</b> explains the scores, shows the map, and scores each polygon of the area. "
-            "A score is empty where it is undefined, as precision is where no road was found."
+        return short_help(
+            self.name(),
+            tr(
+                "Compares a road surface with drawn roads, pixel by pixel.\n\n"
+                "<b>Road surface</b>: a raster of 1 road and 0 background, as <i>Detect roads</i> makes it.\n"
+                "<b>Drawn roads</b>: road surfaces as polygons, or roads as lines.\n"
+                "<b>Road width</b>: what roads drawn as lines get, in metres.\n"
+                "<b>Area</b>: where every road is drawn; nothing counts outside. Without it, all of the raster. "
+                "Roads that a model learned from say nothing about it: leave their area out.\n"
+                "<b>Buffer</b>: the relaxed scores forgive roads that are off by so many metres.\n\n"
+                "<b>Precision</b> is the share of what is called road that is road, "
+                "<b>recall</b> the share of the roads that is found; "
+                "<b>IoU</b> and <b>F1</b> are low if one of both is. "
+                "<b>Overall accuracy</b> is high where roads are few, even if none is found.\n\n"
+                "<b>Relaxed precision</b>, <b>relaxed recall</b> and <b>relaxed F1</b> are those with the buffer. "
+                "The map of <b>hits, misses and false alarms</b> shows where they are. "
+                "The <b>report</b> explains the scores, shows the map, and scores each polygon of the area. "
+                "A score is empty where it is undefined, as precision is where no road was found."
+            ),
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:

@@ -14,7 +14,7 @@ from qgis.core import (
 
 from ..client import run_job
 from ..errors import UnusableParameters
-from ..resources import picture, tr
+from ..resources import short_help, tr
 from .base import TILE_STEP, Parameters, SslkdAlgorithm, number, threshold
 
 _EXTENSION = ".onnx"
@@ -43,21 +43,25 @@ class ExportOnnx(SslkdAlgorithm):
 
     def shortHelpString(self) -> str:
         """Return the help beside the dialog."""
-        return picture(self.name()) + tr(
-            "Writes a model that <i>Train SSLKD</i> made as an ONNX file, which other programs run: "
-            "the plugin <i>Deepness</i>, which needs no Set up SSLKD, or any that has ONNX Runtime.\n\n"
-            "<b>Model file</b>: as <i>Train SSLKD</i> made it.\n\n"
-            "The advanced parameters are where Deepness starts from; all but the tile can be changed there.\n"
-            "<b>Tile</b>: the side of the images that the file takes.\n"
-            "<b>Overlap of tiles</b>: what neighbouring tiles share; without a number, a quarter of the tile.\n"
-            "<b>Threshold</b>: a pixel is road from this probability on.\n"
-            "<b>Least area</b>: smaller patches are smoothed away. Deepness does so with a median filter, "
-            "which also takes roads narrower than 0.7 times the side of a square of this area; 0 turns it off.\n\n"
-            "The <b>ONNX file</b> takes the values of the raster divided by 255, in the bands and at the pixel size "
-            "that the model learned from, and gives the probability of road. "
-            "In Deepness, choose it as the model, load the default parameters, which lie in the file, and run.\n\n"
-            "Deepness looks at 8 bits, does not blend its tiles, and takes nodata for imagery: "
-            "where this plugin runs, <i>Detect roads</i> gives more."
+        return short_help(
+            self.name(),
+            tr(
+                "Writes a model that <i>Train SSLKD</i> made as an ONNX file, which other programs run: "
+                "the plugin <i>Deepness</i>, which needs no Set up SSLKD, or any that has ONNX Runtime.\n\n"
+                "<b>Model file</b>: as <i>Train SSLKD</i> made it.\n\n"
+                "The advanced parameters are where Deepness starts from; all but the tile can be changed there.\n"
+                "<b>Tile</b>: the side of the images that the file takes.\n"
+                "<b>Overlap of tiles</b>: what neighbouring tiles share; without a number, a quarter of the tile.\n"
+                "<b>Threshold</b>: a pixel is road from this probability on.\n"
+                "<b>Least area</b>: smaller patches are smoothed away. Deepness does so with a median filter, "
+                "which also takes roads narrower than 0.7 times the side of a square of this area; 0 turns it off.\n\n"
+                "The <b>ONNX file</b> takes the values of the raster divided by 255, "
+                "in the bands and at the pixel size "
+                "that the model learned from, and gives the probability of road. "
+                "In Deepness, choose it as the model, load the default parameters, which lie in the file, and run.\n\n"
+                "Deepness looks at 8 bits, does not blend its tiles, and takes nodata for imagery: "
+                "where this plugin runs, <i>Detect roads</i> gives more."
+            ),
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:

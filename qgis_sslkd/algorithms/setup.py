@@ -20,7 +20,7 @@ from ..environment import SETTING, VARIABLE, home, worker_python
 from ..errors import UnusableParameters
 from ..installer import TORCH_CHOICES, Plan, SetUpFailed, forget_fetched, install, is_current, remove
 from ..managed import LOCK, TOOLS_LOCK, python_of
-from ..resources import picture, tr
+from ..resources import short_help, tr
 from .base import Parameters, SslkdAlgorithm, named_choice
 
 INSTALL, REPAIR, USE, REMOVE = ACTIONS = ["install", "repair", "use", "remove"]
@@ -62,22 +62,25 @@ class SetUp(SslkdAlgorithm):
 
     def shortHelpString(self) -> str:
         """Return the help beside the dialog."""
-        return picture(self.name()) + tr(
-            "Installs what the other algorithms of SSLKD need: a Python environment of its own with PyTorch, "
-            "in your QGIS profile. QGIS's own Python stays as it is. "
-            "It fetches some 200 MB to 3 GB and takes some 2 to 6 GB on the disk.\n\n"
-            "<b>Action</b>: <i>install</i> makes the environment, or renews it for another version of the plugin; "
-            "<i>repair</i> fetches and makes all anew; "
-            "<i>use</i> takes a Python of yours; <i>remove</i> removes all that was installed.\n"
-            "<b>PyTorch</b>: <i>auto</i> chooses for this machine, with CUDA where there is an NVIDIA GPU; "
-            "<i>lock</i> takes the builds that SSLKD was made with, each file checked; "
-            "<i>driver</i> takes those for the installed graphics driver, from PyTorch's own site.\n"
-            "<b>Folder of wheels</b>: installs from files in place of the network. On a machine of the same kind, with "
-            "a network, fill it by <i>pip download --require-hashes -d FOLDER -r worker.txt -r tools.txt</i>; "
-            "the two lists are in the plugin's folder <i>requirements</i>.\n"
-            "<b>Python to use</b>: for <i>use</i>, one that has the packages of <i>requirements/worker.txt</i>.\n\n"
-            "<b>The worker's Python</b>: the program that the other algorithms start from now on.\n\n"
-            "The proxy of QGIS's settings is used. Cancelling, or a failure, leaves what was there before."
+        return short_help(
+            self.name(),
+            tr(
+                "Installs what the other algorithms of SSLKD need: a Python environment of its own with PyTorch, "
+                "in your QGIS profile. QGIS's own Python stays as it is. "
+                "It fetches some 200 MB to 3 GB and takes some 2 to 6 GB on the disk.\n\n"
+                "<b>Action</b>: <i>install</i> makes the environment, or renews it for another version of the plugin; "
+                "<i>repair</i> fetches and makes all anew; "
+                "<i>use</i> takes a Python of yours; <i>remove</i> removes all that was installed.\n"
+                "<b>PyTorch</b>: <i>auto</i> chooses for this machine, with CUDA where there is an NVIDIA GPU; "
+                "<i>lock</i> takes the builds that SSLKD was made with, each file checked; "
+                "<i>driver</i> takes those for the installed graphics driver, from PyTorch's own site.\n"
+                "<b>Folder of wheels</b>: installs from files in place of the network. On a machine of the same kind, "
+                "with a network, fill it by <i>pip download --require-hashes -d FOLDER -r worker.txt -r tools.txt</i>; "
+                "the two lists are in the plugin's folder <i>requirements</i>.\n"
+                "<b>Python to use</b>: for <i>use</i>, one that has the packages of <i>requirements/worker.txt</i>.\n\n"
+                "<b>The worker's Python</b>: the program that the other algorithms start from now on.\n\n"
+                "The proxy of QGIS's settings is used. Cancelling, or a failure, leaves what was there before."
+            ),
         )
 
     def canExecute(self) -> tuple[bool, str]:

@@ -25,7 +25,7 @@ from qgis.core import (
 from ..client import run_job
 from ..errors import UnusableParameters
 from ..rasters import Raster
-from ..resources import picture, tr
+from ..resources import short_help, tr
 from .base import TILE_STEP, Parameters, SslkdAlgorithm, named_choice, number, optional_number
 
 METHODS = [
@@ -98,44 +98,48 @@ class TrainSslkd(SslkdAlgorithm):
 
     def shortHelpString(self) -> str:
         """Return the help beside the dialog."""
-        return picture(self.name()) + tr(
-            "Trains a road detector on your own imagery, of which only a part needs annotation.\n\n"
-            "Two large networks (the teachers) learn from the annotated part "
-            "and teach each other on the rest; "
-            "a smaller one (the student) then learns from both. The student is what is kept.\n\n"
-            "<b>Labelled rasters</b>: imagery that holds the annotated area, all with the same bands.\n"
-            "<b>Annotations</b>: road surfaces as polygons, or roads as lines.\n"
-            "<b>Road width</b>: what roads drawn as lines get, in metres.\n"
-            "<b>Annotated area</b>: where every road is drawn. "
-            "Outside it, a pixel without a road is unknown, not background. "
-            "Without it, the whole extent of the labelled rasters counts as annotated.\n"
-            "<b>Unlabelled rasters</b>: more imagery of the same kind. "
-            "Without it, the part of the labelled rasters outside the annotated area is used.\n"
-            "<b>Preset</b>: quick suits a laptop without a GPU, balanced a GPU, "
-            "paper is what the publication did.\n\n"
-            "Advanced parameters that stay empty follow the preset. "
-            "<b>Method</b>: sslkd; the others are what it is compared with in research. "
-            "<b>Student's network</b>: the later in the list, the lighter and the faster in detection. "
-            "<b>Bands</b>: their numbers, such as 4, 1, 2; by itself all but transparency. "
-            "<b>Nodata value</b>: one that stands for nothing, besides what the rasters declare. "
-            "<b>Pixel size to learn at</b>: coarser windows see more of the ground in the same time; "
-            "by itself that of the labelled rasters, with quick 0.6 m where theirs is finer. "
-            "<b>Steps of each stage</b>: more take longer and learn more. "
-            "<b>Tile</b> and <b>tiles at a time</b>: what a step looks at; less needs less memory. "
-            "<b>Learning rate</b>: how far a step goes. <b>Seed</b>: another draws other tiles and weights. "
-            "<b>Device</b>: auto takes the GPU where there is one. "
-            "<b>Starting weights</b>: imagenet downloads weights that have seen photographs. "
-            "A <b>settings file</b> (TOML) sets everything else that the documentation lists; "
-            "what is chosen here comes before it. "
-            "With a <b>checkpoint folder</b>, a training that was cancelled goes on where it stopped "
-            "when it is started again with the same parameters.\n"
-            "<b>Layers from servers</b> (tiles, WMS) are copied first, into the checkpoint folder if there is one; "
-            "they need the extent and the pixel size on the ground, or get the next finer one that the server has. "
-            "A tile has 256 by 256 pixels.\n"
-            "<b>Extent of layers from servers</b>, <b>pixel size of layers from servers</b> and "
-            "<b>most tiles to copy of a layer</b>: where, how fine, and how much at most.\n\n"
-            "The <b>model file</b> is for <i>Detect roads</i>. The <b>report</b> is a page for a browser. "
-            "<b>Validation IoU</b> and <b>validation F1</b> are measured on windows that were held out, from 0 to 1."
+        return short_help(
+            self.name(),
+            tr(
+                "Trains a road detector on your own imagery, of which only a part needs annotation.\n\n"
+                "Two large networks (the teachers) learn from the annotated part "
+                "and teach each other on the rest; "
+                "a smaller one (the student) then learns from both. The student is what is kept.\n\n"
+                "<b>Labelled rasters</b>: imagery that holds the annotated area, all with the same bands.\n"
+                "<b>Annotations</b>: road surfaces as polygons, or roads as lines.\n"
+                "<b>Road width</b>: what roads drawn as lines get, in metres.\n"
+                "<b>Annotated area</b>: where every road is drawn. "
+                "Outside it, a pixel without a road is unknown, not background. "
+                "Without it, the whole extent of the labelled rasters counts as annotated.\n"
+                "<b>Unlabelled rasters</b>: more imagery of the same kind. "
+                "Without it, the part of the labelled rasters outside the annotated area is used.\n"
+                "<b>Preset</b>: quick suits a laptop without a GPU, balanced a GPU, "
+                "paper is what the publication did.\n\n"
+                "Advanced parameters that stay empty follow the preset. "
+                "<b>Method</b>: sslkd; the others are what it is compared with in research. "
+                "<b>Student's network</b>: the later in the list, the lighter and the faster in detection. "
+                "<b>Bands</b>: their numbers, such as 4, 1, 2; by itself all but transparency. "
+                "<b>Nodata value</b>: one that stands for nothing, besides what the rasters declare. "
+                "<b>Pixel size to learn at</b>: coarser windows see more of the ground in the same time; "
+                "by itself that of the labelled rasters, with quick 0.6 m where theirs is finer. "
+                "<b>Steps of each stage</b>: more take longer and learn more. "
+                "<b>Tile</b> and <b>tiles at a time</b>: what a step looks at; less needs less memory. "
+                "<b>Learning rate</b>: how far a step goes. <b>Seed</b>: another draws other tiles and weights. "
+                "<b>Device</b>: auto takes the GPU where there is one. "
+                "<b>Starting weights</b>: imagenet downloads weights that have seen photographs. "
+                "A <b>settings file</b> (TOML) sets everything else that the documentation lists; "
+                "what is chosen here comes before it. "
+                "With a <b>checkpoint folder</b>, a training that was cancelled goes on where it stopped "
+                "when it is started again with the same parameters.\n"
+                "<b>Layers from servers</b> (tiles, WMS) are copied first, into the checkpoint folder if there is one; "
+                "they need the extent and the pixel size on the ground, or get the next finer one that the server has. "
+                "A tile has 256 by 256 pixels.\n"
+                "<b>Extent of layers from servers</b>, <b>pixel size of layers from servers</b> and "
+                "<b>most tiles to copy of a layer</b>: where, how fine, and how much at most.\n\n"
+                "The <b>model file</b> is for <i>Detect roads</i>. The <b>report</b> is a page for a browser. "
+                "<b>Validation IoU</b> and <b>validation F1</b> are measured on windows that were held out, "
+                "from 0 to 1."
+            ),
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:

@@ -14,7 +14,7 @@ from qgis.core import (
 from ..client import run_job
 from ..errors import UnusableParameters
 from ..rasters import Raster, take_raster
-from ..resources import picture, tr
+from ..resources import short_help, tr
 from ..styling import subject_of
 from .base import Parameters, SslkdAlgorithm, optional_number, threshold, vector_measure
 
@@ -48,22 +48,25 @@ class VectoriseRoads(SslkdAlgorithm):
 
     def shortHelpString(self) -> str:
         """Return the help beside the dialog."""
-        return picture(self.name()) + tr(
-            "Makes outlines and centre lines for a map from a raster of roads, whatever made it.\n\n"
-            "<b>Raster</b>: a road surface (1 road, 0 background), the probability of road (0 to 1) or classes, "
-            "in one band.\n"
-            "<b>Class of road</b>: the value that is road, for a raster of classes, or a mask of 0 and 255; "
-            "empty for others.\n"
-            "<b>Threshold</b>: of a probability, a pixel is road from this value on.\n"
-            "<b>Least area</b>: smaller roads are left out.\n"
-            "<b>Holes to fill</b>: smaller holes are filled, as parked cars and trees leave them.\n"
-            "<b>Simplification</b>: how far a vector may leave the pixels' stairs; 0 keeps them.\n"
-            "<b>Smoothing</b>: as far from a corner, it is rounded off; 0 keeps the corners.\n"
-            "<b>Gaps to bridge</b>: interruptions of the centre lines up to this length are closed.\n"
-            "<b>Coordinate reference system of the vectors</b>: without it, the raster's.\n\n"
-            "<b>Road outlines</b> are valid polygons with their area and, from a probability, its mean. "
-            "<b>Road centre lines</b> are a connected network with widths and lengths. "
-            "All measures are metres on the ground, whatever the coordinate reference system."
+        return short_help(
+            self.name(),
+            tr(
+                "Makes outlines and centre lines for a map from a raster of roads, whatever made it.\n\n"
+                "<b>Raster</b>: a road surface (1 road, 0 background), the probability of road (0 to 1) or classes, "
+                "in one band.\n"
+                "<b>Class of road</b>: the value that is road, for a raster of classes, or a mask of 0 and 255; "
+                "empty for others.\n"
+                "<b>Threshold</b>: of a probability, a pixel is road from this value on.\n"
+                "<b>Least area</b>: smaller roads are left out.\n"
+                "<b>Holes to fill</b>: smaller holes are filled, as parked cars and trees leave them.\n"
+                "<b>Simplification</b>: how far a vector may leave the pixels' stairs; 0 keeps them.\n"
+                "<b>Smoothing</b>: as far from a corner, it is rounded off; 0 keeps the corners.\n"
+                "<b>Gaps to bridge</b>: interruptions of the centre lines up to this length are closed.\n"
+                "<b>Coordinate reference system of the vectors</b>: without it, the raster's.\n\n"
+                "<b>Road outlines</b> are valid polygons with their area and, from a probability, its mean. "
+                "<b>Road centre lines</b> are a connected network with widths and lengths. "
+                "All measures are metres on the ground, whatever the coordinate reference system."
+            ),
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:

@@ -8,7 +8,7 @@ from qgis.core import QgsProcessingModelAlgorithm
 from qgis.PyQt.QtGui import QIcon
 
 from ..instances import new_instance
-from ..resources import help_page, icon, picture, tr, translate_titles
+from ..resources import help_page, icon, short_help, tr, translate_titles
 
 __all__ = ["TrainAndDetect"]
 
@@ -59,22 +59,26 @@ class TrainAndDetect(QgsProcessingModelAlgorithm):
 
     def shortHelpString(self) -> str:
         """Return the help beside the dialog."""
-        return picture(self.name()) + tr(
-            "Trains a road detector on a raster of which a part is annotated, and finds the roads in all of it: "
-            "<i>Train SSLKD</i> and <i>Detect roads</i> in one.\n\n"
-            "<b>Raster</b>: the imagery.\n"
-            "<b>Annotations</b>: road surfaces as polygons, or roads as lines.\n"
-            "<b>Road width</b>: what roads drawn as lines get, in metres.\n"
-            "<b>Annotated area</b>: where every road is drawn; a part of the raster. "
-            "Without it, the whole raster counts as annotated.\n"
-            "<b>Preset</b>: quick suits a laptop without a GPU, balanced a GPU, paper is what the publication did.\n\n"
-            "Advanced parameters that stay empty follow the preset. "
-            "<b>Nodata value</b>: one that stands for nothing, besides what the raster declares. "
-            "<b>Steps of each stage</b>: more take longer. "
-            "<b>Tile in training</b> and <b>tiles at a time in training</b>: less needs less memory. "
-            "<b>Device</b>: auto takes the GPU where there is one.\n\n"
-            "<b>Model file</b> and <b>report</b> are those of <i>Train SSLKD</i>; <b>road surface</b>, "
-            "<b>road outlines</b> and <b>road centre lines</b> those of <i>Detect roads</i>."
+        return short_help(
+            self.name(),
+            tr(
+                "Trains a road detector on a raster of which a part is annotated, and finds the roads in all of it: "
+                "<i>Train SSLKD</i> and <i>Detect roads</i> in one.\n\n"
+                "<b>Raster</b>: the imagery.\n"
+                "<b>Annotations</b>: road surfaces as polygons, or roads as lines.\n"
+                "<b>Road width</b>: what roads drawn as lines get, in metres.\n"
+                "<b>Annotated area</b>: where every road is drawn; a part of the raster. "
+                "Without it, the whole raster counts as annotated.\n"
+                "<b>Preset</b>: quick suits a laptop without a GPU, balanced a GPU, "
+                "paper is what the publication did.\n\n"
+                "Advanced parameters that stay empty follow the preset. "
+                "<b>Nodata value</b>: one that stands for nothing, besides what the raster declares. "
+                "<b>Steps of each stage</b>: more take longer. "
+                "<b>Tile in training</b> and <b>tiles at a time in training</b>: less needs less memory. "
+                "<b>Device</b>: auto takes the GPU where there is one.\n\n"
+                "<b>Model file</b> and <b>report</b> are those of <i>Train SSLKD</i>; <b>road surface</b>, "
+                "<b>road outlines</b> and <b>road centre lines</b> those of <i>Detect roads</i>."
+            ),
         )
 
     def helpUrl(self) -> str:

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QUrl
-from qgis.PyQt.QtGui import QImage
+from qgis.PyQt.QtGui import QFont, QImage, QTextDocument
 
 NAMES = [
     "trainsslkd",
@@ -68,6 +68,17 @@ def test_short_help_begins_with_a_picture_that_qt_can_show(algorithm, name):
     image = QImage(QUrl(address).toLocalFile())
     # Wider ones would have the dialog's help scroll sideways.
     assert not image.isNull() and image.width() <= 220
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_titles_in_the_short_help_can_be_read_in_a_dark_theme(algorithm, name):
+    # QGIS's dialog styles it so in any theme.
+    shown = QTextDocument()
+    shown.setDefaultStyleSheet("b { color: #333333; }")
+    shown.setHtml(algorithm(name).shortHelpString())
+    formats = [each.toCharFormat() for each in shown.allFormats() if each.isCharFormat()]
+    assert any(each.fontWeight() > QFont.Weight.Normal for each in formats)
+    assert "#333333" not in [each.foreground().color().name() for each in formats]
 
 
 def test_links_of_the_pages_lead_somewhere():

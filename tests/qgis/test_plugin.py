@@ -3,8 +3,10 @@
 import pytest
 from qgis.gui import QgsMessageBar
 from qgis.PyQt import sip
-from qgis.PyQt.QtWidgets import QPushButton
+from qgis.PyQt.QtCore import QCoreApplication
+from qgis.PyQt.QtWidgets import QDialogButtonBox, QPushButton
 
+import qgis_sslkd
 from qgis_sslkd.managed import LOCK, Marker, digest, python_of, write_marker
 from qgis_sslkd.plugin import offer_set_up
 
@@ -23,6 +25,17 @@ def test_an_algorithm_outlives_the_plugin(staged_plugin, algorithm):
         assert [each.id() for each in held] == ["trainsslkd", "setup", "trainanddetect"]
     finally:
         staged_plugin.initProcessing()
+
+
+def test_buttons_of_open_dialogs_keep_their_texts_where_the_plugin_comes_and_goes(qgis_app):
+    # QGIS's dialogs call it Run or Start.
+    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Yes)
+    (run,) = buttons.buttons()
+    run.setText("Run")
+    plugin = qgis_sslkd.classFactory(None)
+    plugin.unload()
+    QCoreApplication.processEvents()
+    assert run.text() == "Run"
 
 
 def test_without_an_environment_set_up_is_offered(no_worker, profile_home, bar, qgis_processing, monkeypatch):

@@ -11,9 +11,10 @@ from qgis.PyQt.QtCore import QTranslator
 sys.path.append(str(ROOT / "tools"))
 
 import translations
+from qgis_sslkd import resources
 from qgis_sslkd.algorithms import ALGORITHMS
 from qgis_sslkd.models import TrainAndDetect
-from qgis_sslkd.resources import layer_style, tr, translator
+from qgis_sslkd.resources import layer_style, translator
 
 FILES = sorted((PLUGINS / "qgis_sslkd" / "i18n").glob("*.ts"))
 TEXTS = list(translations.source_texts())
@@ -69,14 +70,11 @@ def test_translations_keep_places_for_values_and_marks(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_compiled_file_is_what_the_source_gives(path, qgis_app):
+def test_compiled_file_is_what_the_source_gives(path, monkeypatch):
     compiled = QTranslator()
     assert compiled.load(str(path.with_suffix(".qm")))
-    qgis_app.installTranslator(compiled)
-    try:
-        assert {text: tr(text) for text in TEXTS} == translations.translations(path)
-    finally:
-        qgis_app.removeTranslator(compiled)
+    monkeypatch.setattr(resources, "_of_qgis", lambda: compiled)
+    assert {text: resources.tr(text) for text in TEXTS} == translations.translations(path)
 
 
 @pytest.mark.parametrize(
@@ -87,12 +85,10 @@ def test_language_is_that_of_the_locale(locale, text):
 
 
 @pytest.fixture
-def german(qgis_app):
+def german(monkeypatch):
     """Has the plugin speak German meanwhile."""
     spoken = translator("de")
-    qgis_app.installTranslator(spoken)
-    yield
-    qgis_app.removeTranslator(spoken)
+    monkeypatch.setattr(resources, "_of_qgis", lambda: spoken)
 
 
 @pytest.mark.usefixtures("german")
