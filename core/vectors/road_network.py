@@ -306,9 +306,13 @@ class RoadNetwork:
             yield part
 
 
+def _half_width(arms: list[Line]) -> float:
+    return float(np.median([arm.points[0, 2] for arm in arms])) / 2
+
+
 def _radius(arms: list[Line]) -> float:
     """How far in metres the roads of arms lie in each other: half a width, a whole one where two hardly part."""
-    half = float(np.median([arm.points[0, 2] for arm in arms])) / 2
+    half = _half_width(arms)
     headings = np.array([heading_of(arm.points, half, 2 * half) for arm in arms])
     cosines = headings @ headings.T - 2 * np.eye(len(arms))
     return half * (1 + max(float(cosines.max()), 0.0))
@@ -326,7 +330,13 @@ def _meeting_point(start: Floats, radius: float, arms: list[Line]) -> Floats:
             across = np.eye(2) - np.outer(heading, heading)
             matrix += across
             right += across @ anchor
-    place = np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)
-    move = place - start
-    shift: Floats = move * min(1.0, radius / max(float(np.hypot(*move)), 1e-9))
-    return start + shift
+    move = np.linalg.solve(matrix, right) - start
+    distance = max(float(np.hypot(*move)), 1e-9)
+    place: Floats = start + move * min(1.0, radius / distance)
+    # Bent arms, as of a ring, may point at a place beside their roads.
+    return place if _is_on_a_road(place, arms) else start + move * min(1.0, _half_width(arms) / distance)
+
+
+def _is_on_a_road(place: Floats, arms: list[Line]) -> bool:
+    points = np.vstack([arm.points for arm in arms])
+    return bool((np.hypot(*(points[:, :2] - place).T) < points[:, 2] / 2 + ROUNDING).any())

@@ -131,6 +131,15 @@ def test_wide_roads_with_short_arms_meet_where_their_axes_do(lines_of, turn):
     assert np.hypot(*np.subtract(junction, (80, 60))) < 2
 
 
+def test_a_wide_road_s_junctions_with_a_ring_lie_on_the_roads(lines_of):
+    """Its bent arms point at places in the island."""
+    middle = shapely.Point(80, 60)
+    through = affinity.rotate(street((0, 60), (160, 60), width=14), 45)
+    road = shapely.union(middle.buffer(15), through).buffer(5).buffer(-5).difference(middle.buffer(7))
+    lines, _, _ = lines_of([road])
+    assert shapely.union_all(lines).difference(road.buffer(PIXEL)).length == 0
+
+
 def test_a_ring_gives_one_closed_line(lines_of):
     circle = shapely.Point(80, 60).buffer(40, quad_segs=64)
     (line,), fields, _ = lines_of(circle.boundary.buffer(3.5))
