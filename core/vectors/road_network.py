@@ -133,15 +133,20 @@ class RoadNetwork:
                     self._remove(number)
 
     def straighten_ends(self) -> None:
-        """Takes the hooks off free ends, which the skeleton leads into a corner of the road's end."""
+        """Takes the hooks off free ends, which the skeleton leads into a corner of the road's end.
+
+        There the road is narrow; as elsewhere the line then ends half of the road's own width before the road does.
+        """
         for number, node in list(self._ends(cut_off=False)):
             points = self._from(number, node)
             way = way_along(points)
             if way[-1] > 2 * points[:, 2].max() + ROUNDING:
                 first = int(way.searchsorted(median(points[:, 2].tolist()) - ROUNDING))
-                heading = -heading_of(points, way[first], points[first, 2])
-                onto = points[first, :2] + heading * np.maximum((points[0, :2] - points[first, :2]) @ heading, 0)
-                self._put(number, node, np.vstack([np.append(onto, points[0, 2]), points[first:]]))
+                width = points[first, 2]
+                heading = -heading_of(points, way[first], width)
+                ahead = (points[0, :2] - points[first, :2]) @ heading + (points[0, 2] - width) / 2
+                end = points[first, :2] + heading * max(ahead, 0)
+                self._put(number, node, np.vstack([np.append(end, width), points[first:]]))
 
     def lead_to_border(self) -> None:
         """Leads lines that the raster ends straight on to its border.

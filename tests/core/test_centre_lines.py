@@ -185,6 +185,26 @@ def test_gaps_are_bridged_up_to_the_length(lines_of, gap, count):
     assert len(lines_of(roads, options=VectorSettings(bridge=0))[0]) == 2
 
 
+@pytest.mark.parametrize("width", [6, 8])
+@pytest.mark.parametrize("turn", [0, 20, 110])
+@pytest.mark.parametrize("slant", [True, False])
+def test_ragged_gaps_as_under_trees_are_bridged(lines_of, width, turn, slant):
+    """The roads end in corners that are narrower than they."""
+    if slant:
+        gap = affinity.rotate(shapely.box(78.5, 20, 81.5, 100), 40, (80, 60))
+    else:
+        trees = [
+            ((80 - width * 0.3, 60 - width * 0.35), width * 0.45),
+            ((80 + width * 0.3, 60 + width * 0.35), width * 0.45),
+            ((80, 60), 3),
+        ]
+        gap = shapely.union_all([shapely.Point(at).buffer(radius) for at, radius in trees])
+    axis = shapely.LineString([(35, 60), (125, 60)])
+    road = affinity.rotate(axis.buffer(width / 2, cap_style="flat").difference(gap), turn, (80, 60))
+    (line,), _, _ = lines_of([road])
+    assert shapely.hausdorff_distance(line, affinity.rotate(axis, turn, (80, 60)), densify=0.01) < width / 4
+
+
 def test_ends_that_point_elsewhere_are_not_bridged(lines_of):
     assert len(lines_of([street((5, 50), (60, 50)), street((67, 63), (67, 110))])[0]) == 2
     # Two that pass each other.
