@@ -133,15 +133,20 @@ class RoadNetwork:
                     self._remove(number)
 
     def straighten_ends(self) -> None:
-        """Takes the hooks off free ends, which the skeleton leads into a corner of the road's end."""
+        """Takes the hooks off free ends, which the skeleton leads into a corner of the road's end.
+
+        There the road is narrow; as elsewhere the line then ends half of the road's own width before the road does.
+        """
         for number, node in list(self._ends(cut_off=False)):
             points = self._from(number, node)
             way = way_along(points)
             if way[-1] > 2 * points[:, 2].max() + ROUNDING:
                 first = int(way.searchsorted(median(points[:, 2].tolist()) - ROUNDING))
-                heading = -heading_of(points, way[first], points[first, 2])
-                onto = points[first, :2] + heading * np.maximum((points[0, :2] - points[first, :2]) @ heading, 0)
-                self._put(number, node, np.vstack([np.append(onto, points[0, 2]), points[first:]]))
+                width = points[first, 2]
+                heading = -heading_of(points, way[first], width)
+                ahead = (points[0, :2] - points[first, :2]) @ heading + (points[0, 2] - width) / 2
+                end = points[first, :2] + heading * max(ahead, 0)
+                self._put(number, node, np.vstack([np.append(end, width), points[first:]]))
 
     def lead_to_border(self) -> None:
         """Leads lines that the raster ends straight on to its border.
@@ -306,9 +311,13 @@ class RoadNetwork:
             yield part
 
 
+def _half_width(arms: list[Line]) -> float:
+    return float(np.median([arm.points[0, 2] for arm in arms])) / 2
+
+
 def _radius(arms: list[Line]) -> float:
     """How far in metres the roads of arms lie in each other: half a width, a whole one where two hardly part."""
-    half = float(np.median([arm.points[0, 2] for arm in arms])) / 2
+    half = _half_width(arms)
     headings = np.array([heading_of(arm.points, half, 2 * half) for arm in arms])
     cosines = headings @ headings.T - 2 * np.eye(len(arms))
     return half * (1 + max(float(cosines.max()), 0.0))
@@ -326,7 +335,13 @@ def _meeting_point(start: Floats, radius: float, arms: list[Line]) -> Floats:
             across = np.eye(2) - np.outer(heading, heading)
             matrix += across
             right += across @ anchor
-    place = np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)
-    move = place - start
-    shift: Floats = move * min(1.0, radius / max(float(np.hypot(*move)), 1e-9))
-    return start + shift
+    move = np.linalg.solve(matrix, right) - start
+    distance = max(float(np.hypot(*move)), 1e-9)
+    place: Floats = start + move * min(1.0, radius / distance)
+    # Bent arms, as of a ring, may point at a place beside their roads.
+    return place if _is_on_a_road(place, arms) else start + move * min(1.0, _half_width(arms) / distance)
+
+
+def _is_on_a_road(place: Floats, arms: list[Line]) -> bool:
+    points = np.vstack([arm.points for arm in arms])
+    return bool((np.hypot(*(points[:, :2] - place).T) < points[:, 2] / 2 + ROUNDING).any())

@@ -131,6 +131,15 @@ def test_wide_roads_with_short_arms_meet_where_their_axes_do(lines_of, turn):
     assert np.hypot(*np.subtract(junction, (80, 60))) < 2
 
 
+def test_a_wide_road_s_junctions_with_a_ring_lie_on_the_roads(lines_of):
+    """Its bent arms point at places in the island."""
+    middle = shapely.Point(80, 60)
+    through = affinity.rotate(street((0, 60), (160, 60), width=14), 45)
+    road = shapely.union(middle.buffer(15), through).buffer(5).buffer(-5).difference(middle.buffer(7))
+    lines, _, _ = lines_of([road])
+    assert shapely.union_all(lines).difference(road.buffer(PIXEL)).length == 0
+
+
 def test_a_ring_gives_one_closed_line(lines_of):
     circle = shapely.Point(80, 60).buffer(40, quad_segs=64)
     (line,), fields, _ = lines_of(circle.boundary.buffer(3.5))
@@ -174,6 +183,26 @@ def test_gaps_are_bridged_up_to_the_length(lines_of, gap, count):
     assert len(lines) == count
     assert fields["length"].sum() == pytest.approx(150 - (gap if count == 2 else 0), abs=1.5)
     assert len(lines_of(roads, options=VectorSettings(bridge=0))[0]) == 2
+
+
+@pytest.mark.parametrize("width", [6, 8])
+@pytest.mark.parametrize("turn", [0, 20, 110])
+@pytest.mark.parametrize("slant", [True, False])
+def test_ragged_gaps_as_under_trees_are_bridged(lines_of, width, turn, slant):
+    """The roads end in corners that are narrower than they."""
+    if slant:
+        gap = affinity.rotate(shapely.box(78.5, 20, 81.5, 100), 40, (80, 60))
+    else:
+        trees = [
+            ((80 - width * 0.3, 60 - width * 0.35), width * 0.45),
+            ((80 + width * 0.3, 60 + width * 0.35), width * 0.45),
+            ((80, 60), 3),
+        ]
+        gap = shapely.union_all([shapely.Point(at).buffer(radius) for at, radius in trees])
+    axis = shapely.LineString([(35, 60), (125, 60)])
+    road = affinity.rotate(axis.buffer(width / 2, cap_style="flat").difference(gap), turn, (80, 60))
+    (line,), _, _ = lines_of([road])
+    assert shapely.hausdorff_distance(line, affinity.rotate(axis, turn, (80, 60)), densify=0.01) < width / 4
 
 
 def test_ends_that_point_elsewhere_are_not_bridged(lines_of):
