@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import statistics
 import sys
 import textwrap
 import threading
@@ -16,6 +15,7 @@ from qgis.PyQt.QtCore import QCoreApplication, QElapsedTimer, QEvent, QTimer
 
 from qgis_sslkd import client
 from qgis_sslkd.client import JobCancelled, JobFailed, WorkerDied, WorkerNotStarted, run_job, run_worker, worker_command
+from qgis_sslkd.processes import POLL_MS
 from qgis_sslkd.window import living_window
 
 PREAMBLE = """
@@ -272,9 +272,8 @@ def test_the_window_lives_while_the_worker_is_silent(feedback):
     while thread.is_alive():
         QCoreApplication.processEvents()
     timer.stop()
-    # A wait that held Python's lock would let this thread beat only ten times a second.
-    assert len(beats) > 50
-    assert statistics.median(beats) < 50
+    # A wait that held Python's lock would stop this thread most of the time; a busy machine delays some beats.
+    assert sum(beat for beat in beats if beat >= POLL_MS) < sum(beats) / 2
 
 
 ASKED_TO_STOP = """
