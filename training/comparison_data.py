@@ -141,8 +141,7 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
             raise SettingError("Rasters have no labels beyond the drawn roads; leave out the rows with all labels.")
         # All rows are validated alike, whatever their windows.
         inputs = TrainingInputs(labelled, roads, area, unlabelled)
-        data = prepare(inputs, tile, 0, reader, with_unlabelled, held_out_for=_TEST_TILE)
-        return replace(data, normalisation=normalisation)
+        return prepare(inputs, tile, 0, reader, with_unlabelled, held_out_for=_TEST_TILE, normalisation=normalisation)
 
     learned = training(_TEST_TILE, "split", False)
     annotations = {raster: annotate(raster, test_roads, test_area) for raster in test}

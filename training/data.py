@@ -90,6 +90,7 @@ def prepare(
     reader: RasterReader,
     unlabelled: bool = True,
     held_out_for: int | None = None,
+    normalisation: Normalisation | None = None,
 ) -> TrainingData:
     """Finds where labels and imagery are, and holds a part of the annotated area out.
 
@@ -100,6 +101,7 @@ def prepare(
         reader: reads the rasters.
         unlabelled: whether imagery without labels is learned from, too.
         held_out_for: side in pixels of the windows that what is held out is cut for; None for `tile`.
+        normalisation: of the images; None to measure it on what is learned from.
 
     Raises:
         RasterError: if the rasters do not go together, or are much coarser or smaller than the windows are to be.
@@ -126,7 +128,7 @@ def prepare(
         ),
         unlabelled=tuple(_unlabelled(inputs, held_out, gsd, tile, reader)) if unlabelled else (),
         validation=tuple(window for r, a in held_out.items() for window in windows_of_parts(r, a, gsd, tile)),
-        normalisation=measure_normalisation(rasters, reader),
+        normalisation=normalisation or measure_normalisation(rasters, reader),
         gsd=gsd,
         tile=tile,
         labelled_area=_square_metres(training),

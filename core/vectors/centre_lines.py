@@ -28,6 +28,7 @@ __all__ = ["write_centre_lines"]
 _LAYER = "centre_lines"
 _BLOCKS_SHARE = 0.7
 _SMOOTHING = 10  # passes over points a metre apart
+_KNOT, _CROSSING = 0.5, 0.9  # of a road's width, within which junctions are one: before they settle, and after
 
 
 def write_centre_lines(
@@ -103,10 +104,10 @@ def _steps(network: RoadNetwork, settings: VectorSettings) -> list[Callable[[], 
     clear: list[Callable[[], object]] = [
         network.prune,
         lambda: network.smooth(_SMOOTHING),
-        lambda: network.untangle(0.5),
+        lambda: network.untangle(_KNOT),
         lambda: network.settle(network.junctions),
         # Junctions that settle within one road are one: the skeleton of a slant crossing has two.
-        lambda: network.settle(network.untangle(0.9)),
+        lambda: network.settle(network.untangle(_CROSSING)),
         lambda: network.unite(settings.tolerance),
         network.straighten_ends,
         network.lead_to_border,

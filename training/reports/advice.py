@@ -20,7 +20,7 @@ _GRADES = (
     (0.0, "the network is not fit for use yet"),
 )
 _LOW, _UNLIKE, _RISE, _BEHIND = 0.6, 0.15, 0.02, 0.05
-# Square metres. In docs/results/epfl-quick, IoUs on 2.9 ha lie 0.15 off those on the test tiles: half a grade on 6 ha.
+# Square metres. In the tables of docs/results, IoUs on 2.9 ha lie 0.15 off those on test tiles: half a grade on 6 ha.
 _LEAST_AREA, _LEAST_ROADS = 60_000.0, 5_000.0
 
 
