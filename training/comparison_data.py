@@ -18,7 +18,15 @@ from ..core.labels import ROAD
 from ..core.windows import TILE_MULTIPLE
 from .checkpoints import identify
 from .configuration import LabelSet, RastersData, RoadNetData, TilesData
-from .data import TrainingData, TrainingInputs, check_alike, prepare, read_labelled
+from .data import (
+    TrainingData,
+    TrainingInputs,
+    check_alike,
+    read_labelled,
+    split_annotated,
+    training_data,
+    unlabelled_sources,
+)
 from .digests import digest_of
 from .sources import windows_of_parts
 from .survey import measure_normalisation
@@ -133,15 +141,16 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
         if are_near(one, other):
             _check_apart(one, test_roads, test_area, other, roads, area)
 
-    # One for all rows, which are tested with it, whether they learn from imagery without labels or not.
+    inputs = TrainingInputs(labelled, roads, area, unlabelled)
+    # One of each for all rows: they are validated and tested alike, whatever their windows and their imagery.
+    split = split_annotated(inputs, _TEST_TILE, 0, reader)
     normalisation = measure_normalisation([*labelled, *unlabelled], reader)
 
     def training(tile: int, labels: LabelSet, with_unlabelled: bool) -> TrainingData:
         if labels == "all":
             raise SettingError("Rasters have no labels beyond the drawn roads; leave out the rows with all labels.")
-        # All rows are validated alike, whatever their windows.
-        inputs = TrainingInputs(labelled, roads, area, unlabelled)
-        return prepare(inputs, tile, 0, reader, with_unlabelled, held_out_for=_TEST_TILE, normalisation=normalisation)
+        without_labels = unlabelled_sources(inputs, split, tile, reader) if with_unlabelled else []
+        return training_data(split, without_labels, tile, normalisation)
 
     learned = training(_TEST_TILE, "split", False)
     annotations = {raster: annotate(raster, test_roads, test_area) for raster in test}

@@ -19,6 +19,7 @@ from .sources import Geometries, LabelledWindow, Source, source_of, windows_of_p
 from .survey import cells_with_data, measure_normalisation
 
 __all__ = [
+    "Split",
     "TrainingData",
     "TrainingInputs",
     "check_alike",
@@ -26,6 +27,9 @@ __all__ = [
     "prepare",
     "read_labelled",
     "read_window",
+    "split_annotated",
+    "training_data",
+    "unlabelled_sources",
 ]
 
 _FINEST = 2.0  # times the imagery's resolution: beyond, windows hold nothing but made-up pixels
@@ -83,14 +87,23 @@ class TrainingData:
         return list(dict.fromkeys(source.raster for source in (*self.labelled, *held_out, *self.unlabelled)))
 
 
+@dataclass(frozen=True)
+class Split:
+    """The annotated ground of the labelled rasters, where they hold data.
+
+    Attributes:
+        learned: what is learned from, by raster.
+        held_out: what is held out, by raster.
+        gsd: ground sampling distance to learn at, in metres.
+    """
+
+    learned: Mapping[RasterInfo, Annotation]
+    held_out: Mapping[RasterInfo, Annotation]
+    gsd: float
+
+
 def prepare(
-    inputs: TrainingInputs,
-    tile: int,
-    seed: int,
-    reader: RasterReader,
-    unlabelled: bool = True,
-    held_out_for: int | None = None,
-    normalisation: Normalisation | None = None,
+    inputs: TrainingInputs, tile: int, seed: int, reader: RasterReader, unlabelled: bool = True
 ) -> TrainingData:
     """Finds where labels and imagery are, and holds a part of the annotated area out.
 
@@ -100,8 +113,6 @@ def prepare(
         seed: of the hold-out.
         reader: reads the rasters.
         unlabelled: whether imagery without labels is learned from, too.
-        held_out_for: side in pixels of the windows that what is held out is cut for; None for `tile`.
-        normalisation: of the images; None to measure it on what is learned from.
 
     Raises:
         RasterError: if the rasters do not go together, or are much coarser or smaller than the windows are to be.
@@ -109,29 +120,72 @@ def prepare(
     """
     rasters = [*inputs.labelled, *(inputs.unlabelled if unlabelled else ())]
     check_alike(rasters)
+    split = split_annotated(inputs, tile, seed, reader)
+    without_labels = unlabelled_sources(inputs, split, tile, reader) if unlabelled else []
+    return training_data(split, without_labels, tile, measure_normalisation(rasters, reader))
+
+
+def split_annotated(inputs: TrainingInputs, tile: int, seed: int, reader: RasterReader) -> Split:
+    """Holds a part of the annotated area out, in blocks that suit windows of `tile` pixels.
+
+    Raises:
+        RasterError: if the rasters are much coarser or smaller than the windows are to be.
+        AnnotationError: if the annotation and the rasters' data do not meet, or are too small to be split.
+    """
     usual = _usual_gsd(inputs.labelled)
     if inputs.gsd is not None:
         _check_gsd(inputs.gsd, usual, tile, inputs.labelled)
     gsd = inputs.gsd or usual
-    side = held_out_for or tile
     annotations = {
-        raster: _with_data(annotate(raster, inputs.roads, inputs.area), raster, gsd, side, reader)
+        raster: _with_data(annotate(raster, inputs.roads, inputs.area), raster, gsd, tile, reader)
         for raster in inputs.labelled
     }
     annotations = {r: a for r, a in annotations.items() if len(a.area.geometries)}
     _check_annotations(annotations, inputs)
-    training, held_out = hold_out(annotations, round(2 * side * gsd / usual), np.random.default_rng(seed))
+    learned, held_out = hold_out(annotations, round(2 * tile * gsd / usual), np.random.default_rng(seed))
+    return Split(learned, held_out, gsd)
+
+
+def unlabelled_sources(inputs: TrainingInputs, split: Split, tile: int, reader: RasterReader) -> list[Source]:
+    """Sources of unlabelled windows of `tile` pixels: rasters where they hold data, without the annotated area.
+
+    Raises:
+        AnnotationError: if there are none.
+    """
+    sources = []
+    for raster in inputs.unlabelled or inputs.labelled:
+        annotation = annotate(raster, inputs.roads, inputs.area)
+        if inputs.unlabelled and not inputs.area:
+            # The labelled rasters are annotated as a whole, these are not; but they may show what is held out.
+            annotation = annotation.inside(held_out_at(raster, split.held_out))
+        covered = float(shapely.area(annotation.area.geometries).sum())
+        if covered < 0.99 * raster.width * raster.height:
+            source = source_of(raster, annotation, split.gsd, tile)
+            sources.append(replace(source, regions=_regions_with_data(source, reader)))
+    if not any(len(source.regions) for source in sources):
+        way_out = (
+            "the unlabelled rasters hold nothing but nodata, or lie inside of the annotated area: choose others."
+            if inputs.unlabelled
+            else "give the annotated area, or unlabelled rasters."
+        )
+        raise AnnotationError(f"There is no unlabelled imagery to learn from; {way_out}")
+    return sources
+
+
+def training_data(split: Split, unlabelled: Sequence[Source], tile: int, normalisation: Normalisation) -> TrainingData:
+    """All that a run learns from, in windows of `tile` pixels."""
+    gsd, held_out = split.gsd, split.held_out
     return TrainingData(
         labelled=tuple(
             replace(source_of(r, a, gsd, tile, a.area.geometries), held_out=held_out_at(r, held_out))
-            for r, a in training.items()
+            for r, a in split.learned.items()
         ),
-        unlabelled=tuple(_unlabelled(inputs, held_out, gsd, tile, reader)) if unlabelled else (),
+        unlabelled=tuple(unlabelled),
         validation=tuple(window for r, a in held_out.items() for window in windows_of_parts(r, a, gsd, tile)),
-        normalisation=normalisation or measure_normalisation(rasters, reader),
+        normalisation=normalisation,
         gsd=gsd,
         tile=tile,
-        labelled_area=_square_metres(training),
+        labelled_area=_square_metres(split.learned),
         held_out_area=_square_metres(held_out),
     )
 
@@ -200,30 +254,6 @@ def read_labelled(window: LabelledWindow, data: TrainingData, reader: RasterRead
     labels = window.labels(data.tile)
     labels[~valid] = IGNORE
     return images, labels
-
-
-def _unlabelled(
-    inputs: TrainingInputs, held_out: Mapping[RasterInfo, Annotation], gsd: float, tile: int, reader: RasterReader
-) -> list[Source]:
-    """Sources of unlabelled windows: rasters where they hold data, of which the annotated area is left out."""
-    sources = []
-    for raster in inputs.unlabelled or inputs.labelled:
-        annotation = annotate(raster, inputs.roads, inputs.area)
-        if inputs.unlabelled and not inputs.area:
-            # The labelled rasters are annotated as a whole, these are not; but they may show what is held out.
-            annotation = annotation.inside(held_out_at(raster, held_out))
-        covered = float(shapely.area(annotation.area.geometries).sum())
-        if covered < 0.99 * raster.width * raster.height:
-            source = source_of(raster, annotation, gsd, tile)
-            sources.append(replace(source, regions=_regions_with_data(source, reader)))
-    if not any(len(source.regions) for source in sources):
-        way_out = (
-            "the unlabelled rasters hold nothing but nodata, or lie inside of the annotated area: choose others."
-            if inputs.unlabelled
-            else "give the annotated area, or unlabelled rasters."
-        )
-        raise AnnotationError(f"There is no unlabelled imagery to learn from; {way_out}")
-    return sources
 
 
 def _with_data(annotation: Annotation, raster: RasterInfo, gsd: float, tile: int, reader: RasterReader) -> Annotation:

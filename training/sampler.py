@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import repeat
 from typing import TypeVar
 
@@ -71,45 +72,68 @@ class Sampler:
     def _labelled(self, rng: np.random.Generator) -> tuple[Images, Labels, Mask]:
         # All tries are of one region: where none can show a quarter, the largest would else win over all the others.
         place = self._labelled_places.draw(rng)
-        source, window, labels = self._draw(rng, repeat(place, _TRIES), wants_labels=True)
-        images, valid = read_window(source, window, self._data, self._reader)
+        drawn = self._draw(rng, repeat(place, _TRIES), wants_labels=True)
+        labels, (images, valid) = drawn.labels, drawn.pixels
         labels[~valid] = IGNORE
-        valid &= burn(source.held_out, window, valid.shape) == 0
+        valid &= burn(drawn.source.held_out, drawn.window, valid.shape) == 0
         turn = self._turn(rng)
         return _turned(images, turn), _turned(labels, turn), _turned(valid, turn)
 
     def _unlabelled(self, rng: np.random.Generator) -> tuple[Images, Mask]:
         places = (self._unlabelled_places.draw(rng) for _ in range(_TRIES))
-        source, window, labels = self._draw(rng, places, wants_labels=False)
-        images, valid = read_window(source, window, self._data, self._reader)
+        drawn = self._draw(rng, places, wants_labels=False)
+        images, valid = drawn.pixels
         turn = self._turn(rng)
-        return _turned(images, turn), _turned(valid & (labels == IGNORE), turn)
+        return _turned(images, turn), _turned(valid & (drawn.labels == IGNORE), turn)
 
-    def _draw(
-        self, rng: np.random.Generator, places: Iterable[_Place], wants_labels: bool
-    ) -> tuple[Source, Window, Labels]:
+    def _draw(self, rng: np.random.Generator, places: Iterable[_Place], wants_labels: bool) -> _Drawn:
         """A random window of the places, of which at least a quarter is labelled (or half is not), or the best one.
 
         What holds no data does not count: without a loss, it would still be seen by the batch norms.
         """
         least = _LEAST_LABELLED if wants_labels else _LEAST_UNLABELLED
-        drawn = []
-        for source, bounds in places:
-            window = _window_over(rng, bounds, source)
-            labels = source.annotation.labels(window, (self._data.tile, self._data.tile))
-            wanted = (labels != IGNORE) == wants_labels
-            if source.raster.may_lack_data:
-                wanted &= read_window(source, window, self._data, self._reader)[1]
-            share = float(np.mean(wanted))
-            drawn.append((share, source, window, labels))
-            if share >= least:
-                break
-        _, source, window, labels = max(drawn, key=lambda draw: draw[0])
-        return source, window, labels
+        draws = (
+            _Drawn(source, _window_over(rng, bounds, source), wants_labels, self._data, self._reader)
+            for source, bounds in places
+        )
+        best = next(draws)
+        while best.share < least and (other := next(draws, None)):
+            best = max(best, other, key=lambda drawn: drawn.share)
+        return best
 
     def _turn(self, rng: np.random.Generator) -> int:
         """One of the eight flips and right-angle turns of a square; 0 leaves it as it is."""
         return int(rng.integers(8)) if self._augment else 0
+
+
+class _Drawn:
+    """A window that was drawn; its pixels are read once, when they are asked for.
+
+    Attributes:
+        source: where it lies.
+        window: in pixels of the source's raster.
+        labels: `(tile, tile)`.
+    """
+
+    def __init__(
+        self, source: Source, window: Window, wants_labels: bool, data: TrainingData, reader: RasterReader
+    ) -> None:
+        self.source, self.window = source, window
+        self.labels = source.annotation.labels(window, (data.tile, data.tile))
+        self._wants_labels, self._data, self._reader = wants_labels, data, reader
+
+    @cached_property
+    def pixels(self) -> tuple[Images, Mask]:
+        """Normalised images `(C, tile, tile)` and validity `(tile, tile)`."""
+        return read_window(self.source, self.window, self._data, self._reader)
+
+    @cached_property
+    def share(self) -> float:
+        """How much of it holds data, and labels or none, as is wanted."""
+        wanted = (self.labels != IGNORE) == self._wants_labels
+        if self.source.raster.may_lack_data:
+            wanted &= self.pixels[1]
+        return float(np.mean(wanted))
 
 
 class _Places:

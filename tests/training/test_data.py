@@ -320,6 +320,16 @@ def test_windows_are_drawn_where_there_is_data(scene, write_raster, reader, kind
         prepare(TrainingInputs([labelled], [roads], [area], [nothing]), TILE, 0, reader)
 
 
+def test_no_window_is_read_twice(scene, write_raster, reader, monkeypatch):
+    _, roads, area = scene
+    raster = write_raster("whole.tif", np.full((3, 300, 400), 9, np.uint8), nodata=0)
+    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
+    seen, read = [], reader.read
+    monkeypatch.setattr(reader, "read", lambda *window: seen.append(window[:2]) or read(*window))
+    Sampler(data, 8, (0,), True, reader).batch(0)
+    assert len(seen) == len(set(seen)) >= 16
+
+
 def test_as_much_ground_is_seen_as_often_whatever_the_size_of_its_pixels(scene, write_raster, reader):
     """Two rasters of 200 x 200 m, one of 640,000 pixels and one of 40,000."""
     _, roads, area = scene
