@@ -69,10 +69,10 @@ def main() -> None:
 def _run(options: argparse.Namespace) -> None:
     times: dict[str, float] = {}
     _check_set_up()
-    _clear_results()
     with _stage("data", times):
         data = _find_data(options.data)
     qgis_process = _qgis_process()
+    _clear_results()
     with _stage("training", times):
         _train(qgis_process, data, options)
     with _stage("detection", times):
@@ -182,7 +182,7 @@ def _train(qgis_process: str, data: Path, options: argparse.Namespace) -> None:
         "MODEL": OUT / "model.safetensors",
         "REPORT": OUT / "report.html",
     }
-    if options.steps:
+    if options.steps is not None:
         parameters["STEPS"] = options.steps
     _run_algorithm(qgis_process, "sslkd:trainsslkd", parameters)
     _expect("training", "model.safetensors", "report.html")
@@ -221,16 +221,8 @@ def _expect(stage: str, *names: str) -> None:
 
 def _evaluate(data: Path) -> dict[str, float | None]:
     metrics = OUT / "metrics.json"
-    truth: list[str | Path] = ["--roads", data / "test_roads.gpkg", "--area", data / "test_extent.gpkg"]
-    command: list[str | Path] = [
-        WORKER / "sslkd",
-        "evaluate",
-        "--surface",
-        OUT / "surface.tif",
-        *truth,
-        "--json",
-        metrics,
-    ]
+    command: list[str | Path] = [WORKER / "sslkd", "evaluate", "--surface", OUT / "surface.tif", "--json", metrics]
+    command += ["--roads", data / "test_roads.gpkg", "--area", data / "test_extent.gpkg"]
     evaluated = subprocess.run(command, capture_output=True, text=True)
     if evaluated.returncode:
         raise DemoError(f"the evaluation failed: {_last_line(evaluated.stderr)}")

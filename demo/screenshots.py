@@ -53,16 +53,25 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200, help="training steps of each stage")
     options = parser.parse_args()
     try:
+        program = _qgis()
         with _stage():
-            _tour(options.steps)
+            _tour(program, options.steps)
             _keep(STAGE / "pictures", options.images)
     except (TourError, OSError) as error:
         sys.exit(f"screenshots: {error}")
 
 
+def _qgis() -> str:
+    program = shutil.which("qgis.bin") or shutil.which("qgis")
+    if program is None or shutil.which("xvfb-run") is None:
+        raise TourError("QGIS or xvfb-run is missing; on Debian: apt-get install qgis xvfb xauth.")
+    return program
+
+
 @contextmanager
 def _stage() -> Iterator[None]:
     """A folder of the tour's own, with its scene and a fresh QGIS profile."""
+    archive = _archive()
     try:
         STAGE.mkdir()
     except FileExistsError:
@@ -72,7 +81,7 @@ def _stage() -> Iterator[None]:
         profile.mkdir(parents=True)
         (profile / "QGIS3.ini").write_text(SETTINGS, encoding="utf-8")
         (STAGE / "pictures").mkdir()
-        shutil.copy2(_archive(), STAGE)
+        shutil.copy2(archive, STAGE)
         write_scene(STAGE, size=(1200, 1500), test_size=(800, 1000))
         yield
     finally:
@@ -80,15 +89,16 @@ def _stage() -> Iterator[None]:
 
 
 def _archive() -> Path:
-    (found,) = (ROOT / "build").glob("qgis_sslkd-*.zip")
-    return found
+    found = sorted((ROOT / "build").glob("qgis_sslkd-*.zip"))
+    if len(found) != 1:
+        raise TourError(
+            f"build holds {len(found)} zip files of the plugin in place of one; remove them and `make package`."
+        )
+    return found[0]
 
 
-def _tour(steps: int) -> None:
+def _tour(program: str, steps: int) -> None:
     """Run the tour; it ends QGIS itself, and leaves its complaint in a file if something went wrong."""
-    program = shutil.which("qgis.bin") or shutil.which("qgis")
-    if program is None or shutil.which("xvfb-run") is None:
-        raise TourError("QGIS or xvfb-run is missing; on Debian: apt-get install qgis xvfb xauth.")
     complaint = STAGE / "complaint.txt"
     command = ["xvfb-run", "--auto-servernum", f"--server-args=-screen 0 {SCREEN}", program, "--nologo"]
     command += ["--noversioncheck", "--code", str(ROOT / "demo" / "tour.py")]

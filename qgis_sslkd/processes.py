@@ -14,6 +14,7 @@ from qgis.PyQt.QtCore import QProcess, QProcessEnvironment
 
 from .errors import Cancelled, PluginError
 from .resources import tr
+from .window import living_window
 
 POLL_MS = 100
 PATIENCE_MS = 3000
@@ -93,7 +94,8 @@ def run_program(
     if shutil.which(command[0]) is None:
         raise NotStarted(tr("it is no program that can be run"))
     lines = Lines(hear)
-    with running([*_ending_with_us(), *command], variables) as process:
+    program = running([*_ending_with_us(), *command], variables)
+    with program as process, living_window(feedback) as let_the_window_live:
         process.closeWriteChannel()
         # Each wait lets go of Python's lock, so that QGIS's window lives.
         while process.state() == QProcess.ProcessState.Running:
@@ -101,6 +103,7 @@ def run_program(
                 raise Cancelled(tr("Cancelled."))
             process.waitForReadyRead(POLL_MS)
             lines.take(process.readAllStandardOutput().data())
+            let_the_window_live()
         lines.take(process.readAllStandardOutput().data() + b"\n")
     if process.exitStatus() != QProcess.ExitStatus.NormalExit or process.exitCode() != 0:
         raise ProgramFailed("\n".join(lines.last) or tr("it left no message"))

@@ -1,4 +1,4 @@
-"""QGIS's window while a worker is waited for in its own thread, as QGIS 3.22 does with models, batches and scripts."""
+"""QGIS's window while a program is waited for in its own thread, as QGIS 3.22 does with models, batches and scripts."""
 
 from __future__ import annotations
 

@@ -1,12 +1,14 @@
-"""What the demo makes of qgis_process's output."""
+"""What the demo makes of qgis_process's output, and what it leaves alone."""
 
 import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import demo
 from demo.progress import Messages, relay
 
 OUTPUT = (
@@ -51,3 +53,17 @@ def test_counting_messages_are_thinned_out_and_others_are_all_shown():
     os.close(ours)
 
     assert [line.split("%  ")[1] for line in shown] == ["begin", "step 0 of 9", "end", "déjà vu"]
+
+
+def test_a_folder_that_lacks_data_costs_no_earlier_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(Path(*demo.__path__)))
+    import run
+
+    model = tmp_path / "model.safetensors"
+    model.touch()
+    monkeypatch.setattr(run, "OUT", tmp_path)
+    monkeypatch.setattr(run, "_check_set_up", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["run.py", "--data", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"lacks train\.tif"):
+        run.main()
+    assert model.exists()

@@ -48,6 +48,7 @@ _BLOCK = 512
 _BLOCKS_AT_ONCE = 8  # side by side, for GDAL's threads
 _SMALLEST_OVERVIEW = 256
 _WRITES_AHEAD = 2
+_SHAPEFILE_NAME = 10  # letters of a field's name, at most
 _DECIMALS = 3  # of metres, square metres and probabilities: more says nothing
 
 
@@ -235,9 +236,13 @@ class FeatureWriter:
     """
 
     def __init__(self, path: Path, layer: str, geometry_type: str, fields: Sequence[str], crs: CRS) -> None:
-        self._path, self._geometry_type, self._fields, self._crs = path, geometry_type, fields, crs
-        # The one layer of a Shapefile goes by the file's name; under another, nothing can be appended to it.
-        self._layer = path.stem if path.suffix.lower() == ".shp" else layer
+        self._path, self._geometry_type, self._crs = path, geometry_type, crs
+        self._layer, self._fields = layer, list(fields)
+        if path.suffix.lower() == ".shp":
+            # Its one layer goes by the file's name; under another, nothing can be appended to it.
+            self._layer = path.stem
+            # GDAL would cut them, too, and warn of each.
+            self._fields = [name[:_SHAPEFILE_NAME] for name in fields]
         self._count = 0
         self._opened = ExitStack()
 
@@ -268,7 +273,7 @@ class FeatureWriter:
                 str(self._written),
                 geometry=shapely.to_wkb(geometries),
                 field_data=[column.round(_DECIMALS) for column in columns],
-                fields=list(self._fields),
+                fields=self._fields,
                 geometry_type=self._geometry_type,
                 crs=self._crs.to_wkt(),
                 layer=self._layer,

@@ -140,7 +140,7 @@
 &lt;b&gt;Area&lt;/b&gt;: polygons to look in; elsewhere the results hold nodata, and no time is spent.
 &lt;b&gt;Threshold&lt;/b&gt;: a pixel is road from this probability on. Lower finds more roads, and more that are none.
 &lt;b&gt;Least area&lt;/b&gt;: smaller patches are left out of the outlines and the centre lines.
-&lt;b&gt;Simplification&lt;/b&gt;: how far a vector may leave the pixels' stairs; 0 keeps them.
+&lt;b&gt;Simplification&lt;/b&gt;: how far a vector may leave the pixels' stairs; 0 keeps them, if smoothing is 0, too.
 
 Advanced parameters that stay empty are chosen for the device and the model. If the memory runs out, look at fewer tiles at a time.
 &lt;b&gt;Bands&lt;/b&gt;: those that the model learned from, in its order; without a choice, those of its colours where the raster declares them, else all but transparency.
@@ -167,7 +167,7 @@ The rasters carry the coordinate reference system of the input and line up with 
 &lt;b&gt;Gebiet&lt;/b&gt;: Polygone, in denen gesucht wird; anderswo enthalten die Ergebnisse NoData und kosten keine Zeit.
 &lt;b&gt;Schwellenwert&lt;/b&gt;: Ab dieser Wahrscheinlichkeit ist ein Pixel Straße. Ein niedrigerer findet mehr Straßen, und mehr, die keine sind.
 &lt;b&gt;Mindestfläche&lt;/b&gt;: Kleinere Flecken fehlen in Umrissen und Mittellinien.
-&lt;b&gt;Vereinfachung&lt;/b&gt;: wie weit ein Vektor von den Stufen der Pixel abweichen darf; 0 behält sie.
+&lt;b&gt;Vereinfachung&lt;/b&gt;: wie weit ein Vektor von den Stufen der Pixel abweichen darf; 0 behält sie, wenn auch die Glättung 0 ist.
 
 Erweiterte Parameter, die leer bleiben, werden passend zu Gerät und Modell gewählt. Reicht der Speicher nicht, verarbeiten Sie weniger Kacheln auf einmal.
 &lt;b&gt;Kanäle&lt;/b&gt;: die, mit denen das Modell trainiert wurde, in dessen Reihenfolge; ohne Auswahl die seiner Farben, wo das Raster sie angibt, sonst alle außer Transparenz.
@@ -675,7 +675,7 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
 &lt;b&gt;Threshold&lt;/b&gt;: of a probability, a pixel is road from this value on.
 &lt;b&gt;Least area&lt;/b&gt;: smaller roads are left out.
 &lt;b&gt;Holes to fill&lt;/b&gt;: smaller holes are filled, as parked cars and trees leave them.
-&lt;b&gt;Simplification&lt;/b&gt;: how far a vector may leave the pixels' stairs; 0 keeps them.
+&lt;b&gt;Simplification&lt;/b&gt;: how far a vector may leave the pixels' stairs; 0 keeps them, if smoothing is 0, too.
 &lt;b&gt;Smoothing&lt;/b&gt;: as far from a corner, it is rounded off; 0 keeps the corners.
 &lt;b&gt;Gaps to bridge&lt;/b&gt;: interruptions of the centre lines up to this length are closed.
 &lt;b&gt;Coordinate reference system of the vectors&lt;/b&gt;: without it, the raster's.
@@ -688,7 +688,7 @@ Die &lt;b&gt;Modelldatei&lt;/b&gt; ist für &lt;i&gt;Straßen erkennen&lt;/i&gt;
 &lt;b&gt;Schwellenwert&lt;/b&gt;: Von einer Wahrscheinlichkeit ist ein Pixel ab diesem Wert Straße.
 &lt;b&gt;Mindestfläche&lt;/b&gt;: Kleinere Straßen fehlen.
 &lt;b&gt;Zu füllende Löcher&lt;/b&gt;: Kleinere Löcher werden gefüllt, wie parkende Autos und Bäume sie lassen.
-&lt;b&gt;Vereinfachung&lt;/b&gt;: wie weit ein Vektor von den Stufen der Pixel abweichen darf; 0 behält sie.
+&lt;b&gt;Vereinfachung&lt;/b&gt;: wie weit ein Vektor von den Stufen der Pixel abweichen darf; 0 behält sie, wenn auch die Glättung 0 ist.
 &lt;b&gt;Glättung&lt;/b&gt;: wie weit vor einer Ecke die Abrundung beginnt; 0 behält die Ecken.
 &lt;b&gt;Zu überbrückende Lücken&lt;/b&gt;: Unterbrechungen der Mittellinien bis zu dieser Länge werden geschlossen.
 &lt;b&gt;Koordinatenbezugssystem der Vektoren&lt;/b&gt;: ohne Angabe das des Rasters.

@@ -67,6 +67,7 @@ def _matching(given: list[str]) -> list[str]:
     return [path for each in given for path in found[each] or [each]]
 
 
+_FORMATS = ".gpkg, .shp, .geojson or .fgb"
 _SEVERAL = "May be given again, or be a quoted pattern such as 'tiles/*.tif'"
 
 Roads = Annotated[
@@ -78,16 +79,20 @@ Area = Annotated[
     list[str],
     typer.Option(help="Vector file of polygons inside which all roads were drawn; without it, the whole rasters."),
 ]
-Outlines = Annotated[Path | None, typer.Option(help="Vector file of the roads' outlines to write.")]
-CentreLines = Annotated[Path | None, typer.Option(help="Vector file of the roads' centre lines to write.")]
+Outlines = Annotated[Path | None, typer.Option(help=f"Vector file of the roads' outlines to write ({_FORMATS}).")]
+CentreLines = Annotated[
+    Path | None, typer.Option(help=f"Vector file of the roads' centre lines to write ({_FORMATS}).")
+]
 VectorCrs = Annotated[
     str | None, typer.Option(help="CRS of the vectors, such as EPSG:25832; without it, the raster's.")
 ]
 Threshold = Annotated[float, typer.Option(help="From this probability on a pixel is road.")]
 LeastArea = Annotated[float, typer.Option(help="Smaller roads are left out, in square metres.")]
 FillHoles = Annotated[float, typer.Option(help="Smaller holes are filled, in square metres.")]
-Simplify = Annotated[float, typer.Option(help="Tolerance of the vectors in metres; 0 keeps pixel edges.")]
-Smooth = Annotated[float, typer.Option(help="So far from a corner, in metres, it is rounded off.")]
+Simplify = Annotated[
+    float, typer.Option(help="Tolerance of the vectors in metres; 0 keeps pixel edges, with --smooth 0.")
+]
+Smooth = Annotated[float, typer.Option(help="So far from a corner, in metres, it is rounded off; 0 keeps corners.")]
 Bridge = Annotated[float, typer.Option(help="Gaps of centre lines up to so many metres are bridged.")]
 Bands = Annotated[
     list[int],

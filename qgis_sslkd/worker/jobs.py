@@ -109,7 +109,7 @@ class VectorsJob(_Job):
         threshold: from this probability on a pixel is road.
         least_area: smaller roads are left out, in square metres.
         fill_holes: smaller holes are filled, in square metres.
-        simplify: tolerance of the simplification, in metres; 0 keeps the pixels' edges.
+        simplify: tolerance of the simplification, in metres; 0 keeps the pixels' edges, unless they are smoothed.
         smooth: as far from a corner, in metres, it is rounded off; 0 keeps the corners.
         bridge: gaps of centre lines up to this long are bridged, in metres.
         crs: coordinate reference system of the vectors; None for the raster's.

@@ -235,6 +235,15 @@ def points(path, count):
         writer.append(shapely.points(np.arange(count), np.arange(count)), np.arange(float(count)))
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_shapefile_s_long_names_are_cut_without_a_word(tmp_path):
+    path = tmp_path / "roads.shp"
+    with FeatureWriter(path, "roads", "Point", ["area", "mean_probability"], CRS.from_epsg(32632)) as writer:
+        for _ in range(2):
+            writer.append(shapely.points([0.0], [0.0]), np.ones(1), np.ones(1))
+    assert list(pyogrio.read_info(path)["fields"]) == ["area", "mean_proba"]
+
+
 def test_a_shapefile_is_not_read_by_the_index_of_an_older_one(tmp_path):
     path = tmp_path / "roads.shp"
     points(path, 1)

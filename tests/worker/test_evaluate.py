@@ -97,7 +97,7 @@ def test_what_is_undefined_is_null_and_told_so(job, make_raster, results, report
     assert (outputs["precision"], outputs["recall"], outputs["relaxed_precision"]) == (None, 0, None)
     assert json.loads((results / "m.json").read_text())["areas"] == []
     text = (results / "r.html").read_text(encoding="utf-8")
-    assert "an unknown part of what it calls road" in text and "undefined" in text
+    assert "on 0.15 ha. It calls nothing road.</p>" in text and "undefined" in text
     assert "Quality by area" not in text
 
 

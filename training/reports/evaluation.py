@@ -18,7 +18,7 @@ from ...core.evaluation import REJECTION, Comparison, Evaluation, Part
 from ...core.geodata.rasters import RasterInfo
 from ...core.labels import IGNORE
 from ...core.metrics import Confusion
-from .pages import decimals, embedded, facts_table, ground, page, percent, table
+from .pages import decimals, embedded, facts_table, findings, ground, page, table
 from .palette import KINDS
 
 __all__ = ["write_evaluation_report"]
@@ -78,11 +78,9 @@ def write_evaluation_report(
 
 
 def _introduction(surface: RasterInfo, counts: Confusion) -> str:
-    scores = counts.scores()
     return (
         f"<p>The roads of <b>{html.escape(surface.name)}</b> were compared with drawn roads on "
-        f"{ground(counts.pixels * surface.gsd**2)}. It finds {percent(scores.recall)} of the road surface, and "
-        f"{percent(scores.precision)} of what it calls road is road.</p>"
+        f"{ground(counts.pixels * surface.gsd**2)}. {findings('It', counts.scores())}.</p>"
     )
 
 

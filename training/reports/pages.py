@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-__all__ = ["decimals", "definitions", "embedded", "facts_table", "ground", "page", "percent", "png", "table"]
+from ...core.metrics import Scores
+
+__all__ = ["decimals", "definitions", "embedded", "facts_table", "findings", "ground", "page", "png", "table"]
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -65,9 +67,14 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) 
     return f"<div class='scrolled'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
-def percent(share: float) -> str:
-    """A share, from 0 to 1, of what a sentence names after it; NaN where it is not known."""
-    return "an unknown part" if math.isnan(share) else f"{share:.0%}"
+def findings(finder: str, scores: Scores) -> str:
+    """What was found of the roads, and how much of that is road, in a clause; neither is a share of nothing."""
+    if math.isnan(scores.precision):
+        return f"{finder} calls nothing road"
+    if math.isnan(scores.recall):
+        return f"{finder} calls something road, though no road is drawn"
+    found, right = _percent(scores.recall), _percent(scores.precision)
+    return f"{finder} finds {found} of the road surface, and {right} of what it calls road is road"
 
 
 def decimals(score: float) -> str:
@@ -92,6 +99,13 @@ def png(figure: Figure) -> bytes:
     with mpl.rc_context({"font.size": 9}):
         figure.savefig(stream, format="png", dpi=110)
     return stream.getvalue()
+
+
+def _percent(share: float) -> str:
+    """A share, from 0 to 1, which is called none or all only where it is."""
+    if 0 < share < 0.01:
+        return "less than 1%"
+    return "more than 99%" if 0.99 < share < 1 else f"{share:.0%}"
 
 
 def _cells(row: Sequence[str], texts: int) -> Iterable[str]:

@@ -25,7 +25,7 @@ from .area_map import Place, area_map, places
 from .explained import explained
 from .figures import picture, side_by_side
 from .glossary import TERMS, loss_terms
-from .pages import decimals, definitions, embedded, facts_table, ground, page, percent, table
+from .pages import decimals, definitions, embedded, facts_table, findings, ground, page, table
 from .palette import KINDS
 from .results import SCORE_TITLES
 
@@ -75,7 +75,6 @@ def write_report(
 
 def _introduction(method: Method, run: Run, trained: Trained) -> Iterator[str]:
     came_to = outcome(run, trained)
-    result = came_to.scores
     yield (
         "<p>SSLKD learns in two steps: two large networks, the teachers, learn roads from the drawn labels and from "
         "each other's results on imagery without labels; a light network, the student, then learns from the labels "
@@ -83,9 +82,8 @@ def _introduction(method: Method, run: Run, trained: Trained) -> Iterator[str]:
         "The words are explained <a href='#words'>at the end</a>.</p>"
     )
     yield (
-        f"<div class='verdict'><p><b>{verdict(came_to)}</b> There, on imagery that it has not seen, the network "
-        f"that was kept finds {percent(result.recall)} of the road surface, and {percent(result.precision)} of what it "
-        "calls road is road.</p><p>What to do next:</p><ul>"
+        f"<div class='verdict'><p><b>{verdict(came_to)}</b> There, on imagery that it has not seen, "
+        f"{findings('the network that was kept', came_to.scores)}.</p><p>What to do next:</p><ul>"
     )
     yield from (f"<li>{html.escape(sentence)}</li>" for sentence in advice(came_to))
     yield "</ul></div>"
