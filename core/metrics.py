@@ -79,7 +79,7 @@ class RelaxedScores:
     Attributes:
         precision: share of the found roads that lie within the buffer of a road.
         recall: share of the roads that lie within the buffer of a found one.
-        f1: harmonic mean of both.
+        f1: harmonic mean of both; 0 where one is 0.
     """
 
     precision: float
@@ -102,8 +102,7 @@ class Matches:
     def scores(self) -> RelaxedScores:
         """The scores of these counts."""
         precision, recall = _ratio(self.found_near_road, self.found), _ratio(self.road_near_found, self.road)
-        total = precision + recall
-        f1 = 2 * precision * recall / total if total else 0.0
+        f1 = 0.0 if 0 in (precision, recall) else 2 * precision * recall / (precision + recall)
         return RelaxedScores(precision, recall, f1)
 
 

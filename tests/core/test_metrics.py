@@ -128,4 +128,9 @@ def test_scores_within_a_buffer_are_undefined_without_roads():
     nothing_found, nothing_drawn = Matches(0, 0, 5, 3).scores(), Matches(5, 3, 0, 0).scores()
     assert math.isnan(nothing_found.precision) and nothing_found.recall == 0.6 and math.isnan(nothing_found.f1)
     assert math.isnan(nothing_drawn.recall) and nothing_drawn.precision == 0.6 and math.isnan(nothing_drawn.f1)
-    assert Matches(5, 0, 5, 0).scores().f1 == 0
+    assert all(map(math.isnan, asdict(Matches().scores()).values()))
+
+
+@pytest.mark.parametrize("counts", [Matches(5, 0, 5, 0), Matches(0, 0, 5, 0), Matches(5, 0, 0, 0)])
+def test_f1_within_a_buffer_is_zero_where_no_road_is_found_or_none_is_drawn(counts):
+    assert counts.scores().f1 == 0
