@@ -47,7 +47,7 @@ class RoadNetwork:
         return list(self._lines.values())
 
     def prune(self) -> None:
-        """Removes spurs: lines to a free end, no longer than the road that they come from is wide."""
+        """Removes spurs: roads to a free end, no longer from the line that they come from than its road is wide."""
         while spurs := [number for number, line in self._lines.items() if self._is_spur(line)]:
             for number in spurs:
                 self._remove(number)
@@ -232,8 +232,9 @@ class RoadNetwork:
             return degrees[0] > 2 and line.length < np.pi * float(line.points[0, 2]) - ROUNDING
         if min(degrees) > 1 or max(degrees) < 3:
             return False
-        junction = line.points[-1] if degrees[0] == 1 else line.points[0]
-        return line.length < float(junction[2]) - ROUNDING
+        end, junction = map(float, line.points[[0, -1] if degrees[0] == 1 else [-1, 0], 2])
+        # The road ends half of its width after the line.
+        return line.length + end / 2 < junction - ROUNDING
 
     def _is_knot(self, line: Line, share: float) -> bool:
         between_junctions = not line.is_loop and min(map(self._degree, line.nodes)) > 2

@@ -325,6 +325,34 @@ def test_spurs_of_rough_edges_are_pruned(lines_of):
     assert shapely.hausdorff_distance(line, shapely.LineString([(5, 50), (155, 50)])) < 2
 
 
+@pytest.mark.parametrize("turn", [0, 20, 45])
+@pytest.mark.parametrize(("ends", "count"), [([(80, 60), (80, 96)], 3), ([(80, 18), (80, 102)], 4)])
+def test_wide_roads_keep_arms_that_are_longer_than_wide(lines_of, ends, count, turn):
+    """Their lines end half a width before them: 24 m and 30 m from where they meet."""
+    length = ends[-1][1] - 60
+    axes = [((80 - length, 60), (80 + length, 60)), ends]
+    roads = shapely.union_all([street(*axis, width=24) for axis in axes])
+    lines, fields, _ = lines_of(affinity.rotate(roads, turn, (80, 60)))
+    free, junctions = ends_and_junctions(lines)
+    assert (len(lines), free, len(junctions)) == (count, count, 1)
+    assert fields["length"].sum() == pytest.approx(count * length, rel=0.05)
+
+
+def test_a_crossing_at_the_raster_s_border_keeps_the_arms_that_lead_there(lines_of):
+    lines, _, _ = lines_of([street((0, 13), (160, 13), width=10), street((80, 0), (80, 120), width=10)])
+    free, junctions = ends_and_junctions(lines)
+    assert (len(lines), free, junctions) == (4, 4, [pytest.approx((80, 13), abs=0.5)])
+    assert shapely.union_all(lines).bounds == pytest.approx((0, 0, 160, 120), abs=PIXEL)
+
+
+@pytest.mark.parametrize(("reach", "count"), [(12, 1), (16, 3)])
+@pytest.mark.parametrize("turn", [0, 25])
+def test_a_drive_is_an_arm_where_it_leads_farther_than_the_road_is_wide(lines_of, reach, count, turn):
+    roads = [street((10, 50), (150, 50), width=14), street((80, 50), (80, 50 + reach), width=6)]
+    lines, _, _ = lines_of([affinity.rotate(road, turn, (80, 60)) for road in roads])
+    assert len(lines) == count
+
+
 def test_small_holes_do_not_split_a_road(lines_of):
     road = street((5, 50), (155, 50), width=10).difference(shapely.Point(80, 50).buffer(2))
     assert len(lines_of(road)[0]) == 4
