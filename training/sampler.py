@@ -74,7 +74,7 @@ class Sampler:
         source, window, labels = self._draw(rng, repeat(place, _TRIES), wants_labels=True)
         images, valid = read_window(source, window, self._data, self._reader)
         labels[~valid] = IGNORE
-        valid &= burn(source.held_out, window, valid.shape) == 0
+        valid &= source.mirrored(burn(source.held_out, window, valid.shape), window) == 0
         turn = self._turn(rng)
         return _turned(images, turn), _turned(labels, turn), _turned(valid, turn)
 
@@ -97,6 +97,8 @@ class Sampler:
         for source, bounds in places:
             window = _window_over(rng, bounds, source)
             labels = source.annotation.labels(window, (self._data.tile, self._data.tile))
+            if not wants_labels:
+                labels = source.mirrored(labels, window)
             wanted = (labels != IGNORE) == wants_labels
             if source.raster.may_lack_data:
                 wanted &= read_window(source, window, self._data, self._reader)[1]

@@ -86,9 +86,11 @@ def test_labels_lie_on_the_pixels_they_belong_to(scene, reader):
         assert not known[columns >= 200].any()
 
 
-def test_unlabelled_windows_leave_out_the_annotated_area(scene, reader):
+@pytest.mark.parametrize("tile", [TILE, 512])
+def test_unlabelled_windows_leave_out_the_annotated_area(scene, reader, tile):
+    """Its mirror image, too, which is seen where a window is larger than the raster."""
     raster, roads, area = scene
-    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
+    data = prepare(TrainingInputs([raster], [roads], [area], []), tile, 0, reader)
     batch = Sampler(data, 8, (0,), True, reader).batch(0)
     for images, valid in zip(batch.unlabelled.numpy(), batch.unlabelled_valid.numpy(), strict=True):
         columns, _ = places(data, images)
@@ -118,9 +120,10 @@ def test_a_tenth_is_held_out_and_never_learned_from(scene, reader):
     assert len(data.labelled[0].annotation.roads.query(held_out, predicate="intersects"))
 
 
-def test_of_what_is_held_out_no_window_learns_without_labels_either(scene, reader):
+@pytest.mark.parametrize("tile", [TILE, 512])
+def test_of_what_is_held_out_no_window_learns_without_labels_either(scene, reader, tile):
     raster, roads, area = scene
-    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
+    data = prepare(TrainingInputs([raster], [roads], [area], []), tile, 0, reader)
     held_out = burn(np.array([held_out_of(data)]), raster.window, (300, 400)) > 0
     batch, seen = Sampler(data, 16, (0,), True, reader).batch(0), 0
     for images, valid in zip(batch.images.numpy(), batch.valid.numpy(), strict=True):
@@ -507,8 +510,10 @@ def test_a_raster_smaller_than_a_tile_is_padded(write_raster, write_layer, reade
     batch = Sampler(data, 2, (0,), False, reader).batch(0)
     assert batch.images.shape == (2, 3, TILE, TILE)
     assert (batch.labels != IGNORE).sum() <= 2 * 40 * 50
-    # Mirrored, which is imagery as good as any.
-    assert batch.valid[:, 40:].all() and batch.valid[:, :, 50:].all()
+    # Mirrored, which is imagery as good as any, but for what is held out.
+    assert batch.valid[:, 40:].any() and batch.valid[:, :, 50:].any()
+    assert torch.equal(batch.valid[:, 40:], batch.valid[:, 16:40].flip(1))
+    assert torch.equal(batch.valid[:, :, 50:], batch.valid[:, :, 36:50].flip(2))
 
 
 def test_errors_name_the_thing(scene, write_raster, write_layer, reader):
