@@ -282,7 +282,7 @@ def on_ground(source, part):
 @pytest.mark.parametrize("tile", [32, 64, 128, 512])
 def test_no_pixel_is_scored_twice(write_raster, write_layer, reader, tile):
     raster = write_raster("plots.tif", np.zeros((1, 500, 500), np.uint8))
-    plots = [in_pixels(60 * i, 60 * j, 60 * i + 50, 60 * j + 50) for i in range(8) for j in range(8)]
+    plots = [in_pixels(x, y, x + 50, y + 50) for x in np.arange(0.4, 480, 60) for y in np.arange(0.4, 480, 60)]
     roads = write_layer("roads.gpkg", [in_pixels(k, 0, k + 12, 500) for k in range(40, 500, 90)])
     annotation = annotate(raster, [roads], [write_layer("area.gpkg", plots)])
     scored = np.zeros((1000, 1000), int)
@@ -292,15 +292,18 @@ def test_no_pixel_is_scored_twice(write_raster, write_layer, reader, tile):
     assert scored.max() == 1 and scored.sum() == 64 * 50 * 50
 
 
-@pytest.mark.parametrize("gsd", [PIXEL, 0.8])
+@pytest.mark.parametrize("gsd", [PIXEL, 0.8, 2 * PIXEL])
 def test_what_is_scored_is_seen_with_its_surroundings(scene, reader, gsd):
     """But at the raster's edges, as in detection."""
     raster, roads, area = scene
     windows = windows_of_parts(raster, annotate(raster, [roads], [area]), gsd, TILE)
     side = round(TILE * gsd / PIXEL)
     for labelled in windows:
-        ranges = zip(labelled.window.toranges(), labelled.scored.toranges(), (300, 400), strict=True)
-        for (start, stop), (first, last), size in ranges:
+        known = labelled.labels(TILE) != IGNORE
+        ranges = zip(labelled.window.toranges(), labelled.scored.toranges(), (300, 400), (1, 0), strict=True)
+        for (start, stop), (first, last), size, other in ranges:
+            centres = start + (np.flatnonzero(known.any(axis=other)) + 0.5) * (stop - start) / TILE
+            assert first <= centres[0] and centres[-1] < last
             assert 0 <= start <= first < last <= stop <= size
             assert start == 0 or first - start >= side // 8
             assert stop == size or stop - last >= side // 8
