@@ -44,7 +44,7 @@ def supervised_loss(logits: Tensor, labels: Tensor, weight: Tensor | None = None
     """
     error = functional.cross_entropy(logits.float(), labels, ignore_index=IGNORE, reduction="none")
     if weight is not None:
-        error = error * weight.float()
+        error = error * weight
     return _mean(error.sum(), (labels != IGNORE).sum())
 
 
@@ -140,7 +140,7 @@ def probability_loss(logits: Tensor, teacher_probability: Tensor, valid: Tensor)
         valid: `(B, H, W)` bool.
     """
     error = (logits.float().softmax(dim=1) - teacher_probability.float()).abs()
-    return _weighted_mean(error, valid[:, None].float())
+    return _weighted_mean(error, valid[:, None])
 
 
 def consistency_loss(logits: Tensor, probability: Tensor, valid: Tensor) -> Tensor:
@@ -152,7 +152,7 @@ def consistency_loss(logits: Tensor, probability: Tensor, valid: Tensor) -> Tens
         valid: `(B, H, W)` bool.
     """
     error = (logits.float().softmax(dim=1) - probability.float()).square()
-    return _weighted_mean(error, valid[:, None].float())
+    return _weighted_mean(error, valid[:, None])
 
 
 def divergence_loss(logits: Tensor, teacher_probability: Tensor, valid: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ def divergence_loss(logits: Tensor, teacher_probability: Tensor, valid: Tensor) 
     """
     logs = logits.float().log_softmax(dim=1)
     error = functional.kl_div(logs, teacher_probability.float(), reduction="none").sum(dim=1, keepdim=True)
-    return _weighted_mean(error, valid[:, None].float())
+    return _weighted_mean(error, valid[:, None])
 
 
 def channel_wise_loss(

@@ -75,7 +75,8 @@ class Sampler:
         drawn = self._draw(rng, repeat(place, _TRIES), wants_labels=True)
         labels, (images, valid) = drawn.labels, drawn.pixels
         labels[~valid] = IGNORE
-        valid &= burn(drawn.source.held_out, drawn.window, valid.shape) == 0
+        held_out = burn(drawn.source.held_out, drawn.window, valid.shape)
+        valid &= drawn.source.mirrored(held_out, drawn.window) == 0
         turn = self._turn(rng)
         return _turned(images, turn), _turned(labels, turn), _turned(valid, turn)
 
@@ -112,14 +113,15 @@ class _Drawn:
     Attributes:
         source: where it lies.
         window: in pixels of the source's raster.
-        labels: `(tile, tile)`.
+        labels: `(tile, tile)`; where none are wanted, also on mirror images beyond the raster.
     """
 
     def __init__(
         self, source: Source, window: Window, wants_labels: bool, data: TrainingData, reader: RasterReader
     ) -> None:
         self.source, self.window = source, window
-        self.labels = source.annotation.labels(window, (data.tile, data.tile))
+        labels = source.annotation.labels(window, (data.tile, data.tile))
+        self.labels = labels if wants_labels else source.mirrored(labels, window)
         self._wants_labels, self._data, self._reader = wants_labels, data, reader
 
     @cached_property

@@ -68,6 +68,12 @@ class Source:
         sizes: npt.NDArray[np.float64] = shapely.area(self.regions) * self.raster.gsd**2
         return sizes
 
+    def mirrored(self, cells: Labels, window: Window) -> Labels:
+        """What is known of the cells `(H, W)` of a window, and beyond the raster of the mirror image seen there."""
+        rows = _seen_along(window.row_off, window.height, cells.shape[0], self.raster.height)
+        columns = _seen_along(window.col_off, window.width, cells.shape[1], self.raster.width)
+        return cells[np.ix_(rows, columns)]
+
 
 @dataclass(frozen=True)
 class LabelledWindow:
@@ -137,6 +143,13 @@ def windows_of_parts(raster: RasterInfo, annotation: Annotation, gsd: float, til
 def centres(offset: float, extent: float, count: int) -> npt.NDArray[np.float64]:
     """Where the centres of `count` cells lie, side by side along an axis from an offset over an extent."""
     return offset + (np.arange(count) + 0.5) * extent / count
+
+
+def _seen_along(offset: float, extent: float, count: int, size: int) -> npt.NDArray[np.intp]:
+    """Which of `count` cells over an extent hold the pixels that each shows, of `size` along an axis and mirrored."""
+    places = centres(offset, extent, count) % (2 * size)
+    inside = np.minimum(places, 2 * size - places)
+    return ((inside - offset) * count // extent).astype(np.intp)
 
 
 def within(offset: int, side: int, size: int) -> int:

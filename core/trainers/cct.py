@@ -24,6 +24,9 @@ from .perturbations import (
 
 __all__ = ["CctTrainer"]
 
+_WEIGHT = 30.0
+_RAMP_UP = 0.1  # share of the training
+
 # Each takes the feature, where the main decoder sees objects, and the auxiliary decoder.
 _PERTURBATIONS: dict[str, Callable[[Tensor, Tensor, nn.Module], Tensor]] = {
     "drop-out": lambda feature, objects, decoder: spatial_dropout(feature),
@@ -43,14 +46,10 @@ class CctTrainer:
 
     Args:
         student: the network to train.
-        weight: of the consistency loss, once it is ramped up.
-        ramp_up: share of the training in which the weight grows as exp(-5 (1 - t)^2), from 0 to 1.
     """
 
-    def __init__(self, student: nn.Module, weight: float = 30.0, ramp_up: float = 0.1) -> None:
+    def __init__(self, student: nn.Module) -> None:
         self._student = student
-        self._weight = weight
-        self._ramp_up = ramp_up
         blank = probe(student)
         self._decoders = nn.ModuleDict({name: _auxiliary_decoder(blank) for name in _PERTURBATIONS})
         self.networks = {"student": student}
@@ -67,12 +66,14 @@ class CctTrainer:
             perturbed = _PERTURBATIONS[name](encoded.features[-1], objects, decoder)
             logits = functional.interpolate(decoder(perturbed).float(), main.shape[-2:], mode="bilinear")
             consistency.append(consistency_loss(logits, probability, batch.unlabelled_valid))
-        weighted = self._present_weight(progress) * torch.stack(consistency).mean()
+        weighted = _weight_at(progress) * torch.stack(consistency).mean()
         return {"supervised": supervised, "consistency": weighted}
 
-    def _present_weight(self, progress: float) -> float:
-        ramped = min(1.0, progress / self._ramp_up) if self._ramp_up else 1.0
-        return self._weight * math.exp(-5 * (1 - ramped) ** 2)
+
+def _weight_at(progress: float) -> float:
+    """Of the consistency loss: it grows as exp(-5 (1 - t)^2) while it is ramped up."""
+    ramped = min(1.0, progress / _RAMP_UP)
+    return _WEIGHT * math.exp(-5 * (1 - ramped) ** 2)
 
 
 def _auxiliary_decoder(student: Prediction) -> nn.Sequential:

@@ -148,7 +148,7 @@ def test_roads_that_go_on_beyond_the_antimeridian_count(evaluate, make_raster, m
 
 
 def test_a_buffer_forgives_what_is_near_across_strips_and_around_the_area(evaluate, layer, surface):
-    area, buffer = [(5, 300, 45, 700), (0, 880, 44, 1060)], 2.2
+    area, buffer = [(20, 300, 45, 700), (0, 880, 44, 1060)], 2.2  # beside the first is a road
     found, truth, inside = mask_of(*FOUND) == 1, mask_of(*TRUTH) == 1, mask_of(*area) == 1
     decided = np.random.default_rng(1).random(found.shape) < 0.8
     found &= decided
@@ -164,15 +164,15 @@ def test_a_buffer_is_measured_on_the_ground(evaluate, make_raster, make_vector):
     """Pixels of degrees, on the ground twice as high as wide: a road beside is nearer than a road below."""
     place = from_origin(9.0, 60.0, 1e-5, 1e-5)
     mask = np.zeros((1, 40, 40), np.uint8)
-    mask[0, 10, 5] = mask[0, 30, 5] = mask[0, 20, 25] = 1
+    mask[0, 10, 5] = mask[0, 29, 5] = mask[0, 20, 25] = 1
     raster = inspect_raster(str(make_raster(mask, crs="EPSG:4326", transform=place)))
     beside, below = (
         shapely.box(9 + column * 1e-5, 60 - (row + 1) * 1e-5, 9 + (column + 1) * 1e-5, 60 - row * 1e-5)
         for row, column in ((10, 7), (32, 5))
     )
     roads = read_polygons(str(make_vector([beside, below], crs="EPSG:4326")), line_width=None)
-    # Two pixels are 1.1 m to the right and 2.2 m down.
-    for buffer, precision in ((1.0, 0), (1.2, 1 / 3), (2.1, 1 / 3), (2.3, 2 / 3)):
+    # Two pixels to the right are 1.1 m, three down 3.3 m.
+    for buffer, precision in ((1.0, 0), (1.2, 1 / 3), (3.2, 1 / 3), (3.4, 2 / 3)):
         assert evaluate(raster, [roads], buffer=buffer).whole.matches.scores().precision == pytest.approx(precision)
 
 

@@ -175,6 +175,7 @@ def test_certainty_by_hand():
     found = certainty(probability)
     assert found.flatten().tolist() == pytest.approx([0, 1 - 0.811278, 1], abs=1e-6)
     assert not found.requires_grad
+    assert certainty(probability.bfloat16()).dtype == torch.float32
 
 
 def test_certainty_of_more_classes_against_numpy(rng):
@@ -283,8 +284,8 @@ def test_divergence_loss_against_numpy(rng):
     assert divergence_loss(*tensors(logits, target, valid)).item() == pytest.approx(error[valid].mean(), rel=1e-5)
 
 
-@pytest.mark.parametrize("temperature", [1.0, 4.0])
-def test_channel_wise_loss_against_numpy(rng, temperature):
+@pytest.mark.parametrize(("temperature", "chosen"), [(1.0, {"temperature": 1.0}), (4.0, {})])
+def test_channel_wise_loss_against_numpy(rng, temperature, chosen):
     student, teacher = rng.normal(size=SHAPE, scale=3), rng.normal(size=SHAPE, scale=3)
     valid = rng.random((2, 5, 7)) < 0.6
     total = 0
@@ -292,7 +293,7 @@ def test_channel_wise_loss_against_numpy(rng, temperature):
         powers = [np.exp(logits[b, c][valid[b]] / temperature) for logits in (student, teacher)]
         ours, theirs = (p / p.sum() for p in powers)
         total += (theirs * np.log(theirs / ours)).sum()
-    found = channel_wise_loss(*tensors(student, teacher, valid), temperature=temperature)
+    found = channel_wise_loss(*tensors(student, teacher, valid), **chosen)
     assert found.item() == pytest.approx(total * temperature**2 / (2 * 2), rel=1e-4)
 
 

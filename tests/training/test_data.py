@@ -86,9 +86,11 @@ def test_labels_lie_on_the_pixels_they_belong_to(scene, reader):
         assert not known[columns >= 200].any()
 
 
-def test_unlabelled_windows_leave_out_the_annotated_area(scene, reader):
+@pytest.mark.parametrize("tile", [TILE, 512])
+def test_unlabelled_windows_leave_out_the_annotated_area(scene, reader, tile):
+    """Its mirror image, too, which is seen where a window is larger than the raster."""
     raster, roads, area = scene
-    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
+    data = prepare(TrainingInputs([raster], [roads], [area], []), tile, 0, reader)
     batch = Sampler(data, 8, (0,), True, reader).batch(0)
     for images, valid in zip(batch.unlabelled.numpy(), batch.unlabelled_valid.numpy(), strict=True):
         columns, _ = places(data, images)
@@ -118,9 +120,10 @@ def test_a_tenth_is_held_out_and_never_learned_from(scene, reader):
     assert len(data.labelled[0].annotation.roads.query(held_out, predicate="intersects"))
 
 
-def test_of_what_is_held_out_no_window_learns_without_labels_either(scene, reader):
+@pytest.mark.parametrize("tile", [TILE, 512])
+def test_of_what_is_held_out_no_window_learns_without_labels_either(scene, reader, tile):
     raster, roads, area = scene
-    data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
+    data = prepare(TrainingInputs([raster], [roads], [area], []), tile, 0, reader)
     held_out = burn(np.array([held_out_of(data)]), raster.window, (300, 400)) > 0
     batch, seen = Sampler(data, 16, (0,), True, reader).batch(0), 0
     for images, valid in zip(batch.images.numpy(), batch.valid.numpy(), strict=True):
@@ -279,7 +282,7 @@ def on_ground(source, part):
 @pytest.mark.parametrize("tile", [32, 64, 128, 512])
 def test_no_pixel_is_scored_twice(write_raster, write_layer, reader, tile):
     raster = write_raster("plots.tif", np.zeros((1, 500, 500), np.uint8))
-    plots = [in_pixels(60 * i, 60 * j, 60 * i + 50, 60 * j + 50) for i in range(8) for j in range(8)]
+    plots = [in_pixels(x, y, x + 50, y + 50) for x in np.arange(0.4, 480, 60) for y in np.arange(0.4, 480, 60)]
     roads = write_layer("roads.gpkg", [in_pixels(k, 0, k + 12, 500) for k in range(40, 500, 90)])
     annotation = annotate(raster, [roads], [write_layer("area.gpkg", plots)])
     scored = np.zeros((1000, 1000), int)
@@ -289,15 +292,18 @@ def test_no_pixel_is_scored_twice(write_raster, write_layer, reader, tile):
     assert scored.max() == 1 and scored.sum() == 64 * 50 * 50
 
 
-@pytest.mark.parametrize("gsd", [PIXEL, 0.8])
+@pytest.mark.parametrize("gsd", [PIXEL, 0.8, 2 * PIXEL])
 def test_what_is_scored_is_seen_with_its_surroundings(scene, reader, gsd):
     """But at the raster's edges, as in detection."""
     raster, roads, area = scene
     windows = windows_of_parts(raster, annotate(raster, [roads], [area]), gsd, TILE)
     side = round(TILE * gsd / PIXEL)
     for labelled in windows:
-        ranges = zip(labelled.window.toranges(), labelled.scored.toranges(), (300, 400), strict=True)
-        for (start, stop), (first, last), size in ranges:
+        known = labelled.labels(TILE) != IGNORE
+        ranges = zip(labelled.window.toranges(), labelled.scored.toranges(), (300, 400), (1, 0), strict=True)
+        for (start, stop), (first, last), size, other in ranges:
+            centres = start + (np.flatnonzero(known.any(axis=other)) + 0.5) * (stop - start) / TILE
+            assert first <= centres[0] and centres[-1] < last
             assert 0 <= start <= first < last <= stop <= size
             assert start == 0 or first - start >= side // 8
             assert stop == size or stop - last >= side // 8
@@ -517,8 +523,10 @@ def test_a_raster_smaller_than_a_tile_is_padded(write_raster, write_layer, reade
     batch = Sampler(data, 2, (0,), False, reader).batch(0)
     assert batch.images.shape == (2, 3, TILE, TILE)
     assert (batch.labels != IGNORE).sum() <= 2 * 40 * 50
-    # Mirrored, which is imagery as good as any.
-    assert batch.valid[:, 40:].all() and batch.valid[:, :, 50:].all()
+    # Mirrored, which is imagery as good as any, but for what is held out.
+    assert batch.valid[:, 40:].any() and batch.valid[:, :, 50:].any()
+    assert torch.equal(batch.valid[:, 40:], batch.valid[:, 16:40].flip(1))
+    assert torch.equal(batch.valid[:, :, 50:], batch.valid[:, :, 36:50].flip(2))
 
 
 def test_errors_name_the_thing(scene, write_raster, write_layer, reader):
