@@ -70,6 +70,16 @@ def test_statistics_beside_a_raster_do_not_count(inspected, tmp_path):
     assert identify([[raster]], []) == before
 
 
+@pytest.mark.parametrize("before", ["", "<NoDataValue>255</NoDataValue>"])
+def test_nodata_that_is_declared_beside_a_raster_counts(inspected, tmp_path, before):
+    beside, raster = tmp_path / "raster.tif.aux.xml", inspected()
+    identities = []
+    for nodata in (before, "<NoDataValue>0</NoDataValue>"):
+        beside.write_text(f'<PAMDataset><PAMRasterBand band="1">{nodata}</PAMRasterBand></PAMDataset>')
+        identities.append(identify([[raster]], []))
+    assert identities[0] != identities[1]
+
+
 def test_a_name_that_gdal_alone_understands_counts(inspected):
     names = ["GPKG:a.gpkg:scene", "GPKG:a.gpkg:town", "<GDAL_WMS>" + 300 * "." + "</GDAL_WMS>"]
     assert len({identify([[replace(inspected(), path=name)]], []) for name in names}) == len(names)
