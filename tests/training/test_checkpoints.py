@@ -61,6 +61,8 @@ def test_a_copy_made_anew_is_the_same_if_it_holds_the_same(inspected, tmp_path):
     before = identify([[inspected()]], [], copies=tmp_path)
     assert identify([[inspected(second=1)]], [], copies=tmp_path) == before
     assert identify([[inspected(1)]], [], copies=tmp_path) != before
+    elsewhere = tmp_path / "copies"
+    assert identify([[inspected(second=1)]], [], copies=elsewhere) != identify([[inspected()]], [], copies=elsewhere)
 
 
 def test_statistics_beside_a_raster_do_not_count(inspected, tmp_path):
