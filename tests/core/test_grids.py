@@ -116,12 +116,13 @@ def test_a_ramp_comes_back_as_the_same_ramp(scene, ratio):
 
 @pytest.mark.parametrize("ratio", RATIOS)
 def test_a_ramp_over_a_part_of_the_raster(scene, ratio):
-    columns = (np.mgrid[:90, :110][1] + 0.5) / 200
-    part = scene(columns.astype(np.float32), Window(13, 7, 71, 64))
-    probability, _ = detect(ModelGrid(part, *ratio))
+    rows, columns = np.mgrid[:90, :110] + 0.5
+    ramp = (rows + columns) / 200
+    probability, _ = detect(ModelGrid(scene(ramp.astype(np.float32), Window(13, 7, 71, 64)), *ratio))
     assert probability.shape == (64, 71)
     edge = int(np.ceil(1.5 / min(*ratio, 1)))
-    np.testing.assert_allclose(probability[:, edge:-edge], columns[7:71, 13:84][:, edge:-edge], atol=2e-6)
+    inner = (slice(edge, -edge), slice(edge, -edge))
+    np.testing.assert_allclose(probability[inner], ramp[7:71, 13:84][inner], atol=2e-6)
 
 
 @settings(max_examples=25, deadline=None)
