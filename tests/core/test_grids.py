@@ -211,9 +211,11 @@ def test_nodata_in_nodata_out_at_any_size(scene, ratio, kind):
     empty[30, 20] = True
     empty[50, 60] = False  # a lone pixel
     pixels, options = with_nothing(empty, kind)
-    probability, valid = detect(ModelGrid(scene(pixels, **options), *ratio), lambda images: images[:, 0] / 400)
-    np.testing.assert_array_equal(valid, ~empty)
-    np.testing.assert_allclose(probability[valid], 0.5, rtol=1e-5)
+    for part in (Window(0, 0, 90, 70), Window(3, 9, 80, 50)):
+        grid = ModelGrid(scene(pixels, part, **options), *ratio)
+        probability, valid = detect(grid, lambda images: images[:, 0] / 400)
+        np.testing.assert_array_equal(valid, ~empty[part.toslices()])
+        np.testing.assert_allclose(probability[valid], 0.5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("ratio", RATIOS)
