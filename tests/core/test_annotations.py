@@ -111,7 +111,8 @@ def test_rasters_are_near_whichever_way_round_the_earth_is_counted(turns):
     (x,), (y,) = transform_points(east.crs, MERCATOR, [184_500], [8.1e6])
     beside = Affine(1, 0, x + turns * TURNS["EPSG:3857"], 0, -1, y)
     assert are_near(east, raster(crs=MERCATOR, transform=beside))
-    assert not are_near(east, raster(crs=MERCATOR, transform=Affine.translation(1000, 0) @ beside))
+    for away in ((1000, 0), (-1000, 0), (0, 1000), (0, -1000)):
+        assert not are_near(east, raster(crs=MERCATOR, transform=Affine.translation(*away) @ beside))
 
 
 def test_each_of_many_rasters_is_brought_to_degrees_once(monkeypatch):

@@ -106,11 +106,13 @@ def test_only_the_area_counts(evaluate, layer, surface):
     assert scores.iou == pytest.approx(iou(mask_of(*FOUND)[inside] == 1, mask_of(*TRUTH)[inside] == 1))
 
 
-def test_nodata_does_not_count(evaluate, layer, surface):
+def test_nodata_does_not_count_declared_or_not(evaluate, layer, surface, make_raster):
     decided = np.random.default_rng(0).random((HEIGHT, WIDTH)) < 0.6
     mask = np.where(decided, mask_of(*FOUND), 255)
     scores = exact(evaluate(surface(mask), [layer(TRUTH)]))
     assert scores.iou == pytest.approx(iou(mask_of(*FOUND)[decided] == 1, mask_of(*TRUTH)[decided] == 1))
+    undeclared = inspect_raster(str(make_raster(mask[None].astype(np.uint8), "undeclared.tif")))
+    assert exact(evaluate(undeclared, [layer(TRUTH)])) == scores
 
 
 def test_several_layers_and_lines_are_the_truth_together(evaluate, layer, surface, make_vector):
