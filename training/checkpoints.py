@@ -8,8 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import rasterio
 import shapely
 import torch
+from rasterio.errors import RasterioError
 
 from ..core.distributed import broadcast, is_first
 from ..core.errors import SettingError
@@ -110,7 +112,7 @@ def identify(
 
 
 def _raster(raster: RasterInfo, copies: Path | None) -> list[object]:
-    # Not the statistics that QGIS writes beside a raster when it shows it.
+    # Not the statistics that QGIS writes beside a raster when it shows it; nodata may be declared there, too.
     files = [_file(Path(file), copies) for file in files_of(raster.path) if not file.endswith(".aux.xml")]
     return [
         raster.path,
@@ -121,8 +123,18 @@ def _raster(raster: RasterInfo, copies: Path | None) -> list[object]:
         raster.bands,
         raster.dtype,
         raster.nodata,
+        _declared(raster.path),
         files,
     ]
+
+
+def _declared(path: str) -> list[object]:
+    """What a raster declares of which pixels hold data; of what is no raster, nothing."""
+    try:
+        with rasterio.open(path) as dataset:
+            return [dataset.nodatavals, dataset.mask_flag_enums]
+    except RasterioError:
+        return []
 
 
 def _file(path: Path, copies: Path | None) -> list[object]:

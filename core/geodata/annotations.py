@@ -161,13 +161,11 @@ def read_polygons(path: str, line_width: float | None) -> VectorLayer:
         raise AnnotationError(f"The vector layer {path} cannot be read: it is missing, damaged or none.") from error
     crs = _crs(path, meta["crs"])
     # Part by part: mended together, what two parts of a road share would become a hole.
-    geometries = _single(shapely.make_valid(_single(shapely.from_wkb(encoded))))
-    dimensions = shapely.get_dimensions(geometries)
-    polygons = geometries[(dimensions == 2) & ~shapely.is_empty(geometries)]
+    parts = _single(shapely.from_wkb(encoded))
+    polygons = _mended(parts, 2)
     if line_width is not None:
-        lines = geometries[(dimensions == 1) & ~shapely.is_empty(geometries)]
         try:
-            polygons = np.concatenate([polygons, _widen(lines, crs, line_width)])
+            polygons = np.concatenate([polygons, _widen(_mended(parts, 1), crs, line_width)])
         except CRSError as error:
             raise AnnotationError(
                 f"The vector layer {path} holds lines at no place on the Earth in its coordinate reference system; "
@@ -275,6 +273,13 @@ def _single(geometries: Geometries) -> Geometries:
     while (shapely.get_type_id(geometries) >= shapely.GeometryType.MULTIPOINT).any():
         geometries = shapely.get_parts(geometries)
     return geometries
+
+
+def _mended(parts: Geometries, dimension: int) -> Geometries:
+    """The parts of a dimension, valid and not empty; what mending makes of a polygon's spike is no line drawn."""
+    whole = _single(shapely.make_valid(parts[shapely.get_dimensions(parts) == dimension]))
+    mended: Geometries = whole[(shapely.get_dimensions(whole) == dimension) & ~shapely.is_empty(whole)]
+    return mended
 
 
 def _on_every_turn(bounds: Bounds, crs: CRS) -> shapely.Geometry:

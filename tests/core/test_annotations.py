@@ -111,7 +111,8 @@ def test_rasters_are_near_whichever_way_round_the_earth_is_counted(turns):
     (x,), (y,) = transform_points(east.crs, MERCATOR, [184_500], [8.1e6])
     beside = Affine(1, 0, x + turns * TURNS["EPSG:3857"], 0, -1, y)
     assert are_near(east, raster(crs=MERCATOR, transform=beside))
-    assert not are_near(east, raster(crs=MERCATOR, transform=Affine.translation(1000, 0) @ beside))
+    for away in ((1000, 0), (-1000, 0), (0, 1000), (0, -1000)):
+        assert not are_near(east, raster(crs=MERCATOR, transform=Affine.translation(*away) @ beside))
 
 
 def test_each_of_many_rasters_is_brought_to_degrees_once(monkeypatch):
@@ -279,7 +280,8 @@ def test_widened_lines_end_where_they_were_drawn(make_vector):
 
 
 def test_lines_and_polygons_of_one_layer_both_count(make_vector):
-    path = make_vector(["POLYGON ((0 0, 4 0, 4 4, 0 4, 0 0))", "MULTILINESTRING ((10 0, 20 0), (10 9, 20 9))"])
+    spiked = "POLYGON ((0 0, 4 0, 4 4, 9 4, 4 4, 0 4, 0 0))"  # whose spike is no line
+    path = make_vector([spiked, "MULTILINESTRING ((10 0, 20 0), (10 9, 20 9))"])
     layer = read_polygons(str(path), line_width=2.0)
     assert sorted(shapely.area(layer.polygons)) == pytest.approx([16, 20, 20], rel=0.01)
     assert shapely.area(read_polygons(str(path), line_width=None).polygons).tolist() == [16]

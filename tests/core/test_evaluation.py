@@ -106,11 +106,13 @@ def test_only_the_area_counts(evaluate, layer, surface):
     assert scores.iou == pytest.approx(iou(mask_of(*FOUND)[inside] == 1, mask_of(*TRUTH)[inside] == 1))
 
 
-def test_nodata_does_not_count(evaluate, layer, surface):
+def test_nodata_does_not_count_declared_or_not(evaluate, layer, surface, make_raster):
     decided = np.random.default_rng(0).random((HEIGHT, WIDTH)) < 0.6
     mask = np.where(decided, mask_of(*FOUND), 255)
     scores = exact(evaluate(surface(mask), [layer(TRUTH)]))
     assert scores.iou == pytest.approx(iou(mask_of(*FOUND)[decided] == 1, mask_of(*TRUTH)[decided] == 1))
+    undeclared = inspect_raster(str(make_raster(mask[None].astype(np.uint8), "undeclared.tif")))
+    assert exact(evaluate(undeclared, [layer(TRUTH)])) == scores
 
 
 def test_several_layers_and_lines_are_the_truth_together(evaluate, layer, surface, make_vector):
@@ -160,19 +162,20 @@ def test_a_buffer_forgives_what_is_near_across_strips_and_around_the_area(evalua
     assert 0.5 < precision < 1 and 0.5 < recall < 1
 
 
-def test_a_buffer_is_measured_on_the_ground(evaluate, make_raster, make_vector):
-    """Pixels of degrees, on the ground twice as high as wide: a road beside is nearer than a road below."""
-    place = from_origin(9.0, 60.0, 1e-5, 1e-5)
+def test_a_buffer_is_measured_on_the_ground(evaluate, make_raster, make_vector, monkeypatch):
+    """Pixels of degrees, on the ground twice as wide as high: a road below, in the next rows, is nearer than beside."""
+    monkeypatch.setattr("qgis_sslkd.core.evaluation._MOST_ROWS", 10)
+    place = from_origin(9.0, 60.0, 4e-5, 1e-5)
     mask = np.zeros((1, 40, 40), np.uint8)
     mask[0, 10, 5] = mask[0, 29, 5] = mask[0, 20, 25] = 1
     raster = inspect_raster(str(make_raster(mask, crs="EPSG:4326", transform=place)))
     beside, below = (
-        shapely.box(9 + column * 1e-5, 60 - (row + 1) * 1e-5, 9 + (column + 1) * 1e-5, 60 - row * 1e-5)
+        shapely.box(9 + column * 4e-5, 60 - (row + 1) * 1e-5, 9 + (column + 1) * 4e-5, 60 - row * 1e-5)
         for row, column in ((10, 7), (32, 5))
     )
     roads = read_polygons(str(make_vector([beside, below], crs="EPSG:4326")), line_width=None)
-    # Two pixels to the right are 1.1 m, three down 3.3 m.
-    for buffer, precision in ((1.0, 0), (1.2, 1 / 3), (3.2, 1 / 3), (3.4, 2 / 3)):
+    # Three pixels down are 3.3 m, two to the right 4.5 m.
+    for buffer, precision in ((3.2, 0), (3.4, 1 / 3), (4.4, 1 / 3), (4.6, 2 / 3)):
         assert evaluate(raster, [roads], buffer=buffer).whole.matches.scores().precision == pytest.approx(precision)
 
 

@@ -116,12 +116,13 @@ def test_a_ramp_comes_back_as_the_same_ramp(scene, ratio):
 
 @pytest.mark.parametrize("ratio", RATIOS)
 def test_a_ramp_over_a_part_of_the_raster(scene, ratio):
-    columns = (np.mgrid[:90, :110][1] + 0.5) / 200
-    part = scene(columns.astype(np.float32), Window(13, 7, 71, 64))
-    probability, _ = detect(ModelGrid(part, *ratio))
+    rows, columns = np.mgrid[:90, :110] + 0.5
+    ramp = (rows + columns) / 200
+    probability, _ = detect(ModelGrid(scene(ramp.astype(np.float32), Window(13, 7, 71, 64)), *ratio))
     assert probability.shape == (64, 71)
     edge = int(np.ceil(1.5 / min(*ratio, 1)))
-    np.testing.assert_allclose(probability[:, edge:-edge], columns[7:71, 13:84][:, edge:-edge], atol=2e-6)
+    inner = (slice(edge, -edge), slice(edge, -edge))
+    np.testing.assert_allclose(probability[inner], ramp[7:71, 13:84][inner], atol=2e-6)
 
 
 @settings(max_examples=25, deadline=None)
@@ -210,9 +211,11 @@ def test_nodata_in_nodata_out_at_any_size(scene, ratio, kind):
     empty[30, 20] = True
     empty[50, 60] = False  # a lone pixel
     pixels, options = with_nothing(empty, kind)
-    probability, valid = detect(ModelGrid(scene(pixels, **options), *ratio), lambda images: images[:, 0] / 400)
-    np.testing.assert_array_equal(valid, ~empty)
-    np.testing.assert_allclose(probability[valid], 0.5, rtol=1e-5)
+    for part in (Window(0, 0, 90, 70), Window(3, 9, 80, 50)):
+        grid = ModelGrid(scene(pixels, part, **options), *ratio)
+        probability, valid = detect(grid, lambda images: images[:, 0] / 400)
+        np.testing.assert_array_equal(valid, ~empty[part.toslices()])
+        np.testing.assert_allclose(probability[valid], 0.5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("ratio", RATIOS)

@@ -239,6 +239,8 @@ def test_feature_loss_leaves_out_features_of_nodata(rng):
     valid[:, :, 32:] = False
     found = feature_loss(*tensors(student, teacher), valid)
     assert found.item() == pytest.approx(np.abs(student - teacher)[..., :2].mean(), rel=1e-6)
+    half_a_feature = torch.tensor([[[True, False]]])
+    assert feature_loss(torch.zeros(1, 1, 1, 1), torch.full((1, 1, 1, 1), 3.0), half_a_feature).item() == 3
 
 
 def test_feature_loss_averages_the_teacher_to_the_students_size(rng):
@@ -259,6 +261,7 @@ def test_normalised_feature_loss_does_not_see_magnitudes(rng):
     (feature,) = tensors(rng.normal(size=(2, 6, 4, 4)))
     everywhere = torch.ones(2, 64, 64, dtype=torch.bool)
     assert normalised_feature_loss(feature, 30 * feature, everywhere).item() == pytest.approx(0, abs=1e-5)
+    assert normalised_feature_loss(0 * feature, 0 * feature, everywhere).item() == 0
     assert feature_loss(feature, 30 * feature, everywhere).item() > 10
 
 

@@ -380,6 +380,22 @@ def test_a_mask_inside_or_beside_the_file_decides(make_raster, beside):
     assert read(path)[1].tolist() == [[True, False, True]]
 
 
+MASKED_BAND = """<VRTRasterBand dataType="Byte" band="{0}"><SimpleSource><SourceFilename>{1}</SourceFilename>
+<SourceBand>1</SourceBand></SimpleSource><MaskBand><VRTRasterBand dataType="Byte"><SimpleSource>
+<SourceFilename>{1}</SourceFilename><SourceBand>{0}</SourceBand></SimpleSource></VRTRasterBand></MaskBand></VRTRasterBand>
+"""
+
+
+def test_of_bands_with_masks_of_their_own_a_pixel_is_valid_where_one_is(make_raster, tmp_path):
+    masks = np.array([[[255, 255, 0, 0]], [[255, 0, 255, 0]]], np.uint8)
+    path = make_raster(masks)
+    rasterio.shutil.copy(path, tmp_path / "own.vrt", driver="VRT")
+    head, _, _ = (tmp_path / "own.vrt").read_text().partition("<VRTRasterBand")
+    bands = "".join(MASKED_BAND.format(band, path) for band in (1, 2))
+    (tmp_path / "own.vrt").write_text(f"{head}{bands}</VRTDataset>")
+    assert read(tmp_path / "own.vrt")[1].tolist() == [[True, True, True, False]]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_ends_of_floats_are_no_values_declared_or_not(make_raster, dtype):
     """Programs mark by them where nothing is; as brightness, one would drown all the others."""
@@ -415,6 +431,18 @@ def test_many_threads_read_the_same(make_raster, noise):
             alone = reader.read(raster, window, (10, 10))
             np.testing.assert_array_equal(pixels, alone[0])
             np.testing.assert_array_equal(valid, alone[1])
+
+
+def test_of_the_files_that_were_read_those_used_last_stay_open(make_raster, noise, monkeypatch):
+    monkeypatch.setattr("qgis_sslkd.core.geodata.rasters._OPEN_FILES", 2)
+    a, b, c = (inspect_raster(str(make_raster(noise, f"{name}.tif"))) for name in "abc")
+    opened, open_file = [], rasterio.open
+    monkeypatch.setattr(rasterio, "open", lambda path: opened.append(open_file(path)) or opened[-1])
+    with RasterReader() as reader:
+        for raster in (a, b, a, c):
+            reader.read(raster, raster.window, (HEIGHT, WIDTH))
+        assert [dataset.closed for dataset in opened] == [False, True, False]
+    assert all(dataset.closed for dataset in opened)
 
 
 @pytest.mark.filterwarnings("error")

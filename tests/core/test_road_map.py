@@ -241,6 +241,8 @@ def test_the_surface_is_what_the_threshold_makes_of_the_told_probability(make_ra
     surface, probability = run(inspect_raster(str(make_raster(close[None]))), outputs, reporter, threshold=threshold)
     assert 0 < surface.mean() < 1
     np.testing.assert_array_equal(surface == 1, is_road(probability, threshold))
+    steps = np.float32([threshold - 2**-16, threshold - 2**-18])
+    assert is_road(steps, threshold).tolist() == [False, True]
 
 
 def test_results_lie_on_the_grid_of_the_raster_bit_for_bit(make_raster, outputs, reporter, noise):

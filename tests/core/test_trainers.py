@@ -33,7 +33,7 @@ from qgis_sslkd.core.trainers import (
     student,
     unimatch,
 )
-from qgis_sslkd.core.trainers.structural import MaskedGeneration
+from qgis_sslkd.core.trainers.structural import LogitHeads, MaskedGeneration
 
 RESNET = NetworkSpec("deeplabv3plus", "resnet18")
 SEGNET = NetworkSpec("segnet", "vgg11", width=0.125)
@@ -390,6 +390,18 @@ def test_logit_heads_train_the_encoder_and_themselves_alone(batch, network, teac
         (2, 64), (2, 128), (2, 256), (2, 512)
     ]  # fmt: skip
     assert len(parameters_moved(loss, trainer.trained["structural"])) == 8
+
+
+def test_logit_heads_that_say_nothing_differ_from_the_teacher_by_what_it_says(batch, network):
+    teacher = network(SEGNET).eval()
+    term, learner = LogitHeads(network(RESNET), teacher), network(RESNET)
+    for parameter in term.heads.parameters():
+        nn.init.zeros_(parameter)
+    batch.valid[:, 20:] = False
+    theirs = predict(teacher, batch.images)
+    said = math.log(2) - torch.special.entr(theirs.logits.softmax(dim=1)).sum(dim=1)
+    loss = term(predict(learner, batch.images), term.target(theirs), batch.valid)
+    assert loss.item() == pytest.approx(said[batch.valid].mean().item(), rel=1e-4)
 
 
 def test_masked_generation_trains_all_but_the_head(batch, network, teachers):

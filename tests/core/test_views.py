@@ -73,6 +73,15 @@ def test_strong_view_makes_a_fifth_grey():
     assert grey.float().mean().item() == pytest.approx(0.2, abs=0.06)
 
 
+def test_strong_view_changes_how_far_bands_are_apart_by_contrast_and_by_saturation():
+    """By half at most each, so from a quarter to nine quarters together; one alone would leave a half to three."""
+    bands = torch.tensor([-0.5, 0.0, 0.5])[:, None, None].expand(400, 3, 13, 13)
+    apart = strong_view(bands)[:, :, 6, 6].diff(dim=1)
+    torch.testing.assert_close(apart[:, 0], apart[:, 1])
+    spread = 2 * apart[apart[:, 0] > 1e-5, 0]
+    assert 0.25 <= spread.min() < 0.45 and 1.6 < spread.max() <= 2.25
+
+
 def test_strong_view_blurs_half():
     """A pattern of the highest frequency all but goes where it is blurred."""
     checkers = (torch.arange(32)[:, None] + torch.arange(32)) % 2 * 2.0 - 1
@@ -80,6 +89,10 @@ def test_strong_view_blurs_half():
     left = view.std(dim=(1, 2, 3))
     # A sigma below 0.28 leaves more than this: a tenth of the sigmas, so 5 % of the images.
     assert (left < 0.45).float().mean().item() == pytest.approx(0.45, abs=0.08)
+    point = torch.zeros(400, 1, 13, 13)
+    point[:, :, 6, 6] = 1
+    round_ones = strong_view(point)
+    torch.testing.assert_close(round_ones, round_ones.mT)
 
 
 @pytest.mark.parametrize(("height", "width", "multiple"), [(512, 512, 32), (96, 160, 16), (64, 64, 1), (70, 75, 8)])

@@ -61,6 +61,8 @@ def test_a_copy_made_anew_is_the_same_if_it_holds_the_same(inspected, tmp_path):
     before = identify([[inspected()]], [], copies=tmp_path)
     assert identify([[inspected(second=1)]], [], copies=tmp_path) == before
     assert identify([[inspected(1)]], [], copies=tmp_path) != before
+    elsewhere = tmp_path / "copies"
+    assert identify([[inspected(second=1)]], [], copies=elsewhere) != identify([[inspected()]], [], copies=elsewhere)
 
 
 def test_statistics_beside_a_raster_do_not_count(inspected, tmp_path):
@@ -68,6 +70,16 @@ def test_statistics_beside_a_raster_do_not_count(inspected, tmp_path):
     before = identify([[raster]], [])
     (tmp_path / "raster.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
     assert identify([[raster]], []) == before
+
+
+@pytest.mark.parametrize("before", ["", "<NoDataValue>255</NoDataValue>"])
+def test_nodata_that_is_declared_beside_a_raster_counts(inspected, tmp_path, before):
+    beside, raster = tmp_path / "raster.tif.aux.xml", inspected()
+    identities = []
+    for nodata in (before, "<NoDataValue>0</NoDataValue>"):
+        beside.write_text(f'<PAMDataset><PAMRasterBand band="1">{nodata}</PAMRasterBand></PAMDataset>')
+        identities.append(identify([[raster]], []))
+    assert identities[0] != identities[1]
 
 
 def test_a_name_that_gdal_alone_understands_counts(inspected):

@@ -222,6 +222,16 @@ def test_of_small_blocks_that_show_a_road_half_are_held_out(held_out):
         assert len([part for part in parts if part[3] <= 10]) == 2
 
 
+def test_a_tenth_of_the_ground_is_held_out_whatever_the_size_of_its_pixels(write_raster, write_layer, reader):
+    """Two rasters of 200 x 200 m, one of 640,000 pixels and one of 40,000."""
+    fine = write_raster("fine.tif", np.zeros((1, 800, 800), np.uint8), pixel=0.25)
+    coarse = write_raster("coarse.tif", np.zeros((1, 200, 200), np.uint8), pixel=1.0, left=LEFT + 400)
+    roads = write_layer("roads.gpkg", [in_pixels(0, 190, 1200, 200)])
+    for seed in range(4):
+        data = prepare(TrainingInputs([fine, coarse], [roads], [], []), TILE, seed, reader, unlabelled=False)
+        assert 0.05 < data.held_out_area / 80_000 <= 0.1
+
+
 def test_of_rasters_of_one_place_none_learns_from_what_another_holds_out(write_raster, write_layer, reader):
     noise = np.random.default_rng(0).integers(0, 255, (3, 300, 400)).astype(np.uint8)
     dates = [write_raster("spring.tif", noise), write_raster("next.tif", noise, left=LEFT + 100 * PIXEL)]
@@ -349,23 +359,23 @@ def test_as_much_ground_is_seen_as_often_whatever_the_size_of_its_pixels(scene, 
 
 
 @pytest.mark.parametrize(
-    ("left", "right", "columns"),
+    ("region", "columns", "rows"),
     [
-        (209.6, 280.4, range(210, 217)),  # 70 pixels hold a window at seven places
-        (250, 314, range(250, 251)),  # as wide as a window
-        (250, 290, range(226, 251)),  # narrower: it lies anywhere in the window
-        (380, 400, range(336, 337)),  # at the raster's edge
+        ((209.6, 20, 280.4, 90), range(210, 217), range(20, 27)),  # 70 pixels hold a window at seven places
+        ((250, 20, 314, 90), range(250, 251), range(20, 27)),  # as wide as a window
+        ((250, 20, 290, 90), range(226, 251), range(20, 27)),  # narrower: it lies anywhere in the window
+        ((380, 270, 400, 300), range(336, 337), range(236, 237)),  # in the raster's corner
     ],
 )
-def test_windows_lie_wherever_they_fit_in_a_region(scene, reader, left, right, columns):
+def test_windows_lie_wherever_they_fit_in_a_region(scene, reader, region, columns, rows):
     raster, roads, area = scene
     data = prepare(TrainingInputs([raster], [roads], [area], []), TILE, 0, reader)
-    regions = np.array([shapely.box(left, 20, right, 90)])
+    regions = np.array([shapely.box(*region)])
     source = source_of(raster, annotate(raster, [roads], [area]), data.gsd, TILE, regions)
     batch = Sampler(replace(data, unlabelled=(source,)), 250, (0,), False, reader).batch(0)
     corners = {tuple(places(data, images)[:, 0, 0]) for images in batch.unlabelled.numpy()}
     assert {column for column, _ in corners} == set(columns)
-    assert {row for _, row in corners} == set(range(20, 27))
+    assert {row for _, row in corners} == set(rows)
 
 
 @pytest.mark.parametrize("pixel", [(0.5, 0.5), (0.478, 0.522), (0.526, 0.526), (0.476, 0.474), (0.52, 0.6)])

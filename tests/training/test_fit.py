@@ -149,11 +149,12 @@ def test_settings_out_of_range(setting, value):
 def test_history_keeps_the_best_of_each_network():
     history = History()
     good, bad = Confusion(8, 1, 1, 90), Confusion(4, 5, 5, 86)
-    undefined = Confusion(0, 0, 0, 100)
+    undefined, wrong = Confusion(0, 0, 0, 100), Confusion(0, 5, 5, 90)
     assert history.note_counts(1, {"a": undefined, "b": good}, "best") == ["a", "b"]
     assert history.note_counts(2, {"a": bad, "b": bad}, "best") == ["a"]
     assert history.note_counts(3, {"a": undefined, "b": good}, "best") == []
     assert history.counts == {"a": bad, "b": good}
+    assert [history.note_counts(4 + k, {"c": each}, "best") for k, each in enumerate((undefined, wrong))] == [["c"]] * 2
 
 
 def test_history_keeps_the_last_where_that_is_wanted():

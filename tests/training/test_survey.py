@@ -66,6 +66,10 @@ def test_cells_with_data_are_those_that_hold_a_pixel_of_it_however_often_they_ar
         for height, width in ((64, 64), (75, 100), (300 / 7, 400 / 9)):
             expected = {(int(row // height), int(column // width)) for _, row, column in np.argwhere(pixels)}
             assert set(map(tuple, cells_with_data(raster, (height, width), reader).tolist())) == expected
+        pixels = np.zeros((1, 1000, 1000), np.uint16)
+        pixels[0, 192:256, 192:256] = 7
+        thinned = inspect_raster(str(make_raster(pixels, "large.tif", nodata=0)))
+        assert cells_with_data(thinned, (64, 64), reader).tolist() == [[3, 3]]
         # Read once: for a large raster it takes seconds.
         assert reader.thinned_validity(raster) is reader.thinned_validity(raster)
 

@@ -89,6 +89,7 @@ def test_a_tenth_of_the_labelled_tiles_is_held_out_the_same_ones_always(tiles):
     assert names | {source.raster.name for source in first.labelled} == {f"{k}.png" for k in range(5)}
     assert first.held_out_area == SIDE**2 * 0.25
     assert first.labelled_area == 4 * SIDE**2 * 0.25
+    assert tile_data(opened * 4, [], 64, 0.5).held_out_area == 2 * first.held_out_area
 
 
 def test_what_is_held_out_shows_a_road(tiles):
@@ -107,6 +108,7 @@ def test_all_labels_add_the_unlabelled_tiles_and_hold_out_the_same(tiles):
     some = tile_data(opened[:3], opened[3:5], 64, 0.5)
     everything = with_all_labels(some, opened[3:5])
     assert len(everything.labelled) == len(some.labelled) + 2
+    assert everything.labelled_area == some.labelled_area + 2 * SIDE**2 * 0.25
     assert everything.validation == some.validation
 
 
@@ -117,13 +119,20 @@ def test_test_windows_cover_every_pixel_once(tiles):
         assert seen == 2 * SIDE**2 * (0.3 / gsd) ** 2
 
 
-def test_red_masks_are_roads(tmp_path):
-    mask = np.full((3, 8, 8), 255, dtype=np.uint8)
-    mask[1:, :, 2:4] = 0
-    write_png(tmp_path / "i.png", np.zeros((3, 8, 8), dtype=np.uint8))
+@pytest.mark.parametrize(
+    ("kind", "colours", "roads"),
+    [
+        ("red", [(255, 255, 255), (128, 127, 127), (127, 0, 0), (255, 128, 0), (255, 0, 128)], [0, 1, 0, 0, 0]),
+        ("grey", [(0,), (127,), (128,), (255,)], [0, 0, 1, 1]),
+    ],
+)
+def test_masks_tell_roads_by_their_kind(tmp_path, kind, colours, roads):
+    mask = np.array(colours, np.uint8).T[:, None].repeat(8, axis=1)
+    write_png(tmp_path / "i.png", np.zeros((4, *mask.shape[1:]), dtype=np.uint8))
     write_png(tmp_path / "m.png", mask)
-    (opened,) = masked_tiles([Tile(tmp_path / "i.png", tmp_path / "m.png")], "red", 0.21)
-    np.testing.assert_array_equal(opened.labels.mask[0], [0, 0, 1, 1, 0, 0, 0, 0])
+    (opened,) = masked_tiles([Tile(tmp_path / "i.png", tmp_path / "m.png")], kind, 0.21)
+    np.testing.assert_array_equal(opened.labels.mask, [roads] * 8)
+    assert opened.raster.bands == (1, 2, 3)  # without alpha
 
 
 def test_the_layout_of_roadnet(tmp_path):
@@ -136,6 +145,8 @@ def test_the_layout_of_roadnet(tmp_path):
     assert (len(split.labelled), len(split.unlabelled), len(split.test)) == (4, 16, 10)
     assert not set(split.labelled) & set(split.unlabelled)
     assert split == read_roadnet(tmp_path)
+    numbers = [[int(number) for number in tile.image.stem.split("-")] for tile in split.unlabelled]
+    assert numbers == sorted(numbers)
     assert all(tile.mask.parent.name == "train_segment" for tile in split.labelled)
 
 
