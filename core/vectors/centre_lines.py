@@ -113,7 +113,7 @@ def _steps(network: RoadNetwork, settings: VectorSettings) -> list[Callable[[], 
         network.lead_to_border,
     ]
     if settings.bridge == 0:
-        return [*clear, lambda: network.drop_small(settings.least_area), network.extend]
+        return [*clear, lambda: network.drop_small(settings.least_area), network.extend, network.keep_inside]
     return [
         *clear,
         lambda: network.bridge_ends(settings.bridge),
@@ -123,6 +123,7 @@ def _steps(network: RoadNetwork, settings: VectorSettings) -> list[Callable[[], 
         lambda: network.bridge_sides(settings.bridge),
         lambda: network.bridge_corners(settings.bridge),
         network.extend,
+        network.keep_inside,
     ]
 
 

@@ -175,6 +175,12 @@ class RoadNetwork:
             points = self._from(end.line, end.node)
             self._put(end.line, end.node, np.vstack([np.append(end.tip, points[1, 2]), points[1:]]))
 
+    def keep_inside(self) -> None:
+        """Moves onto the raster's border what lies beyond it, as the middles of roads that it cuts lengthwise may."""
+        for number, line in self._lines.items():
+            places = line.points[:, :2].clip(0, self._size)
+            self._lines[number] = replace(line, points=np.column_stack([places, line.points[:, 2]]))
+
     def _side_by_side(self, farthest: float) -> list[list[int]]:
         """The numbers of straight lines, together with those between the same two nodes."""
         straight: defaultdict[frozenset[int], list[int]] = defaultdict(list)

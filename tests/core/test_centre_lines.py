@@ -402,6 +402,16 @@ def test_a_road_that_turns_at_the_raster_s_border_is_followed(lines_of, axis):
     assert shapely.hausdorff_distance(line, inside) < 4
 
 
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_no_line_leaves_the_raster(lines_of, turn):
+    """Junctions of a road that the raster cuts lengthwise settle beyond its border."""
+    along, across = street((-31, -100), (54, 300), width=24), street((3, 60), (103, 60))
+    roads = [affinity.rotate(each, turn, (60, 60)) for each in (along, across)]
+    lines, _, _ = lines_of(roads, (240, 240))
+    assert len(lines) >= 3
+    assert shapely.box(0, 0, 120, 120).buffer(1e-3).covers(shapely.union_all(lines))
+
+
 def town():
     """Streets of many widths and directions that cross the blocks' edges, along them, too."""
     rng = np.random.default_rng(3)

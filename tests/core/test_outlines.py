@@ -205,7 +205,7 @@ def test_no_road_gives_a_layer_without_features(surface_of, read_vector, tmp_pat
 @pytest.mark.parametrize("extension", FORMATS)
 @pytest.mark.parametrize("at_once", [500_000, 30])
 def test_every_outline_reaches_every_format(surface_of, read_vector, tmp_path, monkeypatch, extension, at_once):
-    monkeypatch.setattr(ring_shapes.groups, "__defaults__", (at_once,))
+    monkeypatch.setattr(ring_shapes, "_POINTS_AT_ONCE", at_once)
     mask = np.zeros((20, 20), np.uint8)
     mask[::2, ::2] = 1
     mask[5:9, 5:9] = SURFACE_NODATA
@@ -220,18 +220,6 @@ def test_every_outline_reaches_every_format(surface_of, read_vector, tmp_path, m
     assert fields["area"] == pytest.approx(np.full(count, 0.09), rel=2e-3)
     assert meta["geometry_type"] == "Polygon"
     assert CRS.from_user_input(meta["crs"]).to_epsg() == 32632
-
-
-def test_parts_that_are_too_small_do_not_hide_those_that_follow(surface_of, read_vector, tmp_path, monkeypatch):
-    monkeypatch.setattr(ring_shapes.groups, "__defaults__", (8,))
-    for extension in FORMATS:
-        path = tmp_path / f"outlines.{extension}"
-        mask = np.zeros((30, 10), np.uint8)
-        mask[[0, 2, 4, 6], 0] = 1
-        mask[10:20] = 1
-        mask[[22, 24, 26, 28], 0] = 1
-        assert write_outlines(surface_of(mask), path, VectorSettings(1, tolerance=0), Silent()) == 1
-        assert shapely.area(read_vector(path)[0]) == pytest.approx([100 * 0.09])
 
 
 @pytest.mark.parametrize("extension", ["gpkg", "geojson"])
