@@ -19,7 +19,7 @@ from qgis_sslkd.core.geodata.ground import metres_per_unit
 from qgis_sslkd.core.geodata.outputs import SURFACE_NODATA
 from qgis_sslkd.core.vectors import gaps, skeleton
 from qgis_sslkd.core.vectors.centre_lines import write_centre_lines
-from qgis_sslkd.core.vectors.gaps import FreeEnd, corners_ahead, facing_ends
+from qgis_sslkd.core.vectors.gaps import FreeEnd, corners_ahead, facing_ends, sides_ahead
 from qgis_sslkd.core.vectors.lines import Line
 from qgis_sslkd.core.vectors.outlines import VectorSettings
 
@@ -153,6 +153,10 @@ def wave(way):
     return shapely.LineString(np.column_stack([way, 60 + 30 * np.sin(2 * np.pi * (way - 15) / 130)]))
 
 
+def eight(angles):
+    return shapely.LineString(np.column_stack([80 + 60 * np.sin(angles), 60 + 40 * np.sin(2 * angles)]))
+
+
 # The axes that meet in points, how many free ends they have and how many junctions.
 SHAPES = {
     "cross": ([[(10, 60), (150, 60)], [(80, 5), (80, 115)]], 4, 1),
@@ -160,6 +164,7 @@ SHAPES = {
     "Y": ([[(80, 60), (20, 20)], [(80, 60), (140, 20)], [(80, 60), (80, 112)]], 3, 1),
     "S-curve": ([wave(np.linspace(15, 145, 200)).coords], 2, 0),
     "dead end off a road from edge to edge": ([[(0, 30), (160, 30)], [(60, 30), (60, 95)]], 3, 1),
+    "eight": ([eight(np.linspace(0, 2 * np.pi, 200)).coords], 0, 1),
     "block of houses": ([[(30, 25), (130, 25), (130, 95), (30, 95), (30, 25)], [(80, 25), (80, 95)]], 0, 2),
 }
 
@@ -221,17 +226,32 @@ def test_a_bend_that_is_cut_is_closed_in_its_corner(lines_of, gap, joined, turn)
     if joined:
         assert shapely.distance(lines[0], shapely.Point(corner)) < 1
         assert fields["length"] == pytest.approx([120], abs=1.5)
+        assert fields["width"] == pytest.approx([4], rel=0.1)
 
 
-def test_a_bend_is_not_closed_across_a_road():
-    ends = [
-        FreeEnd(number, number, np.array([*place, 2.0]), np.array(direction))
-        for number, (place, direction) in enumerate([((0, 0), (1.0, 0.0)), ((8, 8), (0.0, -1.0))])
-    ]
-    ((a, b, place),) = corners_ahead(ends, {}, 14)
-    assert (a.line, b.line, *place) == (0, 1, 8, 0)
+def free_end(number, place, direction, width=2.0):
+    return FreeEnd(number, number, np.array([*place, width]), np.array(direction))
+
+
+def test_a_bend_is_not_closed_across_a_road_and_not_at_a_narrow_angle():
+    ends = [free_end(0, (0, 0), (1.0, 0.0)), free_end(1, (12, 8), (-0.6, -0.8))]
+    ((a, b, place),) = corners_ahead(ends, {}, 14.01)
+    assert (a.line, b.line, *place) == pytest.approx((0, 1, 6, 0))
     assert corners_ahead(ends, {}, 13.9) == []
-    assert corners_ahead(ends, {9: Line(np.array([[4.0, -3, 1], [4, 3, 1]]), (-1, -2))}, 14) == []
+    assert corners_ahead(ends, {9: Line(np.array([[4.0, -3, 1], [4, 3, 1]]), (-1, -2))}, 14.01) == []
+    narrow = [ends[0], free_end(1, (0, 4), (0.96, -0.28))]
+    assert corners_ahead(narrow, {}, 60) == []
+
+
+def test_of_ways_to_a_side_that_cross_the_shortest_is_taken():
+    """The side's line leads on beside the ends and behind them."""
+    points = [(0, 0, 2), (40, 0, 2), (40, -30, 2), (27, -30, 2), (27, -20, 2), (28.5, -30, 2)]
+    side = {9: Line(np.array(points, float), (-1, -2))}
+    up = np.sqrt(0.5)
+    far, near = free_end(0, (30, -8), (-up, up)), free_end(1, (20, -6), (up, up))
+    for ends, at in (([far], 22), ([far, near], 26), ([near, far], 26)):
+        ((number, (crossing,)),) = sides_ahead(ends, side, 15).items()
+        assert (number, crossing.at, *crossing.place) == pytest.approx((9, at, at, 0))
 
 
 def ends_and_junctions(lines):
@@ -293,13 +313,12 @@ def test_bridges_meet_roads_and_each_other_in_junctions_alone(lines_of, scene):
     assert not any(a.crosses(b) for a, b in combinations(lines, 2))
 
 
-def test_an_end_is_led_to_the_first_of_two_lines(lines_of):
-    lines, _, _ = lines_of(
-        [street((5, 50), (155, 50), width=4), street((5, 57), (155, 57), width=4), street((80, 62), (80, 115), width=4)]
-    )
+@pytest.mark.parametrize(("end", "first"), [([(80, 62), (80, 115)], 57), ([(80, 45), (80, 5)], 50)])
+def test_an_end_is_led_to_the_first_of_two_lines(lines_of, end, first):
+    lines, _, _ = lines_of([street(*road, width=4) for road in ([(5, 50), (155, 50)], [(5, 57), (155, 57)], end)])
     free, junctions = ends_and_junctions(lines)
     assert (len(lines), free) == (4, 5)
-    assert junctions == [pytest.approx((80, 57), abs=0.5)]
+    assert junctions == [pytest.approx((80, first), abs=0.5)]
 
 
 def test_a_speck_is_not_led_to_a_road(lines_of):
@@ -363,6 +382,13 @@ def test_small_holes_do_not_split_a_road(lines_of):
 
 def test_patches_that_are_no_road_give_no_line(lines_of):
     assert len(lines_of([shapely.Point(40, 50).buffer(10), street((100, 20), (104, 20), width=3)])[0]) == 0
+
+
+def test_roads_that_are_too_small_are_left_out(lines_of):
+    """By the area of the road, which is longer than the line in it: 36 square metres."""
+    road = street((100, 20), (112, 20), width=3)
+    for least, count in ((33, 1), (39, 0)):
+        assert len(lines_of(road, options=VectorSettings(least))[0]) == count
 
 
 def test_a_road_goes_on_to_the_raster_s_edge(lines_of):
@@ -452,6 +478,8 @@ def test_no_line_runs_as_another_does(lines_of, tolerance):
     holes = [shapely.box(x, y, x + PIXEL, y + PIXEL) for x, y in rng.uniform((0, 0), (160, 120), (60, 2))]
     lines, fields, _ = lines_of([town() - shapely.union_all(holes)], options=VectorSettings(tolerance=tolerance))
     assert len({line.normalize().wkb for line in lines}) == len(lines)
+    rings = shapely.is_closed(lines)
+    assert (fields["length"][rings] > 2 * fields["width"][rings]).all()
     _, whole_fields, _ = lines_of([town()], options=VectorSettings(tolerance=tolerance))
     areas = [(each["width"] * each["length"]).sum() for each in (fields, whole_fields)]
     assert areas[0] == pytest.approx(areas[1], rel=0.05)
