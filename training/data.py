@@ -142,7 +142,7 @@ def split_annotated(inputs: TrainingInputs, tile: int, seed: int, reader: Raster
     }
     annotations = {r: a for r, a in annotations.items() if len(a.area.geometries)}
     _check_annotations(annotations, inputs)
-    learned, held_out = hold_out(annotations, round(2 * tile * gsd / usual), np.random.default_rng(seed))
+    learned, held_out = hold_out(annotations, 2 * tile * gsd, np.random.default_rng(seed))
     return Split(learned, held_out, gsd)
 
 

@@ -22,16 +22,16 @@ _Unit = tuple[RasterInfo, shapely.Geometry]
 
 
 def hold_out(
-    annotations: Mapping[RasterInfo, Annotation], side: int, rng: np.random.Generator
+    annotations: Mapping[RasterInfo, Annotation], side: float, rng: np.random.Generator
 ) -> tuple[dict[RasterInfo, Annotation], dict[RasterInfo, Annotation]]:
     """Splits the annotated area into what is learned from and a tenth, or at least one block, to validate on.
 
-    Blocks are parts of the area, cut where they are much larger than `side` pixels, and cut finer where
-    that gives too few of them; those that show a road are cut until both sides see one.
+    Blocks are parts of the area, cut where they are much larger than `side`, and cut finer where that gives
+    too few of them; those that show a road are cut until both sides see one.
 
     Args:
         annotations: by raster; the areas are in pixels of their raster.
-        side: what blocks are cut to, in pixels.
+        side: what blocks are cut to, in metres.
         rng: which blocks are held out.
 
     Returns:
@@ -41,9 +41,10 @@ def hold_out(
     Raises:
         AnnotationError: if the area or the roads are too small to be cut.
     """
+    finest = min(min(raster.pixel) for raster in annotations)
     units = _units(annotations, side)
-    while len(units) < _LEAST_UNITS and side > 1:
-        side //= 2
+    while len(units) < _LEAST_UNITS and side > finest:
+        side /= 2
         units = _units(annotations, side)
     if len(units) < 2:
         raise AnnotationError("The annotated area is too small to hold a part of it out for validation; draw more.")
@@ -54,13 +55,13 @@ def hold_out(
             # What several rasters show of a road may all be held out with one of them.
             if _with_road(_parts(training), annotations):
                 return training, held_out
-        if side <= 1:
+        if side <= finest:
             raise AnnotationError("The roads are too small to hold a part of them out for validation; draw more.")
-        side //= 2
+        side /= 2
         units = [
             (raster, piece)
             for k, (raster, block) in enumerate(units)
-            for piece in (_cut(block, side) if k in showing else [block])
+            for piece in (_cut(raster, block, side) if k in showing else [block])
         ]
 
 
@@ -75,18 +76,19 @@ def held_out_at(raster: RasterInfo, held_out: Mapping[RasterInfo, Annotation]) -
     return polygons
 
 
-def _units(annotations: Mapping[RasterInfo, Annotation], side: int) -> list[_Unit]:
-    return [(raster, block) for raster, part in _parts(annotations) for block in _cut(part, side)]
+def _units(annotations: Mapping[RasterInfo, Annotation], side: float) -> list[_Unit]:
+    return [(raster, block) for raster, part in _parts(annotations) for block in _cut(raster, part, side)]
 
 
 def _parts(annotations: Mapping[RasterInfo, Annotation]) -> list[_Unit]:
     return [(raster, part) for raster, annotation in annotations.items() for part in annotation.area.geometries]
 
 
-def _cut(part: shapely.Geometry, side: int) -> list[shapely.Geometry]:
-    """A polygon cut by a grid of equal cells, each at least `side` wide, or as it is where it is smaller."""
+def _cut(raster: RasterInfo, part: shapely.Geometry, side: float) -> list[shapely.Geometry]:
+    """A polygon cut by a grid of equal cells, each at least `side` metres wide, or as it is where it is smaller."""
     left, top, right, bottom = shapely.bounds(part)
-    across, down = max(1, int((right - left) // side)), max(1, int((bottom - top) // side))
+    width, height = (max(1, round(side / size)) for size in raster.pixel)
+    across, down = max(1, int((right - left) // width)), max(1, int((bottom - top) // height))
     xs, ys = np.linspace(left, right, across + 1), np.linspace(top, bottom, down + 1)
     cells = [shapely.box(xs[i], ys[j], xs[i + 1], ys[j + 1]) for j in range(down) for i in range(across)]
     pieces = shapely.get_parts(shapely.intersection(part, cells))

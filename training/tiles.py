@@ -18,7 +18,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from ..core.errors import AnnotationError, RasterError, SettingError
-from ..core.geodata.rasters import RasterInfo, check_end
+from ..core.geodata.rasters import RasterInfo, check_end, imagery_bands
 from ..core.images import Normalisation
 from ..core.labels import IGNORE, ROAD, Labels
 from .data import TrainingData, check_alike
@@ -276,7 +276,7 @@ def _numbers(path: Path) -> list[int]:
 def _masked_tile(tile: Tile, kind: MaskKind, gsd: float) -> MaskedTile:
     try:
         with rasterio.open(tile.image) as dataset:
-            bands = tuple(dataset.indexes[:3])
+            bands = imagery_bands(dataset)[:3]
             check_end(dataset, bands)
             raster = RasterInfo(
                 path=str(tile.image),

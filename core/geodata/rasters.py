@@ -31,6 +31,7 @@ __all__ = [
     "check_end",
     "files_of",
     "has_mask",
+    "imagery_bands",
     "inspect_raster",
     "mirrored",
 ]
@@ -137,7 +138,7 @@ def inspect_raster(path: str, bands: Sequence[int] = (), nodata: float | None = 
                     f"Nothing tells where the pixels of the raster {path} lie in its coordinate reference system; add "
                     "its world file, or bring it to its place (in QGIS: Georeferencer)."
                 )
-            chosen = _imagery_bands(dataset, bands)
+            chosen = imagery_bands(dataset, bands)
             check_end(dataset, chosen)
             return RasterInfo(
                 path=path,
@@ -177,6 +178,28 @@ def check_end(dataset: rasterio.DatasetReader, bands: Sequence[int]) -> None:
     dataset.read(list(bands), window=Window(dataset.width - 1, dataset.height - 1, 1, 1))
 
 
+def imagery_bands(dataset: rasterio.DatasetReader, wanted: Sequence[int] = ()) -> tuple[int, ...]:
+    """The 1-based indexes of the wanted bands of a raster, or of all but alpha where none is wanted.
+
+    Raises:
+        RasterError: if it has not those bands, or they hold no imagery, or such of several types.
+    """
+    if absent := set(wanted) - set(dataset.indexes):
+        raise RasterError(f"The raster {dataset.name} has no band {min(absent)}; its bands are 1 to {dataset.count}.")
+    colours = zip(dataset.indexes, dataset.colorinterp, strict=True)
+    bands = tuple(wanted) or tuple(index for index, colour in colours if colour != ColorInterp.alpha)
+    # GDAL has complex integers, NumPy has not.
+    if not bands or any(dataset.dtypes[band - 1].startswith("complex") for band in bands):
+        raise RasterError(f"The raster {dataset.name} holds no imagery bands.")
+    types = list(dict.fromkeys(dataset.dtypes[band - 1] for band in bands))
+    if len(types) > 1:
+        raise RasterError(
+            f"The bands of the raster {dataset.name} hold values of several types ({', '.join(types)}); choose bands "
+            "of one, or bring all to one (in QGIS: Raster > Conversion > Translate)."
+        )
+    return bands
+
+
 def files_of(path: str) -> list[str]:
     """The files that a raster lies in, a virtual one's sources among them; of what is no raster, the path itself."""
     try:
@@ -206,23 +229,6 @@ def _without_crs(dataset: rasterio.DatasetReader) -> str:
         f"The raster {dataset.name} has no coordinate reference system; "
         "assign one (in QGIS: Raster > Projections > Assign Projection)."
     )
-
-
-def _imagery_bands(dataset: rasterio.DatasetReader, wanted: Sequence[int]) -> tuple[int, ...]:
-    if absent := set(wanted) - set(dataset.indexes):
-        raise RasterError(f"The raster {dataset.name} has no band {min(absent)}; its bands are 1 to {dataset.count}.")
-    colours = zip(dataset.indexes, dataset.colorinterp, strict=True)
-    bands = tuple(wanted) or tuple(index for index, colour in colours if colour != ColorInterp.alpha)
-    # GDAL has complex integers, NumPy has not.
-    if not bands or any(dataset.dtypes[band - 1].startswith("complex") for band in bands):
-        raise RasterError(f"The raster {dataset.name} holds no imagery bands.")
-    types = list(dict.fromkeys(dataset.dtypes[band - 1] for band in bands))
-    if len(types) > 1:
-        raise RasterError(
-            f"The bands of the raster {dataset.name} hold values of several types ({', '.join(types)}); choose bands "
-            "of one, or bring all to one (in QGIS: Raster > Conversion > Translate)."
-        )
-    return bands
 
 
 class RasterReader:

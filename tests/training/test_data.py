@@ -192,14 +192,28 @@ def test_blocks_are_held_out_that_are_two_windows_wide_on_the_ground(write_raste
     assert sides.min() == pytest.approx(1590 // (1590 // (2 * TILE * gsd / PIXEL)), abs=1)
 
 
+def test_blocks_are_as_wide_on_the_ground_in_rasters_of_other_pixels(write_raster, write_layer, reader):
+    """Two rasters of 800 x 800 m, whose windows are 64 m wide."""
+    fine = write_raster("fine.tif", np.zeros((1, 3200, 3200), np.uint8), pixel=0.25)
+    coarse = write_raster("coarse.tif", np.zeros((1, 800, 800), np.uint8), pixel=1.0, left=LEFT + 1000)
+    roads = write_layer("roads.gpkg", [in_pixels(0, k, 3600, k + 12) for k in range(20, 1600, 60)])
+    data = prepare(TrainingInputs([fine, coarse], [roads], [], [], 1.0), TILE, 0, reader, unlabelled=False)
+    widths = {
+        each.source.raster.name: np.diff(shapely.bounds(part)[[0, 2]])[0] * each.source.raster.gsd
+        for each in data.validation
+        for part in each.source.annotation.area.geometries
+    }
+    assert widths == pytest.approx(dict.fromkeys(("fine.tif", "coarse.tif"), 800 / 6), abs=1)
+
+
 @pytest.fixture
 def held_out(write_raster, write_layer):
-    """The parts of an area of 1000 x 1000 pixels that are held out, where blocks are cut to a side."""
+    """The parts of an area of 1000 x 1000 pixels that are held out, where blocks are cut to a side in pixels."""
 
     def hold(roads, area, side, seed):
         raster = write_raster("square.tif", np.zeros((1, 1000, 1000), np.uint8))
         annotation = annotate(raster, [write_layer("r.gpkg", roads)], [write_layer("a.gpkg", area)])
-        _, held = hold_out({raster: annotation}, side, np.random.default_rng(seed))
+        _, held = hold_out({raster: annotation}, side * PIXEL, np.random.default_rng(seed))
         return [shapely.bounds(part).round().tolist() for part in held[raster].area.geometries]
 
     return hold
@@ -229,7 +243,7 @@ def test_a_tenth_of_the_ground_is_held_out_whatever_the_size_of_its_pixels(write
     roads = write_layer("roads.gpkg", [in_pixels(0, 190, 1200, 200)])
     for seed in range(4):
         data = prepare(TrainingInputs([fine, coarse], [roads], [], []), TILE, seed, reader, unlabelled=False)
-        assert 0.05 < data.held_out_area / 80_000 <= 0.1
+        assert 0.05 < data.held_out_area / (data.held_out_area + data.labelled_area) < 0.1001
 
 
 def test_of_rasters_of_one_place_none_learns_from_what_another_holds_out(write_raster, write_layer, reader):

@@ -186,6 +186,12 @@ def test_roadnet_takes_as_many_tiles_as_two_labelled_ones_are_a_fifth_of(tmp_pat
         read_roadnet(tmp_path)
 
 
+@pytest.mark.parametrize(("count", "bands"), [(1, (1,)), (2, (1,)), (3, (1, 2, 3)), (4, (1, 2, 3))])
+def test_of_tiles_the_colours_or_the_grey_are_learned_from_and_no_alpha(tiles, count, bands):
+    write_png(tiles[0].image, np.full((count, SIDE, SIDE), 9, dtype=np.uint8))
+    assert masked_tiles(tiles[:1], "grey", 0.3)[0].raster.bands == bands
+
+
 @pytest.mark.parametrize("kind", ["image", "mask"])
 def test_a_tile_that_is_cut_short_is_refused(tiles, kind):
     """Read as a whole, the rest of a PNG would be 0: background."""
