@@ -23,7 +23,7 @@ from .data import TrainingData, TrainingInputs, prepare
 from .fit import Run
 from .methods import Method, Trained
 from .presets import TrainingSettings
-from .reports.advice import outcome, verdict
+from .reports.advice import Outcome, verdict
 from .reports.pages import ground
 from .reports.training import write_report
 
@@ -93,7 +93,7 @@ def _write(trained: Trained, method: Method, run: Run, model: Path, report: Path
     run.reporter.progress(1, "making the report")
     with written_whole(report) as partial:
         write_report(partial, method, card, run, trained, facts)
-    run.reporter.info(f"{verdict(outcome(run, trained))} The report tells what to do next.")
+    run.reporter.info(f"{verdict(Outcome.of(run, trained))} The report tells what to do next.")
 
 
 def _of_layers(inputs: TrainingInputs) -> dict[str, str]:

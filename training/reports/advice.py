@@ -11,7 +11,7 @@ from ..fit import Run
 from ..methods import Trained
 from .pages import ground
 
-__all__ = ["Outcome", "advice", "outcome", "verdict"]
+__all__ = ["Outcome", "advice", "verdict"]
 
 _GRADES = (
     (0.7, "the result is good: what it draws needs proofreading, not redrawing"),
@@ -42,17 +42,17 @@ class Outcome:
     held_out_area: float
     held_out_roads: float
 
-
-def outcome(run: Run, trained: Trained) -> Outcome:
-    """What a run came to."""
-    kept, counts = trained.kept, trained.counts[trained.kept]
-    return Outcome(
-        scores=trained.scores[kept],
-        others={name: scores for name, scores in trained.scores.items() if name != kept},
-        ious=[s.iou for h in trained.histories.values() for s in h.scores.get(kept, [])],
-        held_out_area=run.data.held_out_area,
-        held_out_roads=(counts.hits + counts.misses) * run.data.gsd**2,
-    )
+    @classmethod
+    def of(cls, run: Run, trained: Trained) -> Outcome:
+        """What a run came to."""
+        kept, counts = trained.kept, trained.counts[trained.kept]
+        return cls(
+            scores=trained.scores[kept],
+            others={name: scores for name, scores in trained.scores.items() if name != kept},
+            ious=[s.iou for h in trained.histories.values() for s in h.scores.get(kept, [])],
+            held_out_area=run.data.held_out_area,
+            held_out_roads=(counts.hits + counts.misses) * run.data.gsd**2,
+        )
 
 
 def verdict(outcome: Outcome) -> str:

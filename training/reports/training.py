@@ -20,7 +20,7 @@ from ...core.reporting import duration
 from ..data import read_labelled
 from ..fit import History, Run
 from ..methods import Method, Trained
-from .advice import advice, outcome, verdict
+from .advice import Outcome, advice, verdict
 from .area_map import Place, area_map, places
 from .explained import explained
 from .figures import picture, side_by_side
@@ -74,7 +74,7 @@ def write_report(
 
 
 def _introduction(method: Method, run: Run, trained: Trained) -> Iterator[str]:
-    came_to = outcome(run, trained)
+    came_to = Outcome.of(run, trained)
     yield (
         "<p>SSLKD learns in two steps: two large networks, the teachers, learn roads from the drawn labels and from "
         "each other's results on imagery without labels; a light network, the student, then learns from the labels "
