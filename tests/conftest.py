@@ -30,6 +30,14 @@ def pytest_runtest_setup():
         torch.manual_seed(0)
 
 
+def pytest_generate_tests(metafunc):
+    """What takes a `device` is tried on each kind that is here: with `-k cuda` on the GPU alone."""
+    if "device" in metafunc.fixturenames:
+        import torch
+
+        metafunc.parametrize("device", ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"])
+
+
 class Collector:
     """A reporter that keeps what it is told, and may ask to stop from the progress of a fraction on."""
 

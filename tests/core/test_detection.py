@@ -400,9 +400,9 @@ class Contrast(nn.Module):
         return torch.cat([torch.zeros_like(images), self.drop(images)], dim=1)
 
 
-def test_the_predictor_gives_the_probability_of_road():
+def test_the_predictor_gives_the_probability_of_road(device):
     images = np.random.default_rng(0).normal(size=(3, 1, 8, 8)).astype(np.float32)
-    found = predictor(Contrast(), torch.device("cpu"))(images)
+    found = predictor(Contrast(), torch.device(device))(images)
     assert found.shape == (3, 8, 8)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-images[:, 0])), rtol=1e-5)

@@ -261,6 +261,15 @@ def test_an_older_model_runs_in_pytorch_until_it_is_upgraded(tiny):
         np.testing.assert_allclose(runtime.predict(images), predictor(network, CPU)(images), rtol=0, atol=1e-4)
 
 
+def test_each_device_finds_what_the_network_finds(tiny, device):
+    images = noise(3, 3, 64, 64)
+    expected = predictor(load_network(tiny, card(TINY)), CPU, bfloat16=False)(images)
+    for precision, tolerance in (("float32", 0.002), ("auto", 0.1)):
+        runtime = load(tiny, device, precision)
+        for some in (images, images[:2], images):
+            assert abs(runtime.predict(some) - expected[: len(some)]).mean() < tolerance
+
+
 def test_auto_is_the_gpu_where_there_is_one(tiny):
     runtime = load(tiny, "auto", "auto")
     assert ("PyTorch" if torch.cuda.is_available() else "OpenVINO") in runtime.description

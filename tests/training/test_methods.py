@@ -28,7 +28,7 @@ TINY = replace(
 
 
 @pytest.fixture
-def trained(small_scene, reporter):
+def trained(small_scene, reporter, device):
     """Trains by a method with changes of the settings."""
     raster, roads, area = small_scene
     with RasterReader() as reader:
@@ -36,7 +36,7 @@ def trained(small_scene, reporter):
 
         def train(method, **changes):
             settings = METHODS[method].settings(replace(TINY, **changes))
-            return METHODS[method].train(Run(data, settings, torch.device("cpu"), reader, reporter))
+            return METHODS[method].train(Run(data, settings, torch.device(device), reader, reporter))
 
         yield train
 

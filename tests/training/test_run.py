@@ -39,10 +39,20 @@ TINY = replace(
 def train_scene(small_scene):
     raster, roads, area = small_scene
 
-    def run(folder, reporter, settings=TINY, checkpoints=None, method="sslkd", gsd=None, raster=raster, areas=(area,)):
+    def run(
+        folder,
+        reporter,
+        settings=TINY,
+        checkpoints=None,
+        method="sslkd",
+        gsd=None,
+        raster=raster,
+        areas=(area,),
+        device="cpu",
+    ):
         inputs = TrainingInputs([raster], [roads], areas, [], gsd)
         files = folder / "m.safetensors", folder / "r.html"
-        return train(inputs, METHODS[method], settings, torch.device("cpu"), *files, reporter, checkpoints)
+        return train(inputs, METHODS[method], settings, torch.device(device), *files, reporter, checkpoints)
 
     return run
 
@@ -98,6 +108,18 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_student(train_scene, uninter
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(tmp_path).items())
     assert scores.oa == uninterrupted[1].oa
     assert not list(checkpoints.iterdir())
+
+
+def test_a_run_goes_on_on_each_device(train_scene, tmp_path, device):
+    """With what was noted on the CPU, and with its own notes."""
+    for stop, where in ((3, "cpu"), (3, device)):
+        with pytest.raises(CancelledError):
+            train_scene(tmp_path, Listener(stop), checkpoints=tmp_path / "checkpoints", device=where)
+    reporter = Listener()
+    scores = train_scene(tmp_path, reporter, checkpoints=tmp_path / "checkpoints", device=device)
+    assert any("Going on" in said for said in reporter.said)
+    assert 0 <= scores.oa <= 1
+    assert load_card(tmp_path / "m.safetensors").network == TINY.student
 
 
 class StoppingAtTheReport(Listener):

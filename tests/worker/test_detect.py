@@ -159,6 +159,14 @@ def test_a_job_of_several_rasters_answers_with_lists(start_job, model, photo, re
     assert fractions == sorted(fractions)
 
 
+def test_each_device_finds_the_same_roads(detect, photo, device):
+    raster = photo(200, 300)
+    _, expected = detect(raster, "--precision", "float32")
+    _, probability = detect(raster, "--device", device)
+    # A network that has learned nothing answers with hardly anything but a half.
+    assert np.corrcoef(probability.ravel(), expected.ravel())[0, 1] > 0.9
+
+
 def test_the_progress_of_several_rasters_is_that_of_all(model, photo, results, reporter):
     rasters = [str(path) for path in several(photo)]
     do_detect(DetectJob(raster=rasters, model=model, folder=results, tile=64, device="cpu"), reporter)

@@ -19,10 +19,10 @@ def programs(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_it_names_versions_device_memory_and_the_time_of_a_pass(reporter, programs):
-    facts = do(DiagnoseJob(device="cpu"), reporter)
+def test_it_names_versions_device_memory_and_the_time_of_a_pass(reporter, programs, device):
+    facts = do(DiagnoseJob(device=device), reporter)
     assert (facts["torch"], facts["rasterio"]) == (version("torch"), version("rasterio"))
-    assert facts["device"].startswith("CPU, ")
+    assert facts["device"].startswith("CPU, ") is (device == "cpu")
     assert float(facts["memory"].removesuffix(" GiB")) > 0.5
     seconds = re.fullmatch(r"([0-9.]+) s for 512 x 512 pixels in deeplabv3plus/resnet18", facts["forward_pass"])
     assert 0 < float(seconds[1]) < 60
