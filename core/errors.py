@@ -25,8 +25,8 @@ TOO_LITTLE_MEMORY = "There is too little memory; close other programs, or choose
 # PyTorch, Python, OpenVINO, cuDNN and cuBLAS in turn; cuDNN finds no engine for a convolution, too, where none fits
 # what memory is left.
 _NO_MEMORY = re.compile(
-    "out of memory|allocate memory|not enough memory|start new thread|can't alloc|bad_alloc|temporarily unavailable|"
-    "unable to find an engine|ALLOC_FAILED|NOT_INITIALIZED"
+    "out of memory|allocate memory|allocate [0-9]+ bytes|not enough memory|start new thread|can't alloc|bad_alloc|"
+    "temporarily unavailable|unable to find an engine|ALLOC_FAILED|NOT_INITIALIZED"
 )
 
 # As databases and servers are addressed: by a key and its value, which may be quoted, or //user:secret@host

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, with_config
 
 __all__ = ["Images", "Mask", "Normalisation", "Pixels", "Predictor"]
 
@@ -17,13 +19,16 @@ Images = npt.NDArray[np.float32]
 Predictor = Callable[[Images], Images]
 """From normalised images `(B, C, H, W)` to the probability of road `(B, H, W)`; the images are soon written over."""
 
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 
+
+@with_config(extra="forbid")
 @dataclass(frozen=True)
 class Normalisation:
     """Per band: normalised = (pixel - mean) / std, in units of the raster's values."""
 
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: tuple[_Finite, ...]
+    std: tuple[Annotated[_Finite, Field(gt=0)], ...]
 
     @classmethod
     def of_bytes(cls, bands: int) -> Normalisation:

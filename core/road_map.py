@@ -47,6 +47,7 @@ __all__ = [
     "write_vectors",
 ]
 
+_MOST_ENLARGED = 100  # times a side of a pixel, which no road shows in any more
 _DETECTION_SHARE = 0.9
 _OUTLINES_SHARE = 0.2
 # Of the probabilities that are told: finer ones are noise of float32, two fifths of a compressed raster.
@@ -152,12 +153,17 @@ def check_model_fits(card: ModelCard, raster: RasterInfo, resample: bool) -> lis
         What may spoil the result, a sentence each.
 
     Raises:
-        RasterError: if the raster has another number of bands.
+        RasterError: if the raster has another number of bands, or pixels that are far too large.
     """
     bands, learned = len(raster.bands), card.network.in_channels
     if bands != learned:
         count, way = "1 band" if bands == 1 else f"{bands} bands", _way_to_bands(raster, learned)
         raise RasterError(f"The raster {raster.name} has {count}, but the model learned from {learned}; {way}.")
+    if resample and raster.gsd > _MOST_ENLARGED * card.gsd:
+        raise RasterError(
+            f"The pixels of {raster.name} are {raster.gsd:g} m wide, but the model learned at {card.gsd:g} m: that is "
+            "too coarse for it; choose a finer raster, or another model."
+        )
     warnings = []
     if raster.dtype != card.dtype:
         warnings.append(

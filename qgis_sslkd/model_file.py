@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,8 @@ from pathlib import Path
 from .resources import tr
 
 _LONGEST_HEADER = 100 * 2**20  # as the format has it: https://github.com/huggingface/safetensors
+# Anyone may have written the file, and QGIS shows this as HTML: no markup, no megabytes.
+_NETWORK = re.compile(r"[\w ./:-]{1,201}")
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,13 @@ def read_facts(path: str) -> ModelFacts | None:
             (length,) = struct.unpack("<Q", file.read(8))
             header = json.loads(file.read(min(length, _LONGEST_HEADER)))
         card = json.loads(header["__metadata__"]["sslkd"])
-        return ModelFacts(
+        facts = ModelFacts(
             network=f"{card['network']['architecture']}/{card['network']['encoder']}",
             bands=len(card["normalisation"]["mean"]),
             gsd=float(card["gsd"]),
             scores={name: float(score) for name, score in card["scores"].items()},
         )
-    except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError):
+    # The third and the fourth come of what is nested deep, and of whole numbers of hundreds of digits.
+    except (OSError, struct.error, RecursionError, OverflowError, ValueError, KeyError, TypeError, AttributeError):
         return None
+    return facts if _NETWORK.fullmatch(facts.network) and 0 < facts.gsd < math.inf else None

@@ -7,7 +7,9 @@ import mmap
 import os
 import re
 import sys
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -16,7 +18,7 @@ from typing import IO, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DeviceError, ModelFileError
+from ..errors import DeviceError, ModelFileError, lacks_memory
 from ..images import Images
 
 # OpenVINO does without its converter, which with its telemetry client takes 0.2 s and 11 MB.
@@ -61,7 +63,7 @@ class Engine:
 
     Raises:
         DeviceError: if the processor does not compute in bfloat16, or the process may not have enough addresses.
-        ModelFileError: if the graph is damaged.
+        ModelFileError: if the graph is damaged; also where images are computed, of one that cannot be run.
     """
 
     def __init__(self, path: Path, bfloat16: bool | None = False) -> None:
@@ -72,12 +74,11 @@ class Engine:
         self.bfloat16 = _multiplies_bfloat16(self._core) if bfloat16 is None else bfloat16
         precision = "bf16" if self.bfloat16 else "f32"
         self._settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
-        try:
+        self._path = path
+        with self._whole():
             layers, self._constants = _load(path)
             weights = openvino.Tensor(np.frombuffer(self._constants, np.uint8), shared_memory=True)
             self._model = self._core.read_model(layers, weights)
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise ModelFileError(f"The graph in {path} is damaged; train the model again.") from error
         self._compiler = ThreadPoolExecutor(1)
         self._shape: tuple[int, ...] = ()
         self._request: Future[openvino.InferRequest]
@@ -87,8 +88,9 @@ class Engine:
         if images.shape[1:] != self._shape:
             self.prepare(*images.shape[1:])
         request = self._request.result()
-        # A copy of each: the engine writes every result to the same place.
-        return np.concatenate([request.infer([image[None]], share_inputs=True)[0] for image in images])
+        with self._whole():
+            # A copy of each: the engine writes every result to the same place.
+            return np.concatenate([request.infer([image[None]], share_inputs=True)[0] for image in images])
 
     def prepare(self, *shape: int) -> None:
         """Starts to compile for images of a shape `(C, H, W)`, in a thread of its own; the next images wait for it."""
@@ -106,12 +108,25 @@ class Engine:
             self._shape = ()
 
     def _compile(self, shape: tuple[int, ...]) -> openvino.InferRequest:
-        self._model.reshape([1, *shape])
-        request = self._core.compile_model(self._model, "CPU", self._settings).create_infer_request()
+        with self._whole():
+            self._model.reshape([1, *shape])
+            if [tuple(output.partial_shape.to_shape()) for output in self._model.outputs] != [(1, *shape[1:])]:
+                raise ValueError("it gives something else than a probability for each pixel")
+            request = self._core.compile_model(self._model, "CPU", self._settings).create_infer_request()
         # The compiled model has its own; for another shape they are read again.
         if isinstance(self._constants, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             self._constants.madvise(mmap.MADV_DONTNEED)
         return request
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Tells in a sentence that the graph is not what it should be."""
+        try:
+            yield
+        except (KeyError, ValueError, RuntimeError) as error:
+            if lacks_memory(error):
+                raise
+            raise ModelFileError(f"The graph in {self._path} is damaged; train the model again.") from error
 
 
 def _check_addresses() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import safetensors
+from pydantic import Field, TypeAdapter, with_config
+from pydantic_core import from_json
 
 from ..errors import ModelFileError
 from ..images import Normalisation
@@ -18,7 +20,11 @@ __all__ = ["FORMAT_VERSION", "ModelCard", "card_header", "load_card"]
 FORMAT_VERSION = 4
 _HEADER = "sslkd"
 
+_Metres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Word = Annotated[str, Field(pattern=r"^\w{1,30}$")]
 
+
+@with_config(extra="forbid")
 @dataclass(frozen=True)
 class ModelCard:
     """What a model is and where it comes from.
@@ -35,19 +41,26 @@ class ModelCard:
         imagery_gsd: ground sampling distance in metres of the imagery itself; None where older files do not tell it.
         colours: of the bands that it learned from, as `RasterInfo` has them; none where they are not known.
         version: version of this format.
+
+    Raises:
+        ValueError: if the normalisation is of another number of bands than the network.
     """
 
     network: NetworkSpec
     normalisation: Normalisation
-    dtype: str
-    gsd: float
+    dtype: _Word
+    gsd: _Metres
     tile: int
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     classes: tuple[str, ...] = ("background", "road")
-    imagery_gsd: float | None = None
-    colours: tuple[str, ...] = ()
+    imagery_gsd: _Metres | None = None
+    colours: tuple[_Word, ...] = ()
     version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if {len(self.normalisation.mean), len(self.normalisation.std)} != {self.network.in_channels}:
+            raise ValueError("the normalisation is of another number of bands than the network")
 
 
 def card_header(card: ModelCard) -> dict[str, str]:
@@ -64,18 +77,16 @@ def load_card(path: Path) -> ModelCard:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             header = (file.metadata() or {})[_HEADER]
-        content: dict[str, Any] = json.loads(header)
-        if content["version"] > FORMAT_VERSION:
-            raise ModelFileError(
-                f"The model {path} was written by a newer version (format {content['version']}); update SSLKD."
-            )
-        content["network"] = NetworkSpec(**content["network"])
-        content["normalisation"] = Normalisation(**{k: tuple(v) for k, v in content["normalisation"].items()})
-        content |= {name: tuple(content[name]) for name in ("classes", "colours") if name in content}
-        return ModelCard(**content)
+        version = from_json(header)["version"]
+        if version > FORMAT_VERSION:
+            raise ModelFileError(f"The model {path} was written by a newer version (format {version}); update SSLKD.")
+        card = TypeAdapter(ModelCard).validate_json(header, strict=True)
     except FileNotFoundError as error:
         raise ModelFileError(f"There is no model file {path}; choose one that Train SSLKD wrote.") from error
-    except (OSError, safetensors.SafetensorError, AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except ModelFileError:
+        raise
+    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(
             f"{path} is no model of SSLKD; choose a .safetensors file that Train SSLKD wrote."
         ) from error
+    return card

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, with_config
 
 __all__ = ["ARCHITECTURES", "NetworkSpec"]
 
 ARCHITECTURES = ("deeplabv3plus", "segformer", "segnet")
 
+# Messages, reports and QGIS's layers show it, of strangers' models too: no markup, no control characters.
+_Name = Annotated[str, Field(pattern=r"^[\w ./:-]{1,100}$")]
 
+
+@with_config(extra="forbid")
 @dataclass(frozen=True)
 class NetworkSpec:
     """What it takes to build a network again.
@@ -21,8 +28,8 @@ class NetworkSpec:
         width: factor on SegNet's channels; other networks have 1.
     """
 
-    architecture: str
-    encoder: str
+    architecture: _Name
+    encoder: _Name
     in_channels: int = 3
     classes: int = 2
     width: float = 1.0

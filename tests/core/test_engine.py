@@ -352,6 +352,19 @@ def test_a_damaged_graph_is_refused(tiny, damage):
         Engine(tiny)
 
 
+@pytest.mark.parametrize(
+    ("network", "bands"),
+    [(nn.Sequential(nn.Conv2d(3, 2, 1), nn.MaxPool2d(2)), 3), (nn.Conv2d(5, 2, 1), 5)],
+    ids=["probabilities of larger pixels", "other bands"],
+)
+def test_a_graph_of_another_network_than_the_file_says_is_refused(tiny, network, bands):
+    contents = trace_graph(network, bands).items()
+    graph = {name: torch.tensor(list(content), dtype=torch.uint8) for name, content in contents}
+    rewrite(tiny, lambda _: {**network.state_dict(), **graph})
+    with pytest.raises(ModelFileError, match=r"graph in .* is damaged"):
+        Engine(tiny)(noise(1, 3, 64, 64))
+
+
 class Scarce:
     """A device with memory for so many images, which notes how many it is given."""
 
@@ -369,6 +382,7 @@ NO_MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     torch.AcceleratorError("CUDA error: out of memory", 2),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("Check 'ptr' failed at src/cpu_memory.cpp:257:\nFailed to allocate 800000000032 bytes of memory"),
     RuntimeError("GET was unable to find an engine to execute this computation"),
 ]
 

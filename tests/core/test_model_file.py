@@ -1,6 +1,7 @@
 """The model file: the same network comes back, and nothing else is taken for one."""
 
 import json
+import math
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -132,7 +133,17 @@ def test_a_truncated_model_is_refused(model, share):
 
 
 @pytest.mark.parametrize(
-    "metadata", [None, {"format": "pt"}, {"sslkd": "no JSON"}, {"sslkd": "[1, 2]"}, {"sslkd": "{}"}]
+    "metadata",
+    [
+        None,
+        {"format": "pt"},
+        {"sslkd": "no JSON"},
+        {"sslkd": "[1, 2]"},
+        {"sslkd": "{}"},
+        {"sslkd": "[" * 100_000 + "]" * 100_000},
+        {"sslkd": f'{{"version": {"9" * 5000}}}'},
+    ],
+    ids=lambda metadata: str(metadata)[:99],
 )
 def test_safetensors_of_others_are_refused(tmp_path, metadata):
     path = tmp_path / "foreign.safetensors"
@@ -150,8 +161,26 @@ def test_safetensors_of_others_are_refused(tmp_path, metadata):
         {"classes": 2},
         {"colour": "red"},
         {"version": "one"},
+        {"network": {"architecture": ["segnet"], "encoder": "vgg11", "in_channels": 4, "width": 0.125}},
+        {"network": {"architecture": "segnet", "encoder": "<img src='http://x/y.png'>", "in_channels": 4}},
+        {"network": {"architecture": "segnet", "encoder": "vgg11\x1b[2J", "in_channels": 4}},
+        {"network": {"architecture": "segnet", "encoder": "v" * 5000, "in_channels": 4}},
+        {"network": {"architecture": "segnet", "encoder": "vgg11", "in_channels": 3, "width": 0.125}},
+        {"network": {"architecture": "segnet", "encoder": "vgg11", "in_channels": 4, "width": "wide"}},
+        {"normalisation": {"mean": ["a"] * 4, "std": [1.0] * 4}},
+        {"normalisation": {"mean": [math.nan] * 4, "std": [1.0] * 4}},
+        {"normalisation": {"mean": [1.0] * 4, "std": [0.0] * 4}},
+        {"normalisation": {"mean": [1.0], "std": [1.0]}},
+        {"gsd": 0},
+        {"gsd": math.nan},
+        {"gsd": math.inf},
+        {"gsd": "fine"},
+        {"gsd": 10**400},
+        {"imagery_gsd": "fine"},
+        {"dtype": "<b>uint8</b>"},
+        {"colours": [1, 2]},
     ],
-    ids=str,
+    ids=lambda changes: str(changes)[:99],
 )
 def test_a_header_that_was_tampered_with_is_refused(model, changes):
     rewrite(model, **changes)
@@ -166,14 +195,14 @@ def test_a_newer_format_asks_to_update(model):
 
 
 def test_weights_of_another_network_are_refused(model):
-    rewrite(model, network={"architecture": "segnet", "encoder": "vgg11", "in_channels": 3, "width": 0.125})
+    rewrite(model, network={"architecture": "segnet", "encoder": "vgg11", "in_channels": 4, "width": 0.25})
     card = load_card(model)
     with pytest.raises(ModelFileError, match="do not fit"):
         load_network(model, card)
 
 
 def test_an_unknown_network_is_refused(model):
-    rewrite(model, network={"architecture": "of the future", "encoder": "vgg11"})
+    rewrite(model, network={"architecture": "of the future", "encoder": "vgg11", "in_channels": 4})
     card = load_card(model)
     with pytest.raises(SslkdError, match="of the future"):
         load_network(model, card)

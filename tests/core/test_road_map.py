@@ -129,8 +129,14 @@ def test_other_bands_than_the_model_s_are_refused():
         check_model_fits(CARD, raster_like(bands=4), True)
 
 
+def test_pixels_in_which_no_road_shows_are_not_enlarged_without_end():
+    with pytest.raises(RasterError, match=r"raster\.tif are 0\.5 m wide, but the model learned at 1e-300 m: .* coarse"):
+        check_model_fits(replace(CARD, gsd=1e-300), raster_like(), True)
+    assert check_model_fits(replace(CARD, gsd=0.004), raster_like(), False)
+
+
 def test_one_band_is_made_several_where_a_band_can_be_chosen_once():
-    three = replace(CARD, network=replace(CARD.network, in_channels=3))
+    three = replace(CARD, network=replace(CARD.network, in_channels=3), normalisation=Normalisation.of_bytes(3))
     with pytest.raises(RasterError, match=r"has 1 band, .* make 3 of this one, .* -b 1 -b 1 -b 1\), or train"):
         check_model_fits(three, raster_like(bands=1), True)
 
@@ -146,7 +152,7 @@ def test_imagery_like_that_of_the_training_is_no_surprise_at_the_model_s_scale()
 
 
 def test_a_palette_is_told_from_a_lack_of_bands():
-    three = replace(CARD, network=replace(CARD.network, in_channels=3))
+    three = replace(CARD, network=replace(CARD.network, in_channels=3), normalisation=Normalisation.of_bytes(3))
     with pytest.raises(RasterError, match=r"has 1 band, .* PCT to RGB"):
         check_model_fits(three, replace(raster_like(), colours=("palette",)), True)
 
