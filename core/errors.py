@@ -29,9 +29,12 @@ _NO_MEMORY = re.compile(
     "temporarily unavailable|unable to find an engine|ALLOC_FAILED|NOT_INITIALIZED"
 )
 
-# As databases and servers are addressed: by a key and its value, which may be quoted, or //user:secret@host
+# As databases and servers are addressed: by a key and its value, which may be quoted, or //user:secret@host,
+# or in the query of an address, as signed ones have it
 _PASSWORD = re.compile(
-    r"""((?:password|pwd)\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s,;'|]+)|(//[^\s/:@]*:)[^\s/]+(?=@)""", re.I
+    r"""((?:password|pwd)\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s,;'|]+)|(//[^\s/:@]*:)[^\s/]+(?=@)"""
+    r"""|([?&][\w.-]*(?:key|secret|sig|signature|token|authorization)=)[^\s&,;'"|]+""",
+    re.I,
 )
 
 
@@ -84,7 +87,7 @@ class CancelledError(SslkdError):
 
 def without_passwords(text: str) -> str:
     """A text with stars for each password that addresses of databases and servers in it hold."""
-    return _PASSWORD.sub(r"\1\2***", text)
+    return _PASSWORD.sub(r"\1\2\3***", text)
 
 
 def lacks_memory(error: Exception) -> bool:

@@ -29,8 +29,13 @@ def fetch(url: str, feedback: QgsProcessingFeedback) -> bytes:
     if feedback.isCanceled():
         raise Cancelled(tr("Cancelled."))
     if outcome != QgsBlockingNetworkRequest.ErrorCode.NoError:
-        raise NotFetched(tr("{} cannot be fetched: {}").format(url, request.errorMessage()))
+        raise NotFetched(tr("{} cannot be fetched: {}").format(without_password(url), request.errorMessage()))
     return bytes(request.reply().content())
+
+
+def without_password(url: str) -> str:
+    """Return an address as it may be shown: an index of packages may take a password in it."""
+    return QUrl(url).toDisplayString()
 
 
 def proxy_variables(url: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urljoin
 from qgis.core import QgsProcessingFeedback
 
 from .errors import PluginError
-from .network import NotFetched, fetch
+from .network import NotFetched, fetch, without_password
 from .resources import tr
 
 PYPI = "https://pypi.org/simple"
@@ -82,8 +82,8 @@ def _fetched(release: Release, feedback: QgsProcessingFeedback) -> bytes:
     for url in (urljoin(page, html.unescape(link)) for link in links):
         if _suits(unquote(url.rpartition("/")[2]), release):
             feedback.pushInfo(tr("Fetching {}").format(url.rpartition("/")[2]))
-            return _checked(fetch(url, feedback), url, release)
-    raise UvMissing(tr("{} has no uv {} for this system.").format(page, release.version))
+            return _checked(fetch(url, feedback), without_password(url), release)
+    raise UvMissing(tr("{} has no uv {} for this system.").format(without_password(page), release.version))
 
 
 def _found(release: Release, wheels: Path) -> bytes:

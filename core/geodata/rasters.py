@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -202,15 +203,28 @@ def imagery_bands(dataset: rasterio.DatasetReader, wanted: Sequence[int] = ()) -
 
 def files_of(path: str) -> list[str]:
     """The files that a raster lies in, a virtual one's sources among them; of what is no raster, the path itself."""
+    files, opened, waiting = [path], set[str](), [path]
+    while waiting:
+        virtual = waiting.pop(0)
+        # Virtual rasters may name one another, or one of them over and over.
+        if (place := os.path.realpath(virtual)) not in opened:
+            opened.add(place)
+            inner, nested = _files_beside(virtual)
+            files += inner
+            waiting += nested
+    return files
+
+
+def _files_beside(path: str) -> tuple[list[str], list[str]]:
+    """The files that a raster names besides itself, and those of them that may be virtual in a virtual one."""
     try:
         with rasterio.open(path) as dataset:
             files = [file for file in dataset.files if file != path]
-            # Virtual rasters of virtual ones, and tables and the like inside of files; others lie in themselves.
-            nested = [file for file in files if file.endswith(".vrt") or ":" in file[2:]]
             virtual = dataset.driver == "VRT"
     except RasterioError:
-        return [path]
-    return [path, *files, *(inner for file in nested if virtual for inner in files_of(file))]
+        return [], []
+    # Virtual rasters of virtual ones, and tables and the like inside of files; others lie in themselves.
+    return files, [file for file in files if virtual and (file.endswith(".vrt") or ":" in file[2:])]
 
 
 def _without_bands(dataset: rasterio.DatasetReader) -> str:

@@ -409,6 +409,10 @@ def _outputs(wanted: AnyJob, reporter: Reporter) -> Outputs:
     except Exception as error:
         if lacks_memory(error):
             raise SettingError(TOO_LITTLE_MEMORY) from error
+        if isinstance(error, UnicodeEncodeError):
+            # Of a file from a system of another encoding, which Python alone can name.
+            sentence = f"The name {error.object!r} is no text in {error.encoding}; give the file another."
+            raise SettingError(sentence) from error
         if not isinstance(error, OSError):
             raise
         # GDAL's own words, which rasterio only refers to.

@@ -3,6 +3,7 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from rasterio.windows import Window
 
 from qgis_sslkd.core.errors import RasterError, SslkdError
 from qgis_sslkd.core.geodata.annotations import read_polygons
-from qgis_sslkd.core.geodata.rasters import RasterReader, inspect_raster
+from qgis_sslkd.core.geodata.rasters import RasterReader, files_of, inspect_raster
 from qgis_sslkd.core.images import Normalisation
 
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
@@ -126,6 +127,8 @@ def test_what_is_no_raster_is_refused(tmp_path):
         ("MYSQL:gis,user=me,password=secret,port=9", "MYSQL:gis,user=me,password=***,port=9"),
         ("MSSQL:server=s;UID=me;PWD=secret;tables=t", "MSSQL:server=s;UID=me;PWD=***;tables=t"),
         ("/vsicurl//me:sec@ret@localhost:9/a@b.tif", "/vsicurl//me:***@localhost:9/a@b.tif"),
+        ("/vsicurl//host.invalid/a?X-Amz-Signature=s.c-r&x=1", "/vsicurl//host.invalid/a?X-Amz-Signature=***&x=1"),
+        ("/vsicurl?header.Authorization=Bearer%20s&url=//h", "/vsicurl?header.Authorization=***&url=//h"),
         ("/vsicurl/http://localhost:9/me:secret@b.tif", "/vsicurl/http://localhost:9/me:secret@b.tif"),
     ],
 )
@@ -133,6 +136,19 @@ def test_what_is_no_raster_is_refused(tmp_path):
 def test_passwords_are_not_shown(name, shown, read):
     with pytest.raises(SslkdError, match=re.escape(f" {shown} cannot be read")):
         read(name)
+
+
+def test_virtual_rasters_that_name_one_another_are_named_once(tmp_path):
+    for name, source in (("a", "b"), ("b", "a")):
+        (tmp_path / f"{name}.vrt").write_text(
+            "<VRTDataset rasterXSize='1' rasterYSize='1'><VRTRasterBand dataType='Byte' band='1'><SimpleSource>"
+            f"<SourceFilename relativeToVRT='1'>{source}.vrt</SourceFilename><SourceBand>1</SourceBand>"
+            # Without these, GDAL would open the sources at once, and stop there.
+            "<SrcRect xOff='0' yOff='0' xSize='1' ySize='1'/><DstRect xOff='0' yOff='0' xSize='1' ySize='1'/>"
+            "</SimpleSource></VRTRasterBand></VRTDataset>"
+        )
+    named = [Path(file).resolve() for file in files_of(str(tmp_path / "a.vrt"))]
+    assert set(named) == {tmp_path / "a.vrt", tmp_path / "b.vrt"}
 
 
 def test_what_holds_no_imagery_is_refused(make_raster, noise, tmp_path):

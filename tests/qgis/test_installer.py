@@ -271,6 +271,12 @@ def test_without_a_network_the_way_out_is_told(plan, index, feedback):
     assert left_over(plan.home) == set()
 
 
+def test_a_password_of_the_package_index_is_not_shown(plan, monkeypatch, feedback):
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://me:sesame@127.0.0.1:9/simple")
+    with pytest.raises(UvMissing, match=r"^http://me@127\.0\.0\.1:9/simple/uv/ cannot be fetched: [^@]*$"):
+        install(replace(plan, wheels=None), works, feedback)
+
+
 def test_the_uv_of_the_system_helps_where_none_can_be_fetched(plan, shelf, feedback, tmp_path):
     for wheel in shelf.wheels.glob("uv-*manylinux*"):
         wheel.unlink()

@@ -403,6 +403,7 @@ ERRORS = {
     "a raster for a configuration": (lambda b: b.compare(b.raster), "photo.tif"),
     "no tiles to compare on": (lambda b: b.compare("epfl-quick"), "split.json"),
     "a name that Rich knows": (lambda b: b.evaluate(surface=":car:.tif"), "The raster :car:.tif cannot"),
+    "a name of another encoding": (lambda b: b.evaluate(surface=os.fsdecode(b"s\xff.tif")), r"s\udcff.tif"),
     "surface missing": (lambda b: b.evaluate(surface=b.tmp_path / "missing.tif"), "missing.tif"),
     "surface of probabilities": (
         lambda b: b.evaluate(surface=b.make_raster(np.full((1, 9, 9), 0.5, np.float32), "p.tif")),
