@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import safetensors
 from pydantic import Field, TypeAdapter, with_config
-from pydantic_core import from_json
 
 from ..errors import ModelFileError
 from ..images import Normalisation
@@ -77,7 +76,7 @@ def load_card(path: Path) -> ModelCard:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             header = (file.metadata() or {})[_HEADER]
-        version = from_json(header)["version"]
+        version = json.loads(header)["version"]
         if version > FORMAT_VERSION:
             raise ModelFileError(f"The model {path} was written by a newer version (format {version}); update SSLKD.")
         card = TypeAdapter(ModelCard).validate_json(header, strict=True)
@@ -85,7 +84,7 @@ def load_card(path: Path) -> ModelCard:
         raise ModelFileError(f"There is no model file {path}; choose one that Train SSLKD wrote.") from error
     except ModelFileError:
         raise
-    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, safetensors.SafetensorError, RecursionError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(
             f"{path} is no model of SSLKD; choose a .safetensors file that Train SSLKD wrote."
         ) from error

@@ -272,8 +272,9 @@ def test_without_a_network_the_way_out_is_told(plan, index, feedback):
 
 
 def test_a_password_of_the_package_index_is_not_shown(plan, monkeypatch, feedback):
-    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://me:sesame@127.0.0.1:9/simple")
-    with pytest.raises(UvMissing, match=r"^http://me@127\.0\.0\.1:9/simple/uv/ cannot be fetched: [^@]*$"):
+    server, shown = "me:sesame@localhost:9", "me@localhost:9"
+    monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://{server}/simple")
+    with pytest.raises(UvMissing, match=rf"^http://{shown}/simple/uv/ cannot be fetched: [^@]*$"):
         install(replace(plan, wheels=None), works, feedback)
 
 
