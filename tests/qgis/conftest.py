@@ -70,6 +70,13 @@ def staged_plugin(qgis_app):
 
 
 @pytest.fixture
+def roomy_disk(monkeypatch):
+    """Lets set-up find room for PyTorch: what the tests install takes none."""
+    usage = shutil.disk_usage(ROOT)._replace(free=100 * 2**30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+
+
+@pytest.fixture
 def feedback():
     return Feedback()
 

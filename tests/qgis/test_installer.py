@@ -7,7 +7,6 @@ import subprocess
 import threading
 import time
 import zipfile
-from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +35,7 @@ def without_gpu_or_mirror(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def shelf(tmp_path):
+def shelf(tmp_path, roomy_disk):
     return Shelf(tmp_path / "shelf")
 
 
@@ -235,12 +234,18 @@ def test_cancel_ends_set_up_within_seconds_and_leaves_what_was_there(plan, index
 
 def test_uv_ends_with_a_qgis_that_is_killed(shelf, index, tmp_path):
     server = index(hangs_at="/simple/numpy/")
+    startup = tmp_path / "roomy_disk.py"
+    startup.write_text("import shutil; shutil.disk_usage = lambda folder: shutil._ntuple_diskusage(0, 0, 100 * 2**30)")
     profile = tmp_path / "config"
     home = Home(profile / "profiles" / "default" / "sslkd")
     uv = home.folder / f"uv-{read_release(TOOLS_LOCK).version}" / "uv"
     uv.parent.mkdir(parents=True)
     uv.symlink_to(UV)
-    environment = {"PATH": f"/usr/bin:{tmp_path / 'programs'}", "UV_DEFAULT_INDEX": server.address}
+    environment = {
+        "PATH": f"/usr/bin:{tmp_path / 'programs'}",
+        "UV_DEFAULT_INDEX": server.address,
+        "PYQGIS_STARTUP": str(startup),
+    }
     with start_qgis_process(profile, *as_arguments("setup", {"TORCH": "lock"}), **environment) as process:
         assert server.hung.wait(60)
         assert len(running_below(home.folder)) == 1
@@ -363,8 +368,8 @@ def test_a_disk_that_allows_no_programs_is_told(plan, feedback):
 
 
 def test_too_little_space_is_told_before_anything_is_fetched(plan, feedback, monkeypatch):
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(installer.shutil, "disk_usage", lambda folder: usage(10, 10, 2**30))
+    usage = shutil.disk_usage(plan.wheels)._replace(free=2**30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(SetUpFailed, match=r"needs 3 GiB in .*, and 1\.0 GiB are free"):
         install(plan, works, feedback)
     assert list(plan.home.folder.iterdir()) == []

@@ -21,7 +21,7 @@ os._exit(0)
 
 
 @pytest.fixture
-def shelf(tmp_path, monkeypatch):
+def shelf(tmp_path, monkeypatch, roomy_disk):
     """A shelf in the place of the plugin's lock files; what the worker imports first answers in its place."""
     shelf = Shelf(tmp_path / "shelf")
     shelf.put_package("typer", code=ANSWER)
