@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from .ahead import map_ahead
+from .errors import ModelFileError
 from .geodata.blocks import BlockReader
 from .geodata.grids import Grid, Sight, Strip
 from .geodata.rasters import RasterReader
@@ -125,6 +126,11 @@ def slide(
         tiling: how the grid is cut.
         reporter: hears of the progress, and may stop the work.
         team: the processes that share the work; None for this one alone.
+
+    Raises:
+        ModelFileError: if the network answers with what is no number.
+        RasterError: if the raster cannot be read.
+        CancelledError: where the user asked to stop.
     """
     team = team or Alone()
     blender = _Blender(*grid.shape, tiling)
@@ -217,7 +223,10 @@ def _seen(batches: Iterable[_Batch], predict: Predictor) -> Generator[tuple[list
     """What the network sees in batches, and whether they are the last of their row; it is one batch ahead."""
 
     def look(batch: _Batch) -> tuple[list[Piece], bool]:
-        found = predict(batch.images) if batch.places else ()
+        found = predict(batch.images) if batch.places else np.empty(0, np.float32)
+        # Invalid pixels hold the mean: nothing in an image makes a whole network lose its numbers.
+        if np.isnan(found).any():
+            raise ModelFileError("The model gives no numbers (NaN) for roads: it is damaged; train it again.")
         return [Piece(*each) for each in zip(batch.places, found, strict=True)], batch.last
 
     return map_ahead(look, batches, threads=1, ahead=1)

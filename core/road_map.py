@@ -245,6 +245,7 @@ def make_road_map(
         release: gives back what the network takes of memory, called before vectors are made; None for nothing.
 
     Raises:
+        ModelFileError: if the network answers with what is no number.
         RasterError: if the raster cannot be read.
         SettingError: if a file that was there cannot be replaced any more.
         CancelledError: where the user asked to stop.

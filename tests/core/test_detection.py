@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from torch import nn
 
 from qgis_sslkd.core.detection import averaged_over_flips, slide
-from qgis_sslkd.core.errors import CancelledError, RasterError
+from qgis_sslkd.core.errors import CancelledError, ModelFileError, RasterError
 from qgis_sslkd.core.geodata.grids import OwnGrid, Scene
 from qgis_sslkd.core.geodata.rasters import inspect_raster
 from qgis_sslkd.core.images import Normalisation
@@ -245,6 +245,11 @@ def test_empty_tiles_are_not_predicted(kind):
     np.testing.assert_array_equal(valid, ~empty)
     np.testing.assert_allclose(probability[valid], 0.75, rtol=1e-6)
     assert [len(images) for images in predict.batches] == [2]
+
+
+def test_a_network_without_numbers_is_told():
+    with in_memory(np.zeros((1, 40, 40), np.uint8)) as raster, pytest.raises(ModelFileError, match="no numbers"):
+        detect(raster, always(np.nan), Tiling(32, 8, 4))
 
 
 def test_nothing_is_predicted_where_nothing_is():
