@@ -28,8 +28,9 @@ setup: ## Make the environments under build/; install QGIS with apt where it is 
 
 test: test-core test-qgis ## Run every test
 
+# Two processes with a thread of PyTorch each: its threads seldom fill two cores, and two processes' get in each other's way.
 test-core: setup ## Run the tests of the method and the worker
-	$(WORKER)/pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(WORKER)/pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 # pytest-qgis keeps QGIS's settings in .qgis-settings; no run may start from what another left there.
 test-qgis: setup package ## Run the tests of the plugin, in a QGIS without a window
