@@ -224,7 +224,7 @@ def _seen(batches: Iterable[_Batch], predict: Predictor) -> Generator[tuple[list
 
     def look(batch: _Batch) -> tuple[list[Piece], bool]:
         found = predict(batch.images) if batch.places else np.empty(0, np.float32)
-        # Invalid pixels hold the mean: nothing in an image makes a whole network lose its numbers.
+        # Not by what it sees: pixels that are no numbers are invalid, and those hold the mean.
         if np.isnan(found).any():
             raise ModelFileError("The model gives no numbers (NaN) for roads: it is damaged; train it again.")
         return [Piece(*each) for each in zip(batch.places, found, strict=True)], batch.last

@@ -138,7 +138,7 @@ def test_passwords_are_not_shown(name, shown, read):
         read(name)
 
 
-def test_virtual_rasters_that_name_one_another_are_named_once(tmp_path):
+def test_virtual_rasters_that_name_one_another_are_looked_into_once(tmp_path):
     for name, source in (("a", "b"), ("b", "a")):
         (tmp_path / f"{name}.vrt").write_text(
             "<VRTDataset rasterXSize='1' rasterYSize='1'><VRTRasterBand dataType='Byte' band='1'><SimpleSource>"

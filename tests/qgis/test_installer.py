@@ -235,7 +235,11 @@ def test_cancel_ends_set_up_within_seconds_and_leaves_what_was_there(plan, index
 def test_uv_ends_with_a_qgis_that_is_killed(shelf, index, tmp_path):
     server = index(hangs_at="/simple/numpy/")
     startup = tmp_path / "roomy_disk.py"
-    startup.write_text("import shutil; shutil.disk_usage = lambda folder: shutil._ntuple_diskusage(0, 0, 100 * 2**30)")
+    startup.write_text(
+        "import shutil\n"
+        "usage = shutil.disk_usage('/')._replace(free=100 * 2**30)\n"
+        "shutil.disk_usage = lambda folder: usage\n"
+    )
     profile = tmp_path / "config"
     home = Home(profile / "profiles" / "default" / "sslkd")
     uv = home.folder / f"uv-{read_release(TOOLS_LOCK).version}" / "uv"
