@@ -30,6 +30,7 @@ def changed_settings(preset: str, *changes: Changes) -> TrainingSettings:
 
     Raises:
         SettingError: if there is no such preset, setting or network, or a value is of another type or out of range.
+            A network that no preset has is built for that.
     """
     if preset not in PRESETS:
         raise SettingError(f"There is no preset '{preset}'; choose one of {', '.join(PRESETS)}.")
@@ -40,9 +41,10 @@ def changed_settings(preset: str, *changes: Changes) -> TrainingSettings:
         settings = _SETTINGS.validate_json(in_json(plain), strict=True)
     except ValidationError as error:
         raise SettingError(f"The settings are not understood: {explain(error)}.") from error
-    for spec in (settings.student, *settings.teachers):
-        check_network(spec)
+    for spec in _networks(settings):
         _check_channels(spec)
+        if spec not in _OF_PRESETS:
+            check_network(spec)
     return settings
 
 
@@ -58,6 +60,13 @@ def load_changes(path: Path) -> Changes:
         raise SettingError(f"The settings file {path} cannot be read; give a TOML file.") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"The settings file {path} is no TOML: {error}.") from error
+
+
+def _networks(settings: TrainingSettings) -> set[NetworkSpec]:
+    return {settings.student, *settings.teachers}
+
+
+_OF_PRESETS = set[NetworkSpec]().union(*map(_networks, PRESETS.values()))  # known to work
 
 
 def _check_channels(spec: NetworkSpec) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal, NamedTuple
-from urllib.error import URLError
 
 import segmentation_models_pytorch as smp
 import timm
 import torch
 from torch import Tensor, nn
 
-from ..errors import SettingError, WeightsError
+from ..errors import SettingError, WeightsError, lacks_memory
 from .network_spec import ARCHITECTURES, NetworkSpec
 from .segnet import VGG_STAGES, SegNet
 
@@ -74,10 +74,14 @@ def build_network(spec: NetworkSpec, weights: Weights = "none", batch_norm_momen
         SettingError: if the architecture or the encoder is unknown.
         WeightsError: if ImageNet weights are asked for and cannot be had.
     """
-    check_network(spec)
+    _check_known(spec)
     try:
         network = _BUILDERS[spec.architecture](spec, weights)
-    except (OSError, URLError) as error:
+    except WeightsError:
+        raise
+    except (OSError, RuntimeError) as error:  # RuntimeError: what came is not what was asked for
+        if weights == "none" or lacks_memory(error):
+            raise
         raise WeightsError(
             f"The ImageNet weights of {spec.encoder} could not be downloaded; "
             "connect to the internet or choose starting weights 'none'."
@@ -129,19 +133,24 @@ def feature_channels(network: nn.Module) -> int:
     return probe(network).features[-1].shape[1]
 
 
+@cache
 def check_network(spec: NetworkSpec) -> None:
-    """Checks that there is such a network.
+    """Checks that there is such a network, and that it takes images of any size, by building it.
 
     Raises:
-        SettingError: if the architecture or the encoder is unknown, or the width is out of its range.
+        SettingError: if the architecture or the encoder is unknown, they do not go together, or the width is out of
+            its range.
     """
-    if spec.architecture not in ARCHITECTURES:
-        raise SettingError(f"There is no architecture '{spec.architecture}'; choose one of {', '.join(ARCHITECTURES)}.")
-    known = VGG_STAGES if spec.architecture == "segnet" else smp.encoders.get_encoder_names()
-    if spec.encoder not in known and not (spec.architecture != "segnet" and _is_of_timm(spec.encoder)):
-        raise SettingError(f"{spec.architecture} has no encoder '{spec.encoder}'; choose one of {', '.join(known)}.")
-    if not 0 < spec.width < math.inf:
-        raise SettingError(f"The width of a network must be a finite number above 0, got {spec.width}.")
+    _check_known(spec)
+    try:
+        probe(build_network(spec))
+    # Each family of encoders complains in its own way.
+    except Exception as error:
+        if lacks_memory(error):
+            raise
+        raise SettingError(
+            f"{spec.architecture} does not work with the encoder {spec.encoder}; choose another, such as resnet50."
+        ) from error
 
 
 def parse_network(text: str) -> NetworkSpec:
@@ -152,13 +161,23 @@ def parse_network(text: str) -> NetworkSpec:
     """
     architecture, _, encoder = text.partition("/")
     spec = NetworkSpec(architecture, encoder)
-    check_network(spec)
+    _check_known(spec)
     return spec
 
 
 def count_parameters(network: nn.Module) -> int:
     """Number of trained numbers in the network."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _check_known(spec: NetworkSpec) -> None:
+    if spec.architecture not in ARCHITECTURES:
+        raise SettingError(f"There is no architecture '{spec.architecture}'; choose one of {', '.join(ARCHITECTURES)}.")
+    known = VGG_STAGES if spec.architecture == "segnet" else smp.encoders.get_encoder_names()
+    if spec.encoder not in known and not (spec.architecture != "segnet" and _is_of_timm(spec.encoder)):
+        raise SettingError(f"{spec.architecture} has no encoder '{spec.encoder}'; choose one of {', '.join(known)}.")
+    if not 0 < spec.width < math.inf:
+        raise SettingError(f"The width of a network must be a finite number above 0, got {spec.width}.")
 
 
 def _is_of_timm(encoder: str) -> bool:
@@ -168,7 +187,7 @@ def _is_of_timm(encoder: str) -> bool:
 def _deeplabv3plus(spec: NetworkSpec, weights: Weights) -> nn.Module:
     network: nn.Module = smp.DeepLabV3Plus(
         spec.encoder,
-        encoder_weights=_smp_weights(weights),
+        encoder_weights=_smp_weights(spec.encoder, weights),
         encoder_output_stride=16,
         in_channels=spec.in_channels,
         classes=spec.classes,
@@ -179,7 +198,7 @@ def _deeplabv3plus(spec: NetworkSpec, weights: Weights) -> nn.Module:
 def _segformer(spec: NetworkSpec, weights: Weights) -> nn.Module:
     network: nn.Module = smp.Segformer(
         spec.encoder,
-        encoder_weights=_smp_weights(weights),
+        encoder_weights=_smp_weights(spec.encoder, weights),
         in_channels=spec.in_channels,
         classes=spec.classes,
     )
@@ -193,8 +212,18 @@ def _segnet(spec: NetworkSpec, weights: Weights) -> nn.Module:
     return network
 
 
-def _smp_weights(weights: Weights) -> str | None:
-    return "imagenet" if weights == "imagenet" else None
+def _smp_weights(encoder: str, weights: Weights) -> str | None:
+    if weights == "none":
+        return None
+    if _is_of_timm(encoder):
+        known = timm.is_model_pretrained(encoder.removeprefix("tu-"))
+    else:
+        known = "imagenet" in smp.encoders.encoders[encoder]["pretrained_settings"]
+    if not known:
+        raise WeightsError(
+            f"There are no ImageNet weights for {encoder}; choose another encoder or starting weights 'none'."
+        )
+    return "imagenet"
 
 
 _BUILDERS = {"deeplabv3plus": _deeplabv3plus, "segformer": _segformer, "segnet": _segnet}

@@ -7,6 +7,7 @@ from qgis_sslkd.core.errors import SettingError, WeightsError
 from qgis_sslkd.core.models.networks import (
     NetworkSpec,
     build_network,
+    check_network,
     count_parameters,
     decode,
     encode,
@@ -169,3 +170,37 @@ def test_unknown_networks_are_told_the_known_ones(spec, known):
 def test_a_slim_segnet_has_no_imagenet_weights():
     with pytest.raises(WeightsError, match="none"):
         build_network(NetworkSpec("segnet", "vgg11", width=0.25), weights="imagenet")
+
+
+@pytest.mark.parametrize("encoder", ["dpn92", "tu-efficientnet_b8"])
+def test_encoders_without_imagenet_weights_are_told(encoder):
+    with pytest.raises(WeightsError, match=f"no ImageNet weights for {encoder}; choose another encoder"):
+        build_network(NetworkSpec("deeplabv3plus", encoder), weights="imagenet")
+
+
+def test_weights_that_come_damaged_are_told(monkeypatch):
+    def download(*arguments, **options):
+        raise RuntimeError('invalid hash value (expected "c1d", got "4f0")')
+
+    monkeypatch.setattr("torchvision.models.get_model", download)
+    with pytest.raises(WeightsError, match="vgg11 could not be downloaded"):
+        build_network(NetworkSpec("segnet", "vgg11"), weights="imagenet")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "encoder"),
+    [
+        ("deeplabv3plus", "densenet121"),
+        ("deeplabv3plus", "tu-swin_tiny_patch4_window7_224"),
+        ("deeplabv3plus", "tu-hrnet_w18_small"),
+        ("segformer", "tu-swin_tiny_patch4_window7_224"),
+    ],
+)
+def test_encoders_that_an_architecture_cannot_use_are_told(architecture, encoder):
+    with pytest.raises(SettingError, match=f"{architecture} does not work with the encoder {encoder}; choose another"):
+        check_network(NetworkSpec(architecture, encoder))
+
+
+@pytest.mark.parametrize("spec", [NetworkSpec("deeplabv3plus", "mobilenet_v2"), NetworkSpec("segformer", "mit_b0")])
+def test_networks_that_work_are_not_complained_of(spec):
+    check_network(spec)

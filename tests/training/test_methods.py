@@ -101,6 +101,12 @@ def test_teachers_are_alike_whatever_the_student_is(trained):
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
+def test_a_student_that_cannot_be_built_is_told_before_the_teachers_are_trained(trained, reporter):
+    with pytest.raises(ValueError, match="dilated"):
+        trained("sslkd", student=NetworkSpec("deeplabv3plus", "vgg11"))
+    assert not reporter.fractions
+
+
 def test_networks_of_a_run_have_other_weights_with_another_seed(trained):
     one, other = (trained("supervised", seed=seed, learning_rate=1e-9).network.state_dict() for seed in (0, 1))
     assert not any(

@@ -398,6 +398,7 @@ ERRORS = {
     "negative steps": (lambda b: b.train(steps=-3), "steps must be at least 1, got -3"),
     "unknown method": (lambda b: b.train(method="magic"), "magic"),
     "unknown student": (lambda b: b.train(student="deeplabv3plus/resnet19"), "resnet19"),
+    "student that cannot be": (lambda b: b.train(student="deeplabv3plus/vgg11"), "not work with the encoder vgg11"),
     "a single teacher": (lambda b: b.train(teacher="deeplabv3plus/resnet18"), "at least 2 teachers, got 1"),
     "unknown configuration": (lambda b: b.compare("mine.toml"), "mine.toml"),
     "a raster for a configuration": (lambda b: b.compare(b.raster), "photo.tif"),

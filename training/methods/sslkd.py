@@ -17,8 +17,9 @@ _STUDENT = Stage("student", 2, "step 2 of 2 (student)", 0.5, 1.0)
 
 def train_sslkd(run: Run) -> Trained:
     """Step 1, then step 2."""
-    taught = train_teachers(run, "step 1 of 2 (teachers)", (0.0, 0.5))
+    # First, as its ImageNet weights may not be there.
     student = run.build(run.settings.student, 0)
+    taught = train_teachers(run, "step 1 of 2 (teachers)", (0.0, 0.5))
     trainer = StudentTrainer(student, taught.networks, run.settings.distillation)
     history = run.fit(trainer, _STUDENT)
     return Trained(
