@@ -85,14 +85,6 @@ class _Presenter(QgsProcessingLayerPostProcessorInterface):
         self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
         """Style, describe and place the layer; called in the main thread when it is in the project."""
-        _read_anew(layer)
-        if isinstance(layer, QgsVectorLayer) and layer.isModified():
-            feedback.pushWarning(
-                tr(
-                    "The layer {} was edited while its file was made anew: the edits that are not saved yet are of the "
-                    "former features, and would change others. Drop them, or look at each before you save."
-                ).format(layer.name())
-            )
         loaded, problem = layer.importNamedStyle(layer_style(self._product))
         if not loaded:
             feedback.pushWarning(tr("The layer {} keeps QGIS's style: {}").format(layer.name(), problem))
@@ -120,13 +112,6 @@ class _Presenter(QgsProcessingLayerPostProcessorInterface):
 
 # QGIS keeps no reference to a post-processor and calls it when the algorithm is gone.
 _waiting: set[_Presenter] = set()
-
-
-def _read_anew(layer: QgsMapLayer) -> None:
-    """Have a layer that was in the project before let go of the file that was replaced."""
-    layer.setDataSource(layer.source(), layer.name(), layer.providerType())
-    if isinstance(layer, QgsVectorLayer):
-        layer.updateExtents()
 
 
 def _map_tip(layer: QgsVectorLayer) -> str:

@@ -35,7 +35,7 @@ from ..instances import new_instance
 from ..layers import crs_text, unsaved_edits, write_features
 from ..rasters import MOST_TILES, Frame, Raster, take_raster
 from ..resources import help_page, icon, tr
-from ..sources import files_of
+from ..sources import files_of, read_anew
 from ..styling import Origin, present_when_loaded
 
 Parameters = dict[str, Any]
@@ -65,6 +65,10 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
     SMOOTH = "SMOOTH"
     BRIDGE = "BRIDGE"
     VECTOR_MEASURES = (LEAST_AREA, FILL_HOLES, SIMPLIFY, SMOOTH, BRIDGE)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: list[str] = []
 
     def createInstance(self) -> SslkdAlgorithm:
         """Return a fresh algorithm of the same kind."""
@@ -125,6 +129,11 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         """Have the worker do it, in a thread that is not the window's."""
         with shown_by_qgis():
             return self.process(parameters, context, feedback)
+
+    def postProcessAlgorithm(self, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> Parameters:
+        """Have the project's layers show what was made, whether Processing loads it or not; in the main thread."""
+        read_anew(_layers_of_project(context), self._made, feedback)
+        return {}
 
     def take_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         """Take from the layers what only the main thread may ask them."""
@@ -326,6 +335,7 @@ class SslkdAlgorithm(QgsProcessingAlgorithm):
         A layer that was not asked for is None, as models have it: a model exported to Python looks for each.
         """
         made = {key: job[key.lower()] for key in keys}
+        self._made = [path for path in made.values() if path is not None]
         origin = Origin(subject, self.displayName(), {tr("Raster"): subject, **facts})
         for key, path in made.items():
             if path is not None:
@@ -426,8 +436,12 @@ def _places(layers: Iterable[QgsMapLayer]) -> dict[Path, str]:
 
 def _edited_layers(context: QgsProcessingContext) -> list[QgsVectorLayer]:
     """Return the layers of the project that have edits which are not saved yet."""
-    layers = context.project().mapLayers().values() if context.project() else ()
+    layers = _layers_of_project(context)
     return [layer for layer in layers if isinstance(layer, QgsVectorLayer) and layer.isModified()]
+
+
+def _layers_of_project(context: QgsProcessingContext) -> list[QgsMapLayer]:
+    return list(context.project().mapLayers().values()) if context.project() else []
 
 
 def optional_number(

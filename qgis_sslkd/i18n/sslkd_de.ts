@@ -1108,16 +1108,16 @@ Erweiterte Parameter, die leer bleiben, folgen der Voreinstellung. &lt;b&gt;NoDa
       <translation>er schickte {} statt Bilddaten</translation>
     </message>
     <message>
+      <source>The layer {} was edited while its file was made anew: the edits that are not saved yet are of the former features, and would change others. Drop them, or look at each before you save.</source>
+      <translation>Der Layer {} wurde bearbeitet, während seine Datei neu angelegt wurde: Die noch nicht gespeicherten Änderungen gelten den früheren Objekten und würden andere ändern. Verwerfen Sie sie, oder sehen Sie sich jede an, bevor Sie speichern.</translation>
+    </message>
+    <message>
       <source>Roads of {}</source>
       <translation>Straßen von {}</translation>
     </message>
     <message>
       <source>{}: made by {}, SSLKD {}</source>
       <translation>{}: gemacht von {}, SSLKD {}</translation>
-    </message>
-    <message>
-      <source>The layer {} was edited while its file was made anew: the edits that are not saved yet are of the former features, and would change others. Drop them, or look at each before you save.</source>
-      <translation>Der Layer {} wurde bearbeitet, während seine Datei neu angelegt wurde: Die noch nicht gespeicherten Änderungen gelten den früheren Objekten und würden andere ändern. Verwerfen Sie sie, oder sehen Sie sich jede an, bevor Sie speichern.</translation>
     </message>
     <message>
       <source>The layer {} keeps QGIS's style: {}</source>

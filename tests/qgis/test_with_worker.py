@@ -28,7 +28,7 @@ from conftest import (
     start_qgis_process,
     write_raster,
 )
-from osgeo import gdal
+from osgeo import gdal, ogr
 from processing.core.ProcessingConfig import ProcessingConfig
 from qgis.core import (
     QgsApplication,
@@ -635,6 +635,25 @@ def test_layers_whose_files_were_made_anew_show_the_new_ones(detection, tmp_path
     assert shown[0].featureCount() == made[0].featureCount() > 0
     pixels = shown[1].dataProvider().block(1, made[1].extent(), 256, 256)
     assert bytes(pixels.data()) == gdal_array_of(tmp_path / "s.tif").tobytes()
+
+
+@pytest.mark.parametrize("load", [processing.run, processing.runAndLoadResults])
+def test_layers_that_were_loaded_otherwise_let_go_of_files_that_were_made_anew(evaluation, tmp_path, window, load):
+    project, outlines, errors = QgsProject.instance(), str(tmp_path / "o.gpkg"), evaluation["MAP"]
+    vectorisation = {"INPUT": evaluation["INPUT"], "OUTLINES": outlines}
+    processing.run("sslkd:vectoriseroads", {**vectorisation, "LEAST_AREA": 1e6})
+    processing.run("sslkd:evaluateroads", evaluation)
+    roads = project.addMapLayer(QgsVectorLayer(f"{outlines}|layername=outlines|subset=area > 1", "roads"))
+    shown = project.addMapLayer(QgsRasterLayer(errors, "errors"))
+    assert roads.startEditing() and roads.featureCount() == 0
+    evaluation["AREA"] = memory_layer("Polygon", box(0, 0, 160, 100))
+    for name, wanted in (("vectoriseroads", vectorisation), ("evaluateroads", evaluation)):
+        load(f"sslkd:{name}", {**wanted})
+    pixels = shown.dataProvider().block(1, shown.extent(), 160, 100)
+    assert bytes(pixels.data()) == gdal_array_of(errors).tobytes()
+    (road,) = roads.getFeatures()
+    assert roads.deleteFeature(road.id()) and roads.commitChanges()
+    assert ogr.Open(outlines).GetLayer(0).GetFeatureCount() == 0
 
 
 def test_edits_that_were_begun_while_their_file_was_made_anew_are_told_of(street, window, tmp_path, feedback):
