@@ -85,11 +85,9 @@ class _Presenter(QgsProcessingLayerPostProcessorInterface):
         self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
         """Style, describe and place the layer; called in the main thread when it is in the project."""
-        loaded, problem = layer.importNamedStyle(layer_style(self._product))
-        if not loaded:
-            feedback.pushWarning(tr("The layer {} keeps QGIS's style: {}").format(layer.name(), problem))
-        if isinstance(layer, QgsVectorLayer):
-            layer.setMapTipTemplate(_map_tip(layer))
+        # One whose file was made anew keeps its style, with labels and fields of expressions: they may be the user's.
+        if layer.customProperty(_PRODUCT) != self._product:
+            self._style(layer, feedback)
         layer.setCustomProperty(_SUBJECT, self._origin.subject)
         layer.setCustomProperty(_PRODUCT, self._product)
         self._describe(layer)
@@ -98,6 +96,13 @@ class _Presenter(QgsProcessingLayerPostProcessorInterface):
             _put_in_place(node, self._origin.subject)
         layer.triggerRepaint()
         _waiting.discard(self)
+
+    def _style(self, layer: QgsMapLayer, feedback: QgsProcessingFeedback) -> None:
+        loaded, problem = layer.importNamedStyle(layer_style(self._product))
+        if not loaded:
+            feedback.pushWarning(tr("The layer {} keeps QGIS's style: {}").format(layer.name(), problem))
+        if isinstance(layer, QgsVectorLayer):
+            layer.setMapTipTemplate(_map_tip(layer))
 
     def _describe(self, layer: QgsMapLayer) -> None:
         date = self._made.toString(Qt.DateFormat.ISODate)

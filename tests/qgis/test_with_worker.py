@@ -35,6 +35,7 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsCoordinateTransformContext,
+    QgsFillSymbol,
     QgsGeometry,
     QgsLayerTreeModel,
     QgsLayerTreeRegistryBridge,
@@ -53,6 +54,7 @@ from qgis.core import (
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
+    QgsSingleSymbolRenderer,
     QgsVectorLayer,
 )
 from qgis.gui import QgsLayerTreeView
@@ -654,6 +656,19 @@ def test_layers_that_were_loaded_otherwise_let_go_of_files_that_were_made_anew(e
     (road,) = roads.getFeatures()
     assert roads.deleteFeature(road.id()) and roads.commitChanges()
     assert ogr.Open(outlines).GetLayer(0).GetFeatureCount() == 0
+
+
+def test_a_layer_whose_file_was_made_anew_keeps_what_the_user_has_made_of_it(street, tmp_path, window):
+    project = QgsProject.instance()
+    for number in range(2):
+        outlines = QgsProcessingOutputLayerDefinition(str(tmp_path / "o.gpkg"), project)
+        processing.runAndLoadResults("sslkd:vectoriseroads", {"INPUT": street, "OUTLINES": outlines})
+        (layer,) = loaded(project, "street").values()
+        if number == 0:
+            layer.setRenderer(QgsSingleSymbolRenderer(QgsFillSymbol.createSimple({"color": "red"})))
+            layer.setMapTipTemplate("checked")
+    assert layer.renderer().symbol().color().name() == "#ff0000"
+    assert layer.mapTipTemplate() == "checked"
 
 
 def test_edits_that_were_begun_while_their_file_was_made_anew_are_told_of(street, window, tmp_path, feedback):
