@@ -49,6 +49,8 @@ _BLOCKS_AT_ONCE = 8  # side by side, for GDAL's threads
 _SMALLEST_OVERVIEW = 256
 _WRITES_AHEAD = 2
 _SHAPEFILE_NAME = 10  # letters of a field's name, at most
+_LAYERS = "SELECT count(*) FROM gpkg_contents WHERE table_name <> 'layer_styles'"  # and tables
+_PROJECTS = "SELECT count(*) FROM qgis_projects"
 _DECIMALS = 3  # of metres, square metres and probabilities: more says nothing
 
 
@@ -179,15 +181,21 @@ def check_vector_output(path: Path) -> None:
 
     Raises:
         SettingError: if its extension is none of a format that holds polygons and lines, numbers and any CRS,
-            pyogrio cannot be given its name, or it is a GeoPackage of several layers, which would all go.
+            pyogrio cannot be given its name, or it is a GeoPackage of several layers or with a project of QGIS, which
+            would all go.
     """
     if path.suffix.lower() not in _FORMATS:
         raise SettingError(
             f"Features cannot be written to {path.name}; give it the extension .gpkg, .shp, .geojson or .fgb."
         )
     check_plain(path)
-    if path.suffix.lower() == ".gpkg" and path.exists() and (count := _count_layers(path)) > 1:
-        raise SettingError(f"The output {path} holds {count} layers, which would all be replaced; give another name.")
+    if path.suffix.lower() == ".gpkg" and path.exists():
+        if (count := _count(path, _LAYERS)) > 1:
+            raise SettingError(
+                f"The output {path} holds {count} layers, which would all be replaced; give another name."
+            )
+        if _count(path, _PROJECTS):
+            raise SettingError(f"The output {path} holds a QGIS project, which would be lost; give another name.")
 
 
 def find_crs(text: str, raster: RasterInfo) -> CRS:
@@ -303,12 +311,11 @@ class FeatureWriter:
             raise NotWholeError(NOT_WHOLE.format(self._path.name)) from error
 
 
-def _count_layers(path: Path) -> int:
-    """How many layers and tables a GeoPackage holds, styles aside; 0 of what is none."""
+def _count(path: Path, query: str) -> int:
+    """What a query counts in a GeoPackage; 0 of what is none, or has no such table."""
     # Few outputs are there already: its import can wait.
     import sqlite3
 
-    query = "SELECT count(*) FROM gpkg_contents WHERE table_name <> 'layer_styles'"
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             return int(database.execute(query).fetchone()[0])

@@ -199,6 +199,19 @@ def test_a_geopackage_of_several_layers_is_not_replaced(tmp_path):
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
+def test_a_geopackage_with_a_project_of_qgis_is_not_replaced(tmp_path):
+    path = tmp_path / "o.gpkg"
+    square = shapely.to_wkb([shapely.box(0, 0, 1, 1)])
+    pyogrio.raw.write(path, square, fields=[], field_data=[], geometry_type="Polygon", crs="EPSG:32632")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("create table qgis_projects(name text primary key, metadata blob, content blob)")
+    check_vector_output(path)  # whose project was deleted
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("insert into qgis_projects values ('roads', '', '')")
+    with pytest.raises(SettingError, match="holds a QGIS project, which would be lost; give another name"):
+        check_vector_output(path)
+
+
 # In one folder's name what archives and URLs are told by; a first "//" stands for a host.
 @pytest.mark.parametrize("folder", ["!Projects/2024;b", "new!x.zip/a?b#c", "/"])
 @pytest.mark.parametrize("extension", [*FORMATS, "GPKG", "SHP"])
