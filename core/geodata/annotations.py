@@ -40,6 +40,8 @@ __all__ = [
 
 # A window at the raster's corner has the identity as its transform, which is right in pixel coordinates.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+# Measures along lines, which pyogrio leaves out, are nothing to learn from.
+warnings.filterwarnings("ignore", r"Measured \(M\) geometry types", UserWarning)
 
 _MARGIN = 2  # pixels; nearer to a window, cutting polygons would show in it
 _ROWS_AT_ONCE = 64

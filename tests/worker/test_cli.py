@@ -197,6 +197,16 @@ def test_evaluation_of_lines_with_a_width(sslkd, make_raster, make_vector):
     assert "iou: 0.5000" in sslkd(*options, "--road-width", 5).stdout.splitlines()
 
 
+def test_roads_with_measures_are_taken_without_a_word(sslkd, make_raster, roads, tmp_path):
+    file = tmp_path / "measured.vrt"
+    measured = f"<SrcDataSource>{roads}</SrcDataSource><GeometryType>wkbPolygonZM</GeometryType>"
+    file.write_text(f'<OGRVRTDataSource><OGRVRTLayer name="roads">{measured}</OGRVRTLayer></OGRVRTDataSource>')
+    surface = make_raster(np.ones((1, 60, 80), np.uint8), "s.tif")
+    ended = sslkd("evaluate", "--surface", surface, "--roads", file)
+    assert (ended.code, ended.stderr) == (0, "")
+    assert "recall: 1.0000" in ended.stdout.splitlines()
+
+
 def truncated(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     return path
