@@ -163,12 +163,7 @@ def unlabelled_sources(inputs: TrainingInputs, split: Split, tile: int, reader: 
             source = source_of(raster, annotation, split.gsd, tile)
             sources.append(replace(source, regions=_regions_with_data(source, reader)))
     if not any(len(source.regions) for source in sources):
-        way_out = (
-            "the unlabelled rasters hold nothing but nodata, or lie inside of the annotated area: choose others."
-            if inputs.unlabelled
-            else "give the annotated area, or unlabelled rasters."
-        )
-        raise AnnotationError(f"There is no unlabelled imagery to learn from; {way_out}")
+        raise AnnotationError(f"There is no unlabelled imagery to learn from; {_way_to_unlabelled(inputs)}")
     return sources
 
 
@@ -262,6 +257,18 @@ def _with_data(annotation: Annotation, raster: RasterInfo, gsd: float, tile: int
     parts = shapely.intersection(annotation.area.geometries, shapely.union_all(regions))
     parts = shapely.get_parts(parts)
     return annotation.inside(parts[shapely.area(parts) > 0])
+
+
+def _way_to_unlabelled(inputs: TrainingInputs) -> str:
+    """What to do where nothing is unlabelled."""
+    if inputs.unlabelled:
+        return "the unlabelled rasters hold nothing but nodata, or lie inside of the annotated area: choose others."
+    if inputs.area:
+        return (
+            f"the annotated area {names_of(inputs.area)} covers all that the labelled rasters show: "
+            "give unlabelled rasters, or choose the method supervised."
+        )
+    return "give the annotated area, or unlabelled rasters."
 
 
 def _regions_with_data(source: Source, reader: RasterReader) -> Geometries:

@@ -350,6 +350,14 @@ def test_windows_are_drawn_where_there_is_data(scene, write_raster, reader, kind
         prepare(TrainingInputs([labelled], [roads], [area], [nothing]), TILE, 0, reader)
 
 
+def test_it_is_said_what_to_do_where_all_is_annotated(scene, write_layer, reader):
+    raster, roads, _ = scene
+    everything = write_layer("all.gpkg", [in_pixels(-9, -9, 409, 309)])
+    for area, way_out in (([everything], r"all\.gpkg covers .* give unlabelled"), ([], "give the annotated area")):
+        with pytest.raises(AnnotationError, match=f"no unlabelled imagery to learn from; .*{way_out}"):
+            prepare(TrainingInputs([raster], [roads], area, []), TILE, 0, reader)
+
+
 def test_no_window_is_read_twice(scene, write_raster, reader, monkeypatch):
     _, roads, area = scene
     raster = write_raster("whole.tif", np.full((3, 300, 400), 9, np.uint8), nodata=0)
