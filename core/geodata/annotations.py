@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -79,10 +80,13 @@ class VectorLayer:
             return np.column_stack(~raster.transform @ points.T)
 
         try:
+            boxes = self._surroundings(raster)
+            near = self.polygons[np.unique(self._index.query(boxes, predicate="intersects")[1])]
             if self.crs == raster.crs:
-                near = _on_nearest_turn(self.polygons, centre, self.crs)
+                near = _on_nearest_turn(near, centre, self.crs)
             else:
-                near = shapely.transform(self._near(raster), in_crs)
+                # The raster's CRS may not reach to the rest of them.
+                near = shapely.transform(shapely.intersection(near, shapely.union_all(boxes)), in_crs)
             polygons: Geometries = shapely.make_valid(shapely.transform(near, to_pixels))
         except CRSError as error:
             raise AnnotationError(
@@ -91,15 +95,19 @@ class VectorLayer:
             ) from error
         return polygons
 
-    def _near(self, raster: RasterInfo) -> Geometries:
-        """The polygons cut to the surroundings of a raster: its CRS may not reach to the rest of them."""
+    @cached_property
+    def _index(self) -> STRtree:
+        """Finds the few polygons at one of thousands of rasters."""
+        return STRtree(self.polygons)
+
+    def _surroundings(self, raster: RasterInfo) -> Geometries:
+        """Boxes of a raster and what is around it, in the polygons' CRS, on every turn round the Earth."""
         extent = shapely.box(0, 0, raster.width, raster.height)
         left, bottom, right, top = affine_transform(extent, raster.transform.to_shapely()).bounds
         margin = max(right - left, top - bottom) / 10
         around = (left - margin, bottom - margin, right + margin, top + margin)
-        box = _on_every_turn(project_bounds(raster.crs, self.crs, around), self.crs)
-        polygons: Geometries = shapely.intersection(self.polygons[shapely.intersects(self.polygons, box)], box)
-        return polygons
+        bounds = around if self.crs == raster.crs else project_bounds(raster.crs, self.crs, around)
+        return _on_every_turn(bounds, self.crs)
 
 
 @dataclass(frozen=True)
@@ -284,10 +292,12 @@ def _mended(parts: Geometries, dimension: int) -> Geometries:
     return mended
 
 
-def _on_every_turn(bounds: Bounds, crs: CRS) -> shapely.Geometry:
+def _on_every_turn(bounds: Bounds, crs: CRS) -> Geometries:
     """A box, and those a turn round the Earth to either side of it."""
     left, bottom, right, top = bounds
-    return shapely.union_all([shapely.box(left + turn, bottom, right + turn, top) for turn in turn_of(crs) * _TURNS])
+    turns = turn_of(crs) * _TURNS
+    boxes: Geometries = shapely.box(left + turns, bottom, right + turns, top)
+    return boxes
 
 
 def _on_nearest_turn(polygons: Geometries, centre: float, crs: CRS) -> Geometries:

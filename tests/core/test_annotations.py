@@ -227,6 +227,15 @@ def test_a_layer_that_is_nowhere_is_named(make_vector):
         annotate(raster(), [layer], [])
 
 
+@pytest.mark.parametrize("crs", ["EPSG:32632", "EPSG:4326"])
+def test_of_a_layer_only_what_is_at_a_raster_is_brought_to_it(make_vector, crs):
+    """A layer of a county is brought to each of thousands of tiles."""
+    info, boxes = raster(), [shapely.box(left, 5, left + 10, 15) for left in (5_000, 15, 10_000, 20)]
+    path = make_vector([on_ground(box, info, CRS.from_user_input(crs)) for box in boxes], crs=crs)
+    brought = read_polygons(str(path), line_width=None).in_pixels(info)
+    assert shapely.bounds(brought)[:, 0] == pytest.approx([15, 20], abs=0.1)
+
+
 def area_in_pixels(layer, info):
     return shapely.area(shapely.union_all(layer.in_pixels(info)))
 
