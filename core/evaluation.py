@@ -14,6 +14,7 @@ import rasterio
 import shapely
 from rasterio.windows import Window
 from scipy.ndimage import distance_transform_edt
+from shapely import STRtree
 
 from .ahead import map_ahead
 from .errors import AnnotationError, RasterError, SettingError
@@ -113,20 +114,20 @@ def evaluate_surface(
     _check(surface, buffer)
     surface = _with_background(surface, reporter)
     annotation = annotate(surface, roads, area)
-    polygons = _polygons(surface, area)
+    polygons = STRtree(_polygons(surface, area))
     whole, by_polygon = _NOTHING, [_NOTHING] * len(polygons)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE))
         writer = map_file and stack.enter_context(StripWriter(map_file, surface, surface.window, "uint8", IGNORE))
         for strip in _strips(surface, annotation, buffer, stack.enter_context(RasterReader()), reporter):
             whole += strip.compare()
-            for index, polygon in enumerate(polygons):
-                by_polygon[index] += strip.compare_inside(polygon)
+            for index in polygons.query(strip.box):
+                by_polygon[index] += strip.compare_inside(polygons.geometries[index])
             if writer:
                 writer.append(strip.map())
     if whole.confusion.pixels == 0:
         raise AnnotationError(f"The area to compare in holds no pixel of {surface.name}; check the layers' positions.")
-    places = (_place(polygon, surface) for polygon in polygons)
+    places = (_place(polygon, surface) for polygon in polygons.geometries)
     return Evaluation(whole, tuple(map(Part, places, by_polygon)))
 
 
@@ -139,6 +140,12 @@ class _Strip:
     labels: Labels
     near_found: Mask
     near_road: Mask
+
+    @property
+    def box(self) -> shapely.Geometry:
+        """Its place in pixel coordinates."""
+        height, width = self.labels.shape
+        return shapely.box(0, self.top, width, self.top + height)
 
     def compare(self) -> Comparison:
         return Comparison(

@@ -13,7 +13,7 @@ from rasterio.warp import transform as transform_points
 
 from qgis_sslkd.core.errors import AnnotationError, CancelledError, RasterError, SettingError
 from qgis_sslkd.core.evaluation import evaluate_surface
-from qgis_sslkd.core.geodata.annotations import read_polygons
+from qgis_sslkd.core.geodata.annotations import pixels_around, read_polygons
 from qgis_sslkd.core.geodata.rasters import inspect_raster
 
 LEFT, TOP, PIXEL = 500_000.0, 5_200_000.0, 0.5
@@ -211,6 +211,18 @@ def test_each_polygon_of_the_area_has_its_own_scores(evaluate, layer, surface):
         assert shapely.intersects_xy(box(*corners), *part.place)
     # The fourth lies in the first, where each pixel counts once.
     assert evaluation.whole.confusion.pixels == (mask_of(*on_raster) == 1).sum()
+
+
+def test_polygons_are_looked_at_where_they_lie(evaluate, layer, surface, monkeypatch):
+    """An area may have fifty thousand polygons, and a raster hundreds of strips."""
+    monkeypatch.setattr("qgis_sslkd.core.evaluation._MOST_ROWS", 10)
+    looked_at = []
+    monkeypatch.setattr(
+        "qgis_sslkd.core.evaluation.pixels_around", lambda *given: looked_at.append(given) or pixels_around(*given)
+    )
+    area = [(0, top + 2, 10, top + 8) for top in range(0, HEIGHT, 10)]
+    assert len(evaluate(surface(mask_of(*FOUND)), [layer(TRUTH)], [layer(area, "area.gpkg")]).parts) == len(area)
+    assert len(looked_at) == len(area)
 
 
 def test_the_map_tells_hits_misses_and_false_alarms(evaluate, layer, surface, tmp_path):
