@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import compress
 from pathlib import Path
 
 import shapely
@@ -137,8 +137,8 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
     area = _layers(folder, data.area, None)
     test_roads = _layers(folder, data.test_roads, data.road_width)
     test_area = _layers(folder, data.test_area, None)
-    for one, other in product(test, labelled):
-        if are_near(one, other):
+    for one in test:
+        for other in compress(labelled, are_near(one, labelled)):
             _check_apart(one, test_roads, test_area, other, roads, area)
 
     inputs = TrainingInputs(labelled, roads, area, unlabelled)

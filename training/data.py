@@ -157,7 +157,7 @@ def unlabelled_sources(inputs: TrainingInputs, split: Split, tile: int, reader: 
         annotation = annotate(raster, inputs.roads, inputs.area)
         if inputs.unlabelled and not inputs.area:
             # The labelled rasters are annotated as a whole, these are not; but they may show what is held out.
-            annotation = annotation.inside(held_out_at(raster, split.held_out))
+            annotation = annotation.inside(held_out_at(raster, split.held_out.items()))
         covered = float(shapely.area(annotation.area.geometries).sum())
         if covered < 0.99 * raster.width * raster.height:
             source = source_of(raster, annotation, split.gsd, tile)
@@ -172,7 +172,7 @@ def training_data(split: Split, unlabelled: Sequence[Source], tile: int, normali
     gsd, held_out = split.gsd, split.held_out
     return TrainingData(
         labelled=tuple(
-            replace(source_of(r, a, gsd, tile, a.area.geometries), held_out=held_out_at(r, held_out))
+            replace(source_of(r, a, gsd, tile, a.area.geometries), held_out=held_out_at(r, held_out.items()))
             for r, a in split.learned.items()
         ),
         unlabelled=tuple(unlabelled),

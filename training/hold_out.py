@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import compress
 
 import numpy as np
 import shapely
@@ -65,13 +66,10 @@ def hold_out(
         ]
 
 
-def held_out_at(raster: RasterInfo, held_out: Mapping[RasterInfo, Annotation]) -> Geometries:
-    """The ground that is held out of any raster, which may show the same place, in the pixels of one."""
-    found = [
-        on_ground(held.area.geometries, other).in_pixels(raster)
-        for other, held in held_out.items()
-        if are_near(raster, other)
-    ]
+def held_out_at(raster: RasterInfo, held_out: Collection[tuple[RasterInfo, Annotation]]) -> Geometries:
+    """The ground that is held out of any of some rasters, which may show the same place, in the pixels of one."""
+    near = are_near(raster, [other for other, _ in held_out])
+    found = [on_ground(held.area.geometries, other).in_pixels(raster) for other, held in compress(held_out, near)]
     polygons: Geometries = np.concatenate([np.zeros(0, dtype=object), *found])
     return polygons
 
@@ -128,7 +126,7 @@ def _with_road(units: Sequence[_Unit], annotations: Mapping[RasterInfo, Annotati
 
 def _elsewhere(raster: RasterInfo, annotation: Annotation, held_out: Mapping[RasterInfo, Annotation]) -> Annotation:
     """A raster's annotation without the ground that is held out of other rasters."""
-    others = {other: held for other, held in held_out.items() if other is not raster}
+    others = [(other, held) for other, held in held_out.items() if other is not raster]
     area = shapely.difference(annotation.area.geometries, shapely.union_all(held_out_at(raster, others)))
     parts = shapely.get_parts(area)
     return annotation.inside(parts[shapely.area(parts) > 0])
@@ -146,9 +144,10 @@ def _split(
 
 def _grouped(units: Sequence[_Unit], annotations: Mapping[RasterInfo, Annotation]) -> dict[RasterInfo, Annotation]:
     """The blocks of each raster that has any, joined where they touch, as the area of its annotation."""
-    grouped = {}
-    for raster, annotation in annotations.items():
-        blocks = [block for owner, block in units if owner is raster]
-        if blocks:
-            grouped[raster] = annotation.inside(shapely.get_parts(shapely.union_all(blocks)))
-    return grouped
+    grouped: dict[RasterInfo, list[shapely.Geometry]] = {}
+    for raster, block in units:
+        grouped.setdefault(raster, []).append(block)
+    return {
+        raster: annotations[raster].inside(shapely.get_parts(shapely.union_all(blocks)))
+        for raster, blocks in grouped.items()
+    }

@@ -209,11 +209,13 @@ def on_ground(polygons: Geometries, raster: RasterInfo) -> VectorLayer:
     return VectorLayer(raster.path, np.array([affine_transform(each, to_crs) for each in polygons]), raster.crs)
 
 
-def are_near(one: RasterInfo, other: RasterInfo) -> bool:
-    """Whether the bounds of two rasters meet; of what is far away, coordinates may be none in the other's CRS."""
-    (left, bottom, right, top), (west, south, east, north) = one.degrees, other.degrees
-    moves = turn_of(WGS84) * _TURNS
-    return bottom <= north and south <= top and bool(((left <= east + moves) & (west + moves <= right)).any())
+def are_near(one: RasterInfo, others: Sequence[RasterInfo]) -> npt.NDArray[np.bool_]:
+    """Of which rasters the bounds meet one's; of what is far away, coordinates may be none in the other's CRS."""
+    left, bottom, right, top = one.degrees
+    west, south, east, north = np.array([other.degrees for other in others]).reshape(-1, 4).T
+    moves = turn_of(WGS84) * _TURNS[:, None]
+    near: npt.NDArray[np.bool_] = ((left <= east + moves) & (west + moves <= right)).any(axis=0)
+    return near & (bottom <= north) & (south <= top)
 
 
 def burn(polygons: Geometries, window: Window, shape: tuple[int, int]) -> Labels:

@@ -110,9 +110,10 @@ def test_rasters_are_near_whichever_way_round_the_earth_is_counted(turns):
     east = raster(crs=CRS.from_epsg(32701), transform=Affine(1, 0, 184_500, 0, -1, 8.1e6))
     (x,), (y,) = transform_points(east.crs, MERCATOR, [184_500], [8.1e6])
     beside = Affine(1, 0, x + turns * TURNS["EPSG:3857"], 0, -1, y)
-    assert are_near(east, raster(crs=MERCATOR, transform=beside))
-    for away in ((1000, 0), (-1000, 0), (0, 1000), (0, -1000)):
-        assert not are_near(east, raster(crs=MERCATOR, transform=Affine.translation(*away) @ beside))
+    moves = ((0, 0), (1000, 0), (-1000, 0), (0, 1000), (0, -1000))
+    others = [raster(crs=MERCATOR, transform=Affine.translation(*move) @ beside) for move in moves]
+    assert are_near(east, others).tolist() == [True, False, False, False, False]
+    assert are_near(east, []).tolist() == []
 
 
 def test_each_of_many_rasters_is_brought_to_degrees_once(monkeypatch):
@@ -120,8 +121,8 @@ def test_each_of_many_rasters_is_brought_to_degrees_once(monkeypatch):
     rasters = [raster(transform=Affine(0.5, 0, 500_000 + 30 * k, 0, -0.5, 5.2e6)) for k in range(8)]
     brought = []
     monkeypatch.setattr(ground, "transform_bounds", lambda *given: brought.append(given) or transform_bounds(*given))
-    near = [are_near(one, other) for one in rasters for other in rasters]
-    assert 0 < sum(near) < len(near)
+    near = np.array([are_near(one, rasters) for one in rasters])
+    assert 0 < near.sum() < near.size
     assert len(brought) == len(rasters)
 
 

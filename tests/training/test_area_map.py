@@ -1,5 +1,7 @@
 """The map of a training: its areas are those of the data, and it lies where the rasters lie."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -97,6 +99,17 @@ def test_rasters_far_apart_get_maps_of_their_own():
     figure = area_map(shown)
     numbers = [{text.get_text() for text in axes.texts if text.get_text().isdigit()} for axes in figure.axes]
     assert sorted(map(sorted, filter(None, numbers))) == [["1", "2"], ["3"], ["4"]]
+
+
+def test_rasters_are_not_compared_with_one_another(data, monkeypatch):
+    """A training may have thousands."""
+    sources = [replace(source, raster=raster(f"{k}.tif")) for source in data.unlabelled for k in range(50)]
+    compared = []
+    monkeypatch.setattr(RasterInfo, "__eq__", lambda *both: compared.append(both) or both[0] is both[1])
+    shown = places(replace(data, unlabelled=tuple(sources)))
+    assert len(area_map(shown).axes) == 1
+    assert len(shown) == 1 + len(sources)
+    assert len(compared) < len(sources)
 
 
 def test_rasters_share_a_map_whatever_way_their_files_write_the_system():

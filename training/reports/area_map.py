@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
+from shapely import STRtree
 
 from ...core.geodata.annotations import Annotation
 from ...core.geodata.ground import metres_per_unit
@@ -60,8 +61,9 @@ class Place:
 
 def places(data: TrainingData) -> list[Place]:
     """Every raster of a training, the labelled ones first."""
-    held_out = list(dict.fromkeys(window.source for window in data.validation))
-    return [_place(raster, data.labelled, held_out, data.unlabelled) for raster in data.rasters]
+    held_out = dict.fromkeys(window.source for window in data.validation)
+    uses = [_by_raster(sources) for sources in (data.labelled, held_out, data.unlabelled)]
+    return [_place(raster, *(use.get(raster, []) for use in uses)) for raster in data.rasters]
 
 
 def area_map(shown: Sequence[Place]) -> Figure:
@@ -71,6 +73,7 @@ def area_map(shown: Sequence[Place]) -> Figure:
     """
     groups = sorted(_neighbourhoods(shown), key=lambda group: -sum(each.square_metres("labelled") for each in group))
     groups = groups[:_MOST_PANELS]
+    numbers = {each.raster: str(number) for number, each in enumerate(shown, start=1)}
     columns = min(2, len(groups))
     rows = math.ceil(len(groups) / columns)
     tallest = max(map(_tallness, groups))
@@ -78,7 +81,7 @@ def area_map(shown: Sequence[Place]) -> Figure:
     figure = Figure(figsize=(10, 1.3 + (0.8 + height) * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).flat
     for axes, group in zip(grid, groups, strict=False):
-        _draw(axes, group, shown)
+        _draw(axes, group, numbers)
     for axes in list(grid)[len(groups) :]:
         axes.set_axis_off()
     drawn = [part for part in _COLOURS if any(not getattr(each, part).is_empty for group in groups for each in group)]
@@ -91,15 +94,18 @@ def area_map(shown: Sequence[Place]) -> Figure:
 def _place(
     raster: RasterInfo, labelled: Sequence[Source], held_out: Sequence[Source], unlabelled: Sequence[Source]
 ) -> Place:
-    learned, validated = (_areas(_of(raster, sources), _regions) for sources in (labelled, held_out))
-    without = _areas(_of(raster, unlabelled), lambda source: [shapely.difference(_extent(raster), _known(source))])
+    learned, validated = (_areas(sources, _regions) for sources in (labelled, held_out))
+    without = _areas(unlabelled, lambda source: [shapely.difference(_extent(raster), _known(source))])
     known = shapely.union(learned, validated)
-    drawn = _areas(_of(raster, [*labelled, *held_out]), _roads)
+    drawn = _areas([*labelled, *held_out], _roads)
     return Place(raster, learned, validated, without, shapely.intersection(drawn, known))
 
 
-def _of(raster: RasterInfo, sources: Sequence[Source]) -> list[Source]:
-    return [source for source in sources if source.raster == raster]
+def _by_raster(sources: Iterable[Source]) -> dict[RasterInfo, list[Source]]:
+    grouped: dict[RasterInfo, list[Source]] = {}
+    for source in sources:
+        grouped.setdefault(source.raster, []).append(source)
+    return grouped
 
 
 def _areas(sources: Iterable[Source], geometries: Callable[[Source], Iterable[shapely.Geometry]]) -> shapely.Geometry:
@@ -146,9 +152,9 @@ def _neighbourhoods(shown: Sequence[Place]) -> list[list[Place]]:
         outlines = np.array([_on_map(_extent(each.raster), each.raster) for each in alike])
         left, bottom, right, top = shapely.bounds(outlines).T
         around = shapely.buffer(outlines, np.maximum(right - left, top - bottom) / 2, cap_style="square")
+        tree = STRtree(outlines)
         for part in shapely.get_parts(shapely.union_all(around)):
-            near = shapely.contains(part, outlines)
-            groups.append([each for each, inside in zip(alike, near, strict=True) if inside])
+            groups.append([alike[k] for k in np.sort(tree.query(part, predicate="contains"))])
     return groups
 
 
@@ -165,7 +171,7 @@ def _measures(group: Sequence[Place]) -> tuple[float, ...]:
     return left, bottom, right, top, along_x, along_y
 
 
-def _draw(axes: Axes, group: Sequence[Place], shown: Sequence[Place]) -> None:
+def _draw(axes: Axes, group: Sequence[Place], numbers: Mapping[RasterInfo, str]) -> None:
     left, bottom, right, top, along_x, along_y = _measures(group)
     crs = group[0].raster.crs
     detail = max(right - left, top - bottom) / _DETAILS
@@ -174,9 +180,9 @@ def _draw(axes: Axes, group: Sequence[Place], shown: Sequence[Place]) -> None:
         for part, (colour, hatch, _) in _COLOURS.items():
             _fill(axes, shapely.simplify(_on_map(getattr(each, part), each.raster), detail), part, colour, hatch)
         axes.plot(*shapely.get_coordinates(outline).T, color="0.4", linewidth=1)
-        if len(shown) > 1:
+        if len(numbers) > 1:
             x, y = shapely.get_coordinates(shapely.centroid(outline))[0]
-            number = str(shown.index(each) + 1)
+            number = numbers[each.raster]
             axes.text(x, y, number, ha="center", va="center", bbox={"facecolor": "white", "alpha": 0.8, "pad": 2})
     margin = 0.04 * max((right - left) * along_x, (top - bottom) * along_y)
     axes.set(xlim=(left - margin / along_x, right + margin / along_x), title=crs.to_string()[:40])
