@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any, Literal
@@ -168,19 +168,19 @@ class Run:
         clock = _Clock(stage, settings.steps, progress)
         steps = range(progress.done, settings.steps)
         with closing(map_ahead(sampler.batch, steps, READING_THREADS, ahead=4)) as batches:
-            for step, batch in zip(steps, _timed(batches, progress.history), strict=True):
-                seed_torch(settings.seed, stage.number, step, rank())
-                losses = progress.step(batch, step)
-                if _is_due(step, settings.steps, _LOGGED):
-                    progress.history.note_losses(step + 1, _numbers(losses), learning_rate(settings, step))
-                if _is_due(step, settings.steps, settings.validations):
-                    self._validate(progress)
-                    self._note(progress, clock, stage)
-                try:
+            try:
+                # It may have been stopped in the midst of a validation.
+                self._validate_if_due(progress, clock, stage)
+                for step, batch in zip(steps, _timed(batches, progress.history), strict=True):
+                    seed_torch(settings.seed, stage.number, step, rank())
+                    losses = progress.step(batch, step)
+                    if _is_due(step, settings.steps, _LOGGED):
+                        progress.history.note_losses(step + 1, _numbers(losses), learning_rate(settings, step))
+                    self._validate_if_due(progress, clock, stage)
                     self.reporter.progress(*clock.tell())
-                except CancelledError:
-                    self._note(progress, clock, stage)
-                    raise
+            except CancelledError:
+                self._note(progress, clock, stage)
+                raise
         for name, network in trainer.networks.items():
             network.load_state_dict(progress.kept[name])
         progress.history.seconds = clock.seconds
@@ -197,12 +197,22 @@ class Run:
         """The network's description with as many bands as the data has."""
         return replace(spec, in_channels=len(self.data.normalisation.mean))
 
-    def _validate(self, progress: _Progress) -> None:
+    def _validate_if_due(self, progress: _Progress, clock: _Clock, stage: Stage) -> None:
+        """Validates after the last step, if that is due and not done, and notes how far the training is."""
+        done, settings = progress.done, self.settings
+        if done and done not in progress.history.validated and _is_due(done - 1, settings.steps, settings.validations):
+            self._validate(progress, clock)
+            self._note(progress, clock, stage)
+
+    def _validate(self, progress: _Progress, clock: _Clock) -> None:
+        def tell(share: float) -> None:
+            self.reporter.progress(*clock.tell(f"validating {share:.0%}"))
+
         networks, started = progress.candidates(), time.monotonic()
         # On the CPU each process has statistics of its own batches: the scores are to be of the network that is kept.
         for network in networks.values():
             share_buffers(network)
-        counts = count(networks, self.data, self.device, self.reader)
+        counts = count(networks, self.data, self.device, self.reader, tell)
         for name in progress.history.note_counts(progress.done, counts, self.settings.keep):
             progress.kept[name] = copy.deepcopy(networks[name].state_dict())
         progress.history.validating += time.monotonic() - started
@@ -234,15 +244,22 @@ def seed_torch(*numbers: int) -> None:
 
 
 def count(
-    networks: Mapping[str, nn.Module], data: TrainingData, device: torch.device, reader: RasterReader
+    networks: Mapping[str, nn.Module],
+    data: TrainingData,
+    device: torch.device,
+    reader: RasterReader,
+    tell: Callable[[float], object] = lambda share: None,
 ) -> dict[str, Confusion]:
     """Pixel counts of each network on the held-out windows; the networks go on training afterwards.
 
-    Several processes share the windows.
+    Several processes share the windows. Of a large area there are thousands: before each, what share of them is done
+    is told.
     """
     predictors = {name: predictor(network, device) for name, network in networks.items()}
     totals = dict.fromkeys(networks, Confusion())
-    for window in data.validation[rank() :: world_size()]:
+    windows = data.validation[rank() :: world_size()]
+    for number, window in enumerate(windows):
+        tell(number / len(windows))
         images, labels = read_labelled(window, data, reader)
         if (labels == IGNORE).all():
             continue
@@ -284,10 +301,10 @@ class _Clock:
         """How long the training has taken, before a stop and since."""
         return time.monotonic() - self._started
 
-    def tell(self) -> tuple[float, str]:
+    def tell(self, *further: str) -> tuple[float, str]:
         """Share of the job that is done, and a line such as `step 2 of 2, 340/1500, loss 0.41, IoU 0.58`."""
         done, stage = self._progress.done, self._stage
-        parts = [f"{stage.text}, {done}/{self._steps}", *self._progress.history.latest()]
+        parts = [f"{stage.text}, {done}/{self._steps}", *self._progress.history.latest(), *further]
         return stage.start + done / self._steps * (stage.end - stage.start), ", ".join(parts)
 
 

@@ -212,11 +212,14 @@ def networks():
 
 def test_a_training_tells_how_far_it_is_what_it_came_to_and_where_its_time_went(run):
     history = run.fit(SupervisedTrainer({"a": networks()["teacher 0"]}), replace(STAGE, text="step 2 of 2 (student)"))
-    first, second, last = run.reporter.texts
+    validating = [text for text in run.reporter.texts if "validating" in text]
+    first, second, last = [text for text in run.reporter.texts if text not in validating]
+    assert validating[0].startswith("step 2 of 2 (student), 2/3, loss ") and validating[0].endswith(", validating 0%")
+    assert len(validating) == 2 * len(run.data.validation)
     assert re.fullmatch(r"step 2 of 2 \(student\), 1/3, loss \d+\.\d\d", first)
     assert re.fullmatch(r"step 2 of 2 \(student\), 2/3, loss \d+\.\d\d, IoU (\d\.\d\d|undefined)", second)
     assert last.startswith("step 2 of 2 (student), 3/3, loss ")
-    assert run.reporter.fractions == pytest.approx([1 / 3, 2 / 3, 1])
+    assert sorted(set(run.reporter.fractions)) == pytest.approx([1 / 3, 2 / 3, 1])
     assert re.fullmatch(r"Step 2 of 2 \(student\) took .*: IoU .* on the validation area\.", run.reporter.infos[-1])
     assert 0 < history.validating < history.seconds
     assert 0 < history.waiting < history.seconds - history.validating
@@ -291,7 +294,7 @@ def test_a_pixel_is_validated_as_road_from_a_probability_of_one_half_on(run):
 
 def test_a_stage_tells_its_share_of_the_job(run):
     run.fit(SupervisedTrainer({"a": build_network(SEGNET)}), replace(STAGE, start=0.4, end=0.7))
-    assert run.reporter.fractions == pytest.approx([0.5, 0.6, 0.7])
+    assert sorted(set(run.reporter.fractions)) == pytest.approx([0.5, 0.6, 0.7])
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3, 4])
@@ -349,6 +352,26 @@ def test_noted_is_where_a_training_was_cancelled_or_last_validated(run, tmp_path
             SupervisedTrainer({"a": build_network(SEGNET)}), STAGE
         )
     assert checkpoints.load(STAGE.name, settings)["done"] == done
+
+
+def test_a_validation_can_be_stopped_and_is_done_when_the_training_goes_on(run, tmp_path):
+    class Stopping(type(run.reporter)):
+        def progress(self, fraction, text):
+            super().progress(fraction, text)
+            if fraction == 1 and not text.endswith("validating 0%"):
+                raise CancelledError
+
+    settings, checkpoints = replace(TINY, validations=1), Checkpoints(tmp_path, "me")
+    stopped, resumed = (
+        replace(run, settings=settings, reporter=reporter, checkpoints=checkpoints)
+        for reporter in (Stopping(), run.reporter)
+    )
+    trainer = SupervisedTrainer({"a": build_network(SEGNET)})
+    with pytest.raises(CancelledError):
+        stopped.fit(trainer, STAGE)
+    assert stopped.reporter.texts[-1].endswith(f"validating {1 / len(run.data.validation):.0%}")
+    assert checkpoints.load(STAGE.name, settings)["history"]["validated"] == []
+    assert resumed.fit(trainer, STAGE).validated == [3]
 
 
 def test_the_kept_state_is_the_one_with_the_best_scores(run):
