@@ -214,8 +214,9 @@ def are_near(one: RasterInfo, others: Sequence[RasterInfo]) -> npt.NDArray[np.bo
     left, bottom, right, top = one.degrees
     west, south, east, north = np.array([other.degrees for other in others]).reshape(-1, 4).T
     moves = turn_of(WGS84) * _TURNS[:, None]
-    near: npt.NDArray[np.bool_] = ((left <= east + moves) & (west + moves <= right)).any(axis=0)
-    return near & (bottom <= north) & (south <= top)
+    meet = (bottom <= north) & (south <= top) & (left <= east + moves) & (west + moves <= right)
+    near: npt.NDArray[np.bool_] = np.logical_or.reduce(meet, axis=0)
+    return near
 
 
 def burn(polygons: Geometries, window: Window, shape: tuple[int, int]) -> Labels:

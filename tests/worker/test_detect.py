@@ -171,7 +171,8 @@ def test_the_progress_of_several_rasters_is_that_of_all(model, photo, results, r
     rasters = [str(path) for path in several(photo)]
     do_detect(DetectJob(raster=rasters, model=model, folder=results, tile=64, device="cpu"), reporter)
     # One tile of 50 x 60 pixels, then two of 70 x 40.
-    assert reporter.fractions == pytest.approx([3000 / 5800, 4400 / 5800, 1])
+    assert reporter.texts[:2] == ["looking at raster 1 of 2", "looking at raster 2 of 2"]
+    assert reporter.fractions == pytest.approx([0, 0, 3000 / 5800, 4400 / 5800, 1])
 
 
 def test_a_pattern_stands_for_the_rasters_that_match_it(sslkd, model, photo, results):

@@ -108,6 +108,7 @@ def test_all_rasters_show_the_colours_of_the_first(
     files = {"labelled": [str(first), str(other)], "unlabelled": [str(other)], "roads": [str(roads)]}
     do_train(job(**files, model=tmp_path / "m.safetensors", report=tmp_path / "r", bands=asked, device="cpu"), reporter)
     assert [raster.bands for raster in learned] == [(1, 2, 3), bands, bands]
+    assert reporter.texts == [f"looking at raster {number} of 3" for number in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(("nodata", "empty"), [(None, 0), (0.0, 400)])

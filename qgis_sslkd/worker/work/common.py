@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...core.errors import SettingError
@@ -13,12 +13,19 @@ from ...core.geodata.rasters import RasterInfo, files_of
 from ...core.reporting import Reporter
 from ..jobs import Outputs
 
-__all__ = ["check_inputs_stay", "files_made", "match_colours", "number", "read_area"]
+__all__ = ["check_inputs_stay", "files_made", "match_colours", "number", "read_area", "told"]
 
 
 def read_area(paths: Sequence[str]) -> list[VectorLayer]:
     """The polygons of an area; none for everywhere."""
     return [read_polygons(path, line_width=None) for path in paths]
+
+
+def told(rasters: Sequence[str], reporter: Reporter) -> Iterator[str]:
+    """The paths of rasters that are to be opened; tells of each, as thousands take a while."""
+    for number, path in enumerate(rasters, start=1):
+        reporter.progress(0, f"looking at raster {number} of {len(rasters)}")
+        yield path
 
 
 def match_colours(raster: RasterInfo, colours: Sequence[str], reporter: Reporter) -> RasterInfo:

@@ -31,7 +31,7 @@ from ...core.road_map import (
 )
 from ...core.windows import Tiling
 from ..jobs import DetectJob, Outputs
-from .common import check_inputs_stay, files_made, match_colours, read_area
+from .common import check_inputs_stay, files_made, match_colours, read_area, told
 from .vectors import road_map_settings
 
 __all__ = ["make_road_maps"]
@@ -166,7 +166,7 @@ def _tasks(
     """A task for each raster; of several, those go without that lie outside of the area or the extent."""
     tasks: list[_Task] = []
     outside: dict[str, OutsideError] = {}
-    for path, each in zip(job.raster, files, strict=True):
+    for path, each in zip(told(job.raster, reporter), files, strict=True):
         try:
             tasks.append(_task(job, path, each, card, area, reporter))
         except OutsideError as error:

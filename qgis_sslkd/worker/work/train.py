@@ -20,7 +20,7 @@ from ...training.presets import FINEST_GSD, TrainingSettings
 from ...training.run import train
 from ...training.settings import changed_settings, load_changes
 from ..jobs import Outputs, TrainJob
-from .common import check_inputs_stay, match_colours, number, read_area
+from .common import check_inputs_stay, match_colours, number, read_area, told
 
 __all__ = ["do_train", "training_settings"]
 
@@ -60,9 +60,9 @@ def _check_model_output(path: Path) -> None:
 
 def _rasters(job: TrainJob, reporter: Reporter) -> tuple[list[RasterInfo], list[RasterInfo]]:
     """The labelled and the unlabelled rasters, all with the bands of the first."""
-    labelled, unlabelled = (
-        [inspect_raster(path, job.bands, job.nodata) for path in paths] for paths in (job.labelled, job.unlabelled)
-    )
+    paths = told([*job.labelled, *job.unlabelled], reporter)
+    rasters = [inspect_raster(path, job.bands, job.nodata) for path in paths]
+    labelled, unlabelled = rasters[: len(job.labelled)], rasters[len(job.labelled) :]
     if not job.bands:
         colours = labelled[0].colours
         labelled, unlabelled = (
