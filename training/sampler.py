@@ -143,12 +143,13 @@ class _Places:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._places = [(source, bounds) for source in sources for bounds in shapely.bounds(source.regions)]
-        weights = np.concatenate([np.zeros(0), *(source.weights for source in sources)])
-        self._shares = weights / weights.sum()
+        ends = np.concatenate([np.zeros(0), *(source.weights for source in sources)]).cumsum()
+        self._ends = ends / ends[-1:]
 
     def draw(self, rng: np.random.Generator) -> _Place:
         """One of them: its source and left, top, right and bottom in pixels."""
-        return self._places[rng.choice(len(self._places), p=self._shares)]
+        # rng.choice would add up the shares of all places, of which there may be a hundred thousand, at every draw.
+        return self._places[int(self._ends.searchsorted(rng.random(), side="right"))]
 
 
 def _turned(array: npt.NDArray[Scalar], turn: int) -> npt.NDArray[Scalar]:

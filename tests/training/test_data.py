@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from qgis_sslkd.core.geodata.rasters import RasterReader, inspect_raster
 from qgis_sslkd.core.labels import IGNORE
 from qgis_sslkd.training.data import TrainingInputs, coarsened_gsd, prepare, read_window
 from qgis_sslkd.training.hold_out import hold_out
-from qgis_sslkd.training.sampler import Sampler
+from qgis_sslkd.training.sampler import Sampler, _Places
 from qgis_sslkd.training.sources import source_of, windows_of_parts
 
 LEFT, TOP, PIXEL = 500_000.0, 5_000_000.0, 0.5
@@ -605,3 +606,12 @@ def test_errors_name_the_thing(scene, write_raster, write_layer, reader):
 def test_finer_imagery_is_coarsened_as_far_as_a_window_fits(scene, finest, own, tile, expected):
     raster = replace(scene[0], pixel=(own, own))
     assert coarsened_gsd([raster], finest, tile) == (expected and pytest.approx(expected))
+
+
+def test_a_place_is_as_likely_as_it_is_large_and_drawn_by_one_number(write_raster):
+    """Of a hundred thousand places, their shares cannot be added up for every window."""
+    raster = write_raster("scene.tif", np.zeros((1, 100, 100), np.uint8))
+    regions = np.array([shapely.box(0, 0, 10, 10), shapely.box(20, 0, 50, 10)])
+    places = _Places([source_of(raster, None, PIXEL, TILE, regions)])
+    drawn = [places.draw(SimpleNamespace(random=lambda share=share: share))[1][0] for share in (0, 0.24, 0.26, 0.99)]
+    assert drawn == [0, 0, 20, 20]
