@@ -127,6 +127,15 @@ def test_of_many_places_those_with_labels_are_drawn():
     assert "8" in [text.get_text() for text in figure.axes[0].texts]
 
 
+@pytest.mark.parametrize(("count", "numbered"), [(100, True), (101, False)])
+def test_numbers_do_not_hide_a_map_of_many_rasters(count, numbered):
+    shown = [
+        place(raster(f"{k}.tif", left=500_000.0 + 100 * k), labelled=shapely.box(0, 0, 9, 9)) for k in range(count)
+    ]
+    (axes,) = area_map(shown).axes
+    assert ("1" in [text.get_text() for text in axes.texts]) == numbered
+
+
 def test_the_legend_names_what_there_is():
     figure = area_map([place(raster(), labelled=shapely.box(0, 0, 9, 9))])
     assert [text.get_text() for text in figure.legends[0].texts] == ["labelled: learned from", "outline of a raster"]

@@ -25,6 +25,7 @@ from ..sources import Source
 __all__ = ["Place", "area_map", "places"]
 
 _MOST_PANELS = 6
+_MOST_NUMBERED = 100  # rasters of a map: the numbers of more would hide it
 _DETAILS = 2000  # per side of a map; what is smaller is not drawn
 _COLOURS = {
     "unlabelled": ("#e8e8e8", "", "imagery without labels, learned from"),
@@ -180,7 +181,7 @@ def _draw(axes: Axes, group: Sequence[Place], numbers: Mapping[RasterInfo, str])
         for part, (colour, hatch, _) in _COLOURS.items():
             _fill(axes, shapely.simplify(_on_map(getattr(each, part), each.raster), detail), part, colour, hatch)
         axes.plot(*shapely.get_coordinates(outline).T, color="0.4", linewidth=1)
-        if len(numbers) > 1:
+        if len(numbers) > 1 and len(group) <= _MOST_NUMBERED:
             x, y = shapely.get_coordinates(shapely.centroid(outline))[0]
             number = numbers[each.raster]
             axes.text(x, y, number, ha="center", va="center", bbox={"facecolor": "white", "alpha": 0.8, "pad": 2})
