@@ -7,18 +7,20 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from itertools import count, groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import rasterio
 import shapely
 from rasterio.windows import Window
-from scipy.ndimage import distance_transform_edt
 from shapely import STRtree
 
 from .ahead import map_ahead
 from .errors import AnnotationError, RasterError, SettingError
-from .geodata.annotations import Annotation, VectorLayer, annotate, burn, pixels_around
+from .geodata.annotations import Annotation, Geometries, VectorLayer, annotate, burn_numbers, pixels_around
 from .geodata.outputs import StripWriter
 from .geodata.rasters import BLOCK_CACHE, RasterInfo, RasterReader, has_mask
 from .geodata.surface import check_surface, check_surface_values
@@ -115,14 +117,18 @@ def evaluate_surface(
     surface = _with_background(surface, reporter)
     annotation = annotate(surface, roads, area)
     polygons = STRtree(_polygons(surface, area))
+    groups = _groups(polygons)
     whole, by_polygon = _NOTHING, [_NOTHING] * len(polygons)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE))
         writer = map_file and stack.enter_context(StripWriter(map_file, surface, surface.window, "uint8", IGNORE))
         for strip in _strips(surface, annotation, buffer, stack.enter_context(RasterReader()), reporter):
             whole += strip.compare()
-            for index in polygons.query(strip.box):
-                by_polygon[index] += strip.compare_inside(polygons.geometries[index])
+            near = polygons.query(strip.box)
+            for group in np.unique(groups[near]):
+                some = near[groups[near] == group]
+                for index, found in zip(some, strip.compare_inside(polygons.geometries[some]), strict=True):
+                    by_polygon[index] += found
             if writer:
                 writer.append(strip.map())
     if whole.confusion.pixels == 0:
@@ -152,16 +158,19 @@ class _Strip:
             confusion(self.found, self.labels), matches(self.found, self.near_found, self.near_road, self.labels)
         )
 
-    def compare_inside(self, polygon: shapely.Geometry) -> Comparison:
-        """What is counted inside a polygon in pixel coordinates."""
+    def compare_inside(self, polygons: Geometries) -> Iterator[Comparison]:
+        """What is counted inside each of some polygons in pixel coordinates that do not meet."""
         height, width = self.labels.shape
-        place = pixels_around(polygon, Window(0, self.top, width, height))
-        if place is None:
-            return _NOTHING
-        here = Window(place.col_off, place.row_off - self.top, place.width, place.height).toslices()
-        inside = burn(np.array([polygon]), place, (place.height, place.width))
-        labels = np.where(inside == 1, self.labels[here], np.uint8(IGNORE))
-        return _Strip(self.top, self.found[here], labels, self.near_found[here], self.near_road[here]).compare()
+        window = Window(0, self.top, width, height)
+        numbers = burn_numbers(polygons, window)
+        for number, polygon in enumerate(polygons, start=1):
+            place = pixels_around(polygon, window)
+            if place is None:
+                yield _NOTHING
+                continue
+            here = Window(place.col_off, place.row_off - self.top, place.width, place.height).toslices()
+            labels = np.where(numbers[here] == number, self.labels[here], np.uint8(IGNORE))
+            yield _Strip(self.top, self.found[here], labels, self.near_found[here], self.near_road[here]).compare()
 
     def map(self) -> Labels:
         """Which pixels are hits, misses and false alarms."""
@@ -198,6 +207,16 @@ def _polygons(surface: RasterInfo, area: Sequence[VectorLayer]) -> list[shapely.
     return [polygon for polygon in cut if polygon.area > 0]
 
 
+def _groups(polygons: STRtree) -> npt.NDArray[np.intp]:
+    """A number for each polygon of an index, other than those of the polygons that it meets; 0 for most."""
+    groups = np.zeros(len(polygons), dtype=np.intp)
+    pairs = polygons.query(polygons.geometries, predicate="intersects")
+    for index, met in groupby(pairs[:, pairs[1] < pairs[0]].T.tolist(), key=itemgetter(0)):
+        taken = {groups[other] for _, other in met}
+        groups[index] = next(group for group in count() if group not in taken)
+    return groups
+
+
 def _place(polygon: shapely.Geometry, surface: RasterInfo) -> tuple[float, float]:
     """A point in a polygon in pixel coordinates, in the raster's CRS."""
     point = shapely.point_on_surface(polygon)
@@ -210,7 +229,6 @@ def _strips(
 ) -> Iterator[_Strip]:
     """The raster from top to bottom; each strip is read with the rows around it that the buffer reaches."""
     width, height = surface.pixel
-    everywhere = annotation.inside(np.array([shapely.box(0, 0, surface.width, surface.height)]))
     halo = math.ceil(buffer * _STRETCH / height)
     rows = max(1, min(_MOST_ROWS, _PIXELS_AT_ONCE // surface.width))
 
@@ -219,10 +237,11 @@ def _strips(
         first, last = max(0, top - halo), min(surface.height, bottom + halo)
         window = Window(0, first, surface.width, last - first)
         found, valid = _found(surface, window, reader)
-        road = everywhere.labels(window, found.shape) == ROAD
+        road = annotation.road(window, found.shape)
         own = slice(top - first, bottom - first)
-        labels = np.where(valid, annotation.labels(window, found.shape), np.uint8(IGNORE))[own]
-        near_found, near_road = (_near(mask, buffer, (height, width))[own] for mask in (found, road))
+        compared = valid[own] & annotation.annotated(Window(0, top, surface.width, bottom - top), valid[own].shape)
+        labels = np.where(compared, road[own], np.uint8(IGNORE))
+        near_found, near_road = (_near(mask, own, buffer, (height, width)) for mask in (found, road))
         return _Strip(top, found[own], labels, near_found, near_road)
 
     tops = range(0, surface.height, rows)
@@ -242,9 +261,29 @@ def _found(surface: RasterInfo, window: Window, reader: RasterReader) -> tuple[M
     return road, valid
 
 
-def _near(mask: Mask, buffer: float, pixel: tuple[float, float]) -> Mask:
-    """Where a pixel of the mask is within the buffer, for pixels of so many metres in height and width."""
-    if not mask.any():
-        return mask
-    near: Mask = distance_transform_edt(~mask, sampling=pixel) <= buffer * _STRETCH
+def _near(mask: Mask, rows: slice, buffer: float, pixel: tuple[float, float]) -> Mask:
+    """Where a pixel of the mask is within the buffer, in some of its rows, for pixels of so many metres down, across.
+
+    By the distances along the rows around, which takes a fraction of the time of distances in the plane.
+    """
+    reach, (height, width) = buffer * _STRETCH, pixel
+    rows_off = min(int(reach / height), len(mask))
+    columns_off = min(int(reach / width), mask.shape[1])
+    aside = _columns_to_nearest(mask, columns_off)
+    aside = np.pad(aside, ((rows_off, rows_off), (0, 0)), constant_values=columns_off + 1)
+    near = np.zeros_like(mask[rows])
+    for down in range(-rows_off, rows_off + 1):
+        first = rows.start + rows_off + down
+        columns = math.sqrt(max(reach**2 - (down * height) ** 2, 0)) / width
+        near |= aside[first : first + len(near)] <= min(int(columns), columns_off)
     return near
+
+
+def _columns_to_nearest(mask: Mask, most: int) -> npt.NDArray[np.unsignedinteger]:
+    """How far each pixel is from the nearest one of the mask in its row; `most + 1` if farther than `most`."""
+    far, columns = most + 1, np.arange(mask.shape[1], dtype=np.int32)
+    before = np.maximum.accumulate(np.where(mask, columns, np.int32(-far)), axis=1)
+    after = np.minimum.accumulate(np.where(mask, columns, np.int32(len(columns) + far))[:, ::-1], axis=1)[:, ::-1]
+    nearest = np.minimum(columns - before, after - columns)
+    # Of a byte each for most buffers, which are compared in a fraction of the time.
+    return np.minimum(nearest, far).astype(np.min_scalar_type(far))

@@ -22,6 +22,7 @@ from shapely import STRtree
 from shapely.affinity import affine_transform
 
 from ..errors import AnnotationError, without_passwords
+from ..images import Mask
 from ..labels import IGNORE, Labels
 from .ground import WGS84, Bounds, metres_per_unit, on_nearest_turn, project, project_bounds, turn_of
 from .plain_ways import plain_way
@@ -29,10 +30,12 @@ from .rasters import RasterInfo
 
 __all__ = [
     "Annotation",
+    "Geometries",
     "VectorLayer",
     "annotate",
     "are_near",
     "burn",
+    "burn_numbers",
     "names_of",
     "on_ground",
     "pixels_around",
@@ -124,8 +127,15 @@ class Annotation:
 
     def labels(self, window: Window, shape: tuple[int, int]) -> Labels:
         """Labels `(H, W)` of a window resampled to `shape`: 1 road, 0 background, 255 outside the area."""
-        annotated = burn(_met(self.area, window), window, shape)
-        return np.where(annotated > 0, burn(_met(self.roads, window), window, shape), np.uint8(IGNORE))
+        return np.where(self.annotated(window, shape), self.road(window, shape), np.uint8(IGNORE))
+
+    def annotated(self, window: Window, shape: tuple[int, int]) -> Mask:
+        """Which pixels `(H, W)` of a window resampled to `shape` lie in the annotated area."""
+        return burn(_met(self.area, window), window, shape) > 0
+
+    def road(self, window: Window, shape: tuple[int, int]) -> Mask:
+        """Which pixels `(H, W)` of a window resampled to `shape` lie in the polygon of a road, annotated or not."""
+        return burn(_met(self.roads, window), window, shape) > 0
 
     def has_roads(self, window: Window) -> bool:
         """Whether the polygon of a road meets a window."""
@@ -195,10 +205,12 @@ def names_of(layers: Sequence[VectorLayer]) -> str:
 def annotate(raster: RasterInfo, roads: Sequence[VectorLayer], area: Sequence[VectorLayer]) -> Annotation:
     """Brings roads and annotated area to a raster; without an area, the whole raster is annotated."""
     extent = shapely.box(0, 0, raster.width, raster.height)
-    parts = [extent]
+    parts = np.array([extent])
     if area:
-        drawn = shapely.union_all(np.concatenate([layer.in_pixels(raster) for layer in area]))
-        parts = [p for p in shapely.get_parts(drawn.intersection(extent)) if p.area > 0]
+        # Of thousands of polygons few meet; to join all of them at once takes many times as long.
+        drawn = shapely.disjoint_subset_union_all(np.concatenate([layer.in_pixels(raster) for layer in area]))
+        inside = shapely.get_parts(shapely.intersection(shapely.get_parts(drawn), extent))
+        parts = inside[shapely.area(inside) > 0]
     polygons = np.concatenate([layer.in_pixels(raster) for layer in roads])
     return Annotation(STRtree(polygons[shapely.intersects(polygons, extent)]), STRtree(parts))
 
@@ -221,18 +233,14 @@ def are_near(one: RasterInfo, others: Sequence[RasterInfo]) -> npt.NDArray[np.bo
 
 def burn(polygons: Geometries, window: Window, shape: tuple[int, int]) -> Labels:
     """1 where a pixel's centre lies in one of some polygons in pixel coordinates, else 0: `(H, W)` of a window."""
-    right, bottom = window.col_off + window.width, window.row_off + window.height
-    # Long borders take long to burn, wherever they lie.
-    near = shapely.clip_by_rect(
-        polygons, window.col_off - _MARGIN, window.row_off - _MARGIN, right + _MARGIN, bottom + _MARGIN
-    )
-    near = near[~shapely.is_empty(near)]
-    if near.size == 0:
-        return np.zeros(shape, dtype=np.uint8)
-    to_window = Affine.translation(window.col_off, window.row_off) @ Affine.scale(
-        window.width / shape[1], window.height / shape[0]
-    )
-    burnt: Labels = rasterize(near, out_shape=shape, transform=to_window, dtype="uint8")
+    burnt: Labels = _burn(polygons, np.ones(len(polygons), dtype=np.uint8), window, shape)
+    return burnt
+
+
+def burn_numbers(polygons: Geometries, window: Window) -> npt.NDArray[np.uint32]:
+    """Which of some polygons in pixel coordinates, counted from 1, each pixel's centre lies in, or 0: `(H, W)`."""
+    numbers = np.arange(1, len(polygons) + 1, dtype=np.uint32)
+    burnt: npt.NDArray[np.uint32] = _burn(polygons, numbers, window, (window.height, window.width))
     return burnt
 
 
@@ -242,6 +250,25 @@ def pixels_around(polygon: shapely.Geometry, window: Window) -> Window | None:
     columns = max(math.floor(left), window.col_off), min(math.ceil(right), window.col_off + window.width)
     rows = max(math.floor(top), window.row_off), min(math.ceil(bottom), window.row_off + window.height)
     return Window.from_slices(rows, columns) if rows[0] < rows[1] and columns[0] < columns[1] else None
+
+
+def _burn(
+    polygons: Geometries, values: npt.NDArray[np.unsignedinteger], window: Window, shape: tuple[int, int]
+) -> npt.NDArray[np.unsignedinteger]:
+    """The value of the last polygon that each pixel's centre lies in, or 0."""
+    right, bottom = window.col_off + window.width, window.row_off + window.height
+    # Long borders take long to burn, wherever they lie.
+    near = shapely.clip_by_rect(
+        polygons, window.col_off - _MARGIN, window.row_off - _MARGIN, right + _MARGIN, bottom + _MARGIN
+    )
+    burnt = np.zeros(shape, dtype=values.dtype)
+    meets = ~shapely.is_empty(near)
+    if meets.any():
+        to_window = Affine.translation(window.col_off, window.row_off) @ Affine.scale(
+            window.width / shape[1], window.height / shape[0]
+        )
+        rasterize(zip(near[meets], values[meets].tolist(), strict=True), out=burnt, transform=to_window)
+    return burnt
 
 
 def _holds_a_centre(polygon: shapely.Geometry, window: Window) -> bool:

@@ -8,6 +8,7 @@ import pytest
 import rasterio
 import shapely
 from rasterio.enums import ColorInterp
+from rasterio.features import rasterize
 from rasterio.transform import from_origin
 from rasterio.warp import transform as transform_points
 
@@ -198,10 +199,11 @@ def test_without_a_buffer_relaxed_scores_are_the_exact_ones(evaluate, layer, sur
 
 def test_each_polygon_of_the_area_has_its_own_scores(evaluate, layer, surface):
     area = [(0, 480, 30, 1000), (0, 0, 15, 130), (30, 890, 70, 915), (200, 0, 210, 10), (0, 500, 20, 600)]
+    area.append((10, 550, 40, 700))
     evaluation = evaluate(surface(mask_of(*FOUND)), [layer(TRUTH)], [layer(area, "area.gpkg")], buffer=1.0)
     found, truth = mask_of(*FOUND) == 1, mask_of(*TRUTH) == 1
     on_raster = [each for each in area if each[0] < WIDTH]
-    assert len(evaluation.parts) == len(on_raster) == 4
+    assert len(evaluation.parts) == len(on_raster) == 5
     for part, corners in zip(evaluation.parts, on_raster, strict=True):
         inside = mask_of(corners) == 1
         counts, matched = part.comparison.confusion, part.comparison.matches.scores()
@@ -209,7 +211,7 @@ def test_each_polygon_of_the_area_has_its_own_scores(evaluate, layer, surface):
         assert (counts.hits, counts.misses) == ((found & truth & inside).sum(), (~found & truth & inside).sum())
         assert matched.precision == pytest.approx(near(truth, 1.0)[found & inside].mean())
         assert shapely.intersects_xy(box(*corners), *part.place)
-    # The fourth lies in the first, where each pixel counts once.
+    # Two lie on the first and on one another, where each pixel counts once.
     assert evaluation.whole.confusion.pixels == (mask_of(*on_raster) == 1).sum()
 
 
@@ -223,6 +225,19 @@ def test_polygons_are_looked_at_where_they_lie(evaluate, layer, surface, monkeyp
     area = [(0, top + 2, 10, top + 8) for top in range(0, HEIGHT, 10)]
     assert len(evaluate(surface(mask_of(*FOUND)), [layer(TRUTH)], [layer(area, "area.gpkg")]).parts) == len(area)
     assert len(looked_at) == len(area)
+
+
+def test_what_is_drawn_is_burnt_once_for_each_strip(evaluate, layer, surface, monkeypatch):
+    """Roads, area and all the polygons of the area, which would take as long one by one as all the rest."""
+    burnings = []
+    monkeypatch.setattr(
+        "qgis_sslkd.core.geodata.annotations.rasterize",
+        lambda shapes, **given: burnings.append(given) or rasterize(shapes, **given),
+    )
+    area = [(0, top + 2, 10, top + 8) for top in range(0, 500, 10)]
+    evaluate(surface(mask_of(*FOUND)), [layer(TRUTH)], [layer(area, "area.gpkg")])
+    strips = math.ceil(HEIGHT / 512)
+    assert len(burnings) <= 3 * strips
 
 
 def test_the_map_tells_hits_misses_and_false_alarms(evaluate, layer, surface, tmp_path):
