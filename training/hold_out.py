@@ -87,6 +87,8 @@ def _cut(raster: RasterInfo, part: shapely.Geometry, side: float) -> list[shapel
     left, top, right, bottom = shapely.bounds(part)
     width, height = (max(1, round(side / size)) for size in raster.pixel)
     across, down = max(1, int((right - left) // width)), max(1, int((bottom - top) // height))
+    if across == down == 1:
+        return [part]
     xs, ys = np.linspace(left, right, across + 1), np.linspace(top, bottom, down + 1)
     cells = [shapely.box(xs[i], ys[j], xs[i + 1], ys[j + 1]) for j in range(down) for i in range(across)]
     pieces = shapely.get_parts(shapely.intersection(part, cells))
@@ -148,6 +150,6 @@ def _grouped(units: Sequence[_Unit], annotations: Mapping[RasterInfo, Annotation
     for raster, block in units:
         grouped.setdefault(raster, []).append(block)
     return {
-        raster: annotations[raster].inside(shapely.get_parts(shapely.union_all(blocks)))
+        raster: annotations[raster].inside(shapely.get_parts(shapely.disjoint_subset_union_all(blocks)))
         for raster, blocks in grouped.items()
     }

@@ -9,6 +9,7 @@ from affine import Affine
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from rasterio.crs import CRS
+from shapely import STRtree
 
 from qgis_sslkd.core.geodata.annotations import VectorLayer
 from qgis_sslkd.core.geodata.rasters import RasterInfo, RasterReader
@@ -110,6 +111,18 @@ def test_rasters_are_not_compared_with_one_another(data, monkeypatch):
     assert len(area_map(shown).axes) == 1
     assert len(shown) == 1 + len(sources)
     assert len(compared) < len(sources)
+
+
+def test_roads_are_looked_at_once_however_many_parts_are_held_out(data, monkeypatch):
+    """A county's validation has thousands of parts, all of which know its roads, too."""
+    looked_at, geometries = [], STRtree.geometries
+    monkeypatch.setattr(
+        STRtree, "geometries", property(lambda index: looked_at.append(index) or geometries.fget(index))
+    )
+    parts = [replace(window, source=replace(window.source)) for window in data.validation for _ in range(50)]
+    (shown,) = places(replace(data, validation=(*data.validation, *parts)))
+    assert looked_at.count(data.labelled[0].annotation.roads) == 1
+    assert shown.roads.equals(places(data)[0].roads)
 
 
 def test_rasters_share_a_map_whatever_way_their_files_write_the_system():
