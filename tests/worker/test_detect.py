@@ -175,6 +175,15 @@ def test_the_progress_of_several_rasters_is_that_of_all(model, photo, results, r
     assert reporter.fractions == pytest.approx([0, 0, 3000 / 5800, 4400 / 5800, 1])
 
 
+def test_inputs_are_told_of_while_it_is_checked_that_they_stay(model, photo, results, reporter):
+    """Where results are made anew, each of thousands of rasters is opened before the work begins."""
+    job = DetectJob(raster=[str(path) for path in several(photo)], model=model, folder=results, tile=64, device="cpu")
+    do_detect(job, reporter)
+    assert "checking input 1 of 3" not in reporter.texts
+    do_detect(job, reporter)
+    assert {f"checking input {number} of 3" for number in (1, 2, 3)} <= set(reporter.texts)
+
+
 def test_a_pattern_stands_for_the_rasters_that_match_it(sslkd, model, photo, results):
     inside = [photo(50, 60, name) for name in ("b.tif", "a.tif", "[ab].tif")]
     folder = inside[0].parent

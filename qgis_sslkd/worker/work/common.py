@@ -37,12 +37,14 @@ def match_colours(raster: RasterInfo, colours: Sequence[str], reporter: Reporter
     return matched
 
 
-def check_inputs_stay(inputs: Sequence[str], *outputs: Path | None) -> None:
-    """Checks before any work that no output replaces an input, or a file that one lies in."""
+def check_inputs_stay(inputs: Sequence[str], reporter: Reporter, *outputs: Path | None) -> None:
+    """Checks before any work that no output replaces an input, or a file that one lies in; tells of each input."""
     # Most are new, and then no raster of a thousand sources need be opened.
     replaced = [output for output in outputs if output is not None and output.exists()]
-    files = (file for path in inputs if replaced for file in files_of(path.partition("|layername=")[0]))
-    taken = {Path(file).resolve() for file in files}
+    taken: set[Path] = set()
+    for number, path in enumerate(inputs if replaced else (), start=1):
+        reporter.progress(0, f"checking input {number} of {len(inputs)}")
+        taken.update(Path(file).resolve() for file in files_of(path.partition("|layername=")[0]))
     for output in replaced:
         if output.resolve() in taken:
             raise SettingError(f"The output {output} is one of the inputs; give it another name.")

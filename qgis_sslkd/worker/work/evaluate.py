@@ -25,7 +25,7 @@ def do_evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
     check_writable(*files)
     if job.map is not None:
         check_raster_output(job.map)
-    check_inputs_stay([job.surface, *job.roads, *job.area], *files)
+    check_inputs_stay([job.surface, *job.roads, *job.area], reporter, *files)
     surface = inspect_raster(job.surface)
     roads = [read_polygons(path, job.road_width) for path in job.roads]
     area = read_area(job.area)

@@ -18,7 +18,7 @@ __all__ = ["do_export"]
 def do_export(job: ExportJob, reporter: Reporter) -> Outputs:
     """Writes a model as an ONNX file."""
     check_onnx_output(job.onnx)
-    check_inputs_stay([str(job.model)], job.onnx)
+    check_inputs_stay([str(job.model)], reporter, job.onnx)
     tiling = Tiling(job.tile, job.tile // 4 if job.overlap is None else job.overlap, batch=1)
     settings = RoadMapSettings(job.threshold, VectorSettings(least_area=job.least_area))
     card = load_card(job.model)

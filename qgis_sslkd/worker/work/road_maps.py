@@ -61,7 +61,7 @@ def make_road_maps(
         tiling: how the rasters are cut; where the job says no batch, the model says it.
         reporter: hears of the progress, and may stop the work.
     """
-    files = _files(job)
+    files = _files(job, reporter)
     settings = road_map_settings(job)
     area = read_area(job.area)
     tasks = _tasks(job, files, card, area, reporter)
@@ -118,7 +118,7 @@ def _help(team: Team, grid: Grid, card: ModelCard, predict: Predictor, tiling: T
         pass
 
 
-def _files(job: DetectJob) -> list[RoadMapFiles]:
+def _files(job: DetectJob, reporter: Reporter) -> list[RoadMapFiles]:
     """Where the results of each raster go.
 
     Raises:
@@ -136,7 +136,9 @@ def _files(job: DetectJob) -> list[RoadMapFiles]:
     else:
         vectors = VectorFiles(job.outlines, job.centre_lines)
         files = [RoadMapFiles(job.surface, job.probability, vectors, job.cog)]
-    check_inputs_stay([*job.raster, str(job.model), *job.area], *(path for each in files for path in each.paths))
+    check_inputs_stay(
+        [*job.raster, str(job.model), *job.area], reporter, *(path for each in files for path in each.paths)
+    )
     return files
 
 

@@ -30,7 +30,7 @@ def do_train(job: TrainJob, reporter: Reporter) -> Outputs:
     check_writable(job.model, job.report)
     _check_model_output(job.model)
     files = [str(job.settings)] if isinstance(job.settings, Path) else []
-    check_inputs_stay([*job.labelled, *job.roads, *job.area, *job.unlabelled, *files], job.model, job.report)
+    check_inputs_stay([*job.labelled, *job.roads, *job.area, *job.unlabelled, *files], reporter, job.model, job.report)
     device = choose_device(job.device, reporter.warning)
     method = find_method(job.method)
     settings = training_settings(job)

@@ -19,7 +19,7 @@ def do_vectorise(job: VectoriseJob, reporter: Reporter) -> Outputs:
     """Makes outlines and centre lines."""
     share_heap()
     files = VectorFiles(job.outlines, job.centre_lines)
-    check_inputs_stay([job.raster], job.outlines, job.centre_lines)
+    check_inputs_stay([job.raster], reporter, job.outlines, job.centre_lines)
     settings = road_map_settings(job)
     raster = inspect_raster(job.raster)
     check_vectorisable(raster, job.road_class)
