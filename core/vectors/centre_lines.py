@@ -74,8 +74,8 @@ def write_centre_lines(
 
 def _network(road: SquarePixels, fill_holes: float, reporter: Reporter) -> RoadNetwork:
     chains = list(_chains(road, fill_holes, reporter))
-    (rows, columns), (width, height) = road.shape, road.size
-    return RoadNetwork(chains, _on_border(chains, road.shape), (columns * width, rows * height))
+    size = np.array(road.size) * road.shape[::-1]
+    return RoadNetwork(chains, _on_border(chains, size, np.array(road.grain)), size)
 
 
 def _chains(road: SquarePixels, fill_holes: float, reporter: Reporter) -> Iterator[Chains]:
@@ -85,11 +85,15 @@ def _chains(road: SquarePixels, fill_holes: float, reporter: Reporter) -> Iterat
         reporter.progress(number / blocks, f"centre lines: block {number} of {blocks}")
 
 
-def _on_border(chains: list[Chains], shape: tuple[int, int]) -> set[int]:
-    """The nodes in the outermost of the pixels."""
-    nodes = np.concatenate([part.nodes.ravel() for part in chains])
-    (row, column), (height, width) = np.divmod(nodes, shape[1]), shape
-    return set(nodes[(row == 0) | (row == height - 1) | (column == 0) | (column == width - 1)].tolist())
+def _on_border(chains: list[Chains], size: Floats, grain: Floats) -> set[int]:
+    """The nodes of chains that end at the raster's border; those of roads along it are half a width away."""
+    nodes: set[int] = set()
+    for part in chains:
+        ends = np.cumsum(part.sizes)
+        points = part.points[np.stack([ends - part.sizes, ends - 1], axis=1)]
+        inside = np.minimum(points[..., :2], size - points[..., :2])
+        nodes.update(part.nodes[(inside < np.maximum(grain, points[..., 2:] / 3)).any(axis=2)].tolist())
+    return nodes
 
 
 def _mend(network: RoadNetwork, settings: VectorSettings, reporter: Reporter) -> None:

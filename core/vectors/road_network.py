@@ -18,6 +18,7 @@ from .skeleton import Chains, smooth_lines
 __all__ = ["RoadNetwork"]
 
 _PULL = 0.01  # of the skeleton's junction against the meeting point of the lines
+_ASTRAY, _BESIDE = 0.25, 0.6  # of a road's width: the skeleton from its axis, and at most where the raster ends that
 _CARRIED = 4.0  # metres along a line that smoothing carries a bend on
 
 
@@ -27,15 +28,15 @@ class RoadNetwork:
     Args:
         chains: of a skeleton.
         cut_off: nodes in which the raster, not the road, ends.
-        size: width and height of the raster, in metres.
+        size: `(2,)`, width and height of the raster, in metres.
     """
 
-    def __init__(self, chains: Iterable[Chains], cut_off: Set[int], size: tuple[float, float]) -> None:
+    def __init__(self, chains: Iterable[Chains], cut_off: Set[int], size: Floats) -> None:
         self._lines: dict[int, Line] = {}
         self._at: defaultdict[int, list[int]] = defaultdict(list)
         self._number = 0
         self._cut_off = cut_off
-        self._size = np.array(size)
+        self._size = size
         for part in chains:
             for points, nodes in zip(np.split(part.points, np.cumsum(part.sizes)[:-1]), part.nodes, strict=False):
                 self._add(Line(points, (int(nodes[0]), int(nodes[1]))))
@@ -152,7 +153,8 @@ class RoadNetwork:
         """Leads lines that the raster ends straight on to its border.
 
         What mirrors the road there turns the skeleton aside, half a width and less from the border, by less than
-        a quarter of a width; more is a turn of the road's own, but for a short detour as into the raster's corner.
+        a quarter of a width. It leads on beside where the axis leaves the raster, up to the road's edge or into the
+        raster's corner; more is a turn of the road's own.
         """
         for number, node in list(self._ends(cut_off=True)):
             points = self._from(number, node)
@@ -165,8 +167,8 @@ class RoadNetwork:
             (x, y), (along, down) = (points[:first, :2] - start).T, heading
             with np.errstate(divide="ignore"):
                 ahead = (np.where(heading > 0, self._size - start, start) / np.abs(heading)).min()
-            straight = np.abs(x * down - y * along).max() < width / 4 - ROUNDING
-            if straight or ahead < leg < 2 * width - ROUNDING:
+            aside = _BESIDE if ahead < leg else _ASTRAY
+            if np.abs(x * down - y * along).max() < aside * width - ROUNDING:
                 self._put(number, node, np.vstack([np.append(start + heading * ahead, width), points[first:]]))
 
     def extend(self) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import shapely
-from scipy.ndimage import find_objects, label
+from scipy.ndimage import binary_dilation, find_objects, label
 from scipy.spatial import KDTree
 from skimage.morphology import remove_small_holes, skeletonize
 
@@ -29,6 +29,7 @@ _HALO = (32, 512)  # pixels, the least and the most
 _SPACING = 1.0  # metres between a chain's points
 _SMOOTHING = 6  # passes that take the pixels' steps out of a chain
 _FACING = 0.9  # cosine between the ways to both edges of a road
+_ALONG = 1.5  # widths of a road and its mirror image, from which on it is one along the raster's border
 _ASIDE = np.array([1e-4, 0.618e-4])  # pixels; of edges equally far away it tells one, where rounding would
 
 Flags = npt.NDArray[np.bool_]
@@ -49,6 +50,9 @@ class Chains:
     points: Floats
     sizes: Indices
     nodes: Indices
+
+
+_NONE = Chains(np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros((0, 2), np.int64))
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,31 @@ class _Block:
     left: int
     width: int
     last: tuple[bool, bool]
+
+    @property
+    def corner(self) -> Indices:
+        """`(2,)`, row and column in the raster of the mask's first pixel."""
+        return np.array([self.top, self.left]) - self.halo
+
+
+@dataclass(frozen=True)
+class _Border:
+    """A border of the raster in a block.
+
+    Attributes:
+        axis: across it.
+        begins: whether the raster begins there; else it ends.
+        place: along the axis, in the block, of the middle of the raster's own pixels, about which the road is mirrored.
+    """
+
+    axis: int
+    begins: bool
+    place: float
+
+    @property
+    def lines(self) -> slice:
+        """The block's rows or columns in which a road and its mirror image have their common axis."""
+        return slice(math.floor(self.place), math.ceil(self.place) + 1)
 
 
 def find_chains(road: SquarePixels, fill_holes: float) -> Iterator[Chains]:
@@ -119,22 +148,26 @@ def _blocks(road: SquarePixels) -> Iterator[_Block]:
 
 
 def _chains(block: _Block, road: SquarePixels, holes: int) -> Chains:
-    mask = remove_small_holes(block.mask, max_size=holes) if holes > 0 else block.mask
-    skeleton = _skeleton(mask)
+    if holes > 0:
+        block = replace(block, mask=remove_small_holes(block.mask, max_size=holes))
+    skeleton = _skeleton(block.mask)
+    if block.mask.all() or not skeleton.any():
+        return _NONE
+    edge = KDTree(_edges(block) * road.size[::-1])
+    cut = [(border, _clear(border, skeleton, edge, block, road)) for border in _borders(block)]
     # One row and one column more: neighbouring blocks share the pixels in which they are cut.
     inner = tuple(
-        slice(block.halo, size - block.halo + (not last)) for size, last in zip(mask.shape, block.last, strict=True)
+        slice(block.halo, size - block.halo + (not last)) for size, last in zip(skeleton.shape, block.last, strict=True)
     )
     pixels = np.argwhere(skeleton[inner])
     order, sizes = _ordered(skeleton[inner], pixels, block)
-    if not len(sizes) or mask.all():
-        return Chains(np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros((0, 2), np.int64))
+    if not len(sizes):
+        return _NONE
     numbers = (pixels[:, 0] + block.top) * block.width + pixels[:, 1] + block.left
     ends = np.cumsum(sizes)
     nodes = np.stack([numbers[order[ends - sizes]], numbers[order[ends - 1]]], axis=1)
-    corner = np.array([block.top, block.left])
-    measured = _measured(_edges(mask, block.middles), pixels + corner, road.size, road.grain)
-    points = smooth_lines(measured[order], sizes, _SMOOTHING)
+    measured = _measured(edge, pixels + block.corner + block.halo, road)
+    points = smooth_lines(_seen(cut, pixels + block.halo, measured, road)[order], sizes, _SMOOTHING)
     # Rounded twice: pixels of 0.4 m are a little smaller here and larger there.
     thin = _thinned(sizes, max(1, round(round(_SPACING / max(road.size), 1))))
     return Chains(points[thin], np.add.reduceat(thin, ends - sizes, dtype=np.int64), nodes)
@@ -149,6 +182,46 @@ def _skeleton(mask: Flags) -> Flags:
         thin = skeletonize(parts[box] == part, method="lee")  # type: ignore[no-untyped-call]
         skeleton[box] |= thin > 0
     return skeleton
+
+
+def _borders(block: _Block) -> Iterator[_Border]:
+    for axis, starts in enumerate((block.top == 0, block.left == 0)):
+        for begins, here, line in ((True, starts, block.halo), (False, block.last[axis], -block.halo - 1)):
+            if here:
+                yield _Border(axis, begins, block.middles[axis][line] - block.corner[axis])
+
+
+def _clear(border: _Border, skeleton: Flags, edge: KDTree, block: _Block, road: SquarePixels) -> Flags:
+    """Takes lines in a border from a skeleton, but for roads along it; returns where along it these are, `(N,)`.
+
+    Others are the mirror image's alone: in a corner that a road covers, and beside where the axis of one leaves the
+    raster.
+    """
+    axis, lines = border.axis, border.lines
+    across, length = np.moveaxis(skeleton, axis, 0), skeleton.shape[1 - axis]
+    places = np.flatnonzero(across[lines].any(axis=0))
+    parts, count = label(np.moveaxis(block.mask, axis, 0)[lines.start])
+    widths = _measured(edge, np.insert(places[:, None], axis, lines.start, axis=1) + block.corner, road)[:, 2]
+    # What mirrors a road that covers a corner is no length of it.
+    inside = (np.arange(length) + block.corner[1 - axis]) // road.shape[1 - axis] == 0
+    lengths = np.bincount(parts, inside, count + 1) * road.size[axis]
+    widest = np.zeros(count + 1)
+    np.maximum.at(widest, parts[places], widths)
+    along: Flags = (lengths > _ALONG * widest)[parts] & (parts > 0)
+    across[lines] &= along | binary_dilation(across[lines.start - 1] | across[lines.stop], np.ones(3))
+    return along
+
+
+def _seen(cut: list[tuple[_Border, Flags]], pixels: Indices, measured: Floats, road: SquarePixels) -> Floats:
+    """What is measured at pixels of a block; of roads along borders, without their mirror image."""
+    seen = measured.copy()
+    for border, along in cut:
+        axis, across = border.axis, 1 - border.axis
+        here = (np.abs(pixels[:, axis] - border.place) < 1) & along[pixels[:, across]]
+        widths = (measured[here, 2] + road.grain[across]) / 2
+        seen[here, 2] = widths
+        seen[here, across] = widths / 2 if border.begins else road.shape[axis] * road.size[across] - widths / 2
+    return seen
 
 
 def _ordered(skeleton: Flags, pixels: Indices, block: _Block) -> tuple[Indices, Indices]:
@@ -199,24 +272,22 @@ def _links(skeleton: Flags, index: npt.NDArray[np.int32], block: _Block) -> Indi
     return np.concatenate([np.stack(pair, axis=1) for pair in pairs])
 
 
-def _edges(mask: Flags, middles: tuple[Floats, Floats]) -> Floats:
+def _edges(block: _Block) -> Floats:
     """The places `(E, 2)` of the raster's own pixels that are not of a mask and share a side with one that is."""
-    own = tuple(np.flatnonzero(np.diff(middle, prepend=-np.inf)) for middle in middles)
-    beside = np.nonzero(_beside(mask[np.ix_(*own)]))
-    return np.stack([middle[some][edge] for middle, some, edge in zip(middles, own, beside, strict=True)], axis=1)
+    own = tuple(np.flatnonzero(np.diff(middle, prepend=-np.inf)) for middle in block.middles)
+    beside = np.nonzero(_beside(block.mask[np.ix_(*own)]))
+    return np.stack([middle[some][edge] for middle, some, edge in zip(block.middles, own, beside, strict=True)], axis=1)
 
 
-def _measured(edges: Floats, pixels: Indices, pixel: tuple[float, float], grain: tuple[float, float]) -> Floats:
+def _measured(edge: KDTree, pixels: Indices, road: SquarePixels) -> Floats:
     """For pixels `(N, 2)` of a skeleton the middle of the road there, x and y, and its width: `(N, 3)`, in metres.
 
     Args:
-        edges: `(E, 2)` rows and columns of what is beside the road.
-        pixels: rows and columns.
-        pixel: width and height of a pixel in metres.
-        grain: width and height of the raster's own pixels in metres.
+        edge: of what is beside the road, metres down and across.
+        pixels: rows and columns in the raster.
+        road: whose pixels they are.
     """
-    scale = np.array(pixel[::-1])
-    edge = KDTree(edges * scale)
+    scale, grain = np.array(road.size[::-1]), np.array(road.grain[::-1])
     here = pixels * scale
     aside = _ASIDE * scale
     _, nearest = edge.query(here + aside)
@@ -224,17 +295,17 @@ def _measured(edges: Floats, pixels: Indices, pixel: tuple[float, float], grain:
     distance = np.hypot(*away.T)
     away /= distance[:, None]
     # A pixel's length across the road; from the other side of its middle, the nearest edge is the other one.
-    step = np.abs(away) @ grain[::-1]
+    step = np.abs(away) @ grain
     _, opposite = edge.query(here + away * step[:, None] + aside)
     across = edge.data[opposite] - edge.data[nearest]
     faces = (across * away).sum(axis=1) > np.maximum(distance, _FACING * np.hypot(*across.T))
     middle = np.where(faces[:, None], (edge.data[opposite] + edge.data[nearest]) / 2, here)
     # Edge pixels stand back from the true edge: half a pixel along rows and columns, less on a slant, where the
     # nearest of many are the foremost (measured on drawn bars of any direction).
-    along = (np.abs(here - edge.data[nearest]) < np.array(grain[::-1]) / 2).any(axis=1)
+    along = (np.abs(here - edge.data[nearest]) < grain / 2).any(axis=1)
     setback = np.where(along, 1.0, 0.3) * step
     width = np.where(faces, np.hypot(*across.T), 2 * distance) - setback
-    return np.column_stack([middle[:, ::-1] + np.array(pixel) / 2, np.maximum(width, min(pixel))])
+    return np.column_stack([(middle + scale / 2)[:, ::-1], np.maximum(width, min(road.size))])
 
 
 def _beside(mask: Flags) -> Flags:

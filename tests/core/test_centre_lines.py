@@ -420,6 +420,50 @@ def test_a_road_that_the_raster_ends_at_its_corner_has_no_leg_there(lines_of, wi
     assert shapely.hausdorff_distance(line, inside) < 1.5
 
 
+@pytest.mark.parametrize("width", [4, 8, 16])
+@pytest.mark.parametrize("angle", [10, 15, 22, 30])
+def test_a_road_that_leaves_the_raster_at_a_slant_ends_where_its_axis_does(lines_of, width, angle):
+    """Beside the border its edge is still in the raster, up to 46 m farther."""
+    axis = affinity.rotate(shapely.LineString([(-200, 0), (300, 0)]), angle, (30, 0))
+    (line,), fields, _ = lines_of([axis.buffer(width / 2)])
+    assert shapely.hausdorff_distance(line, axis.intersection(shapely.box(0, 0, 160, 120))) < PIXEL
+    assert fields["width"] == pytest.approx([width], abs=0.5 * PIXEL)
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+@pytest.mark.parametrize("axis", [4, 3, 0, -2])
+def test_a_road_along_the_raster_s_border_is_where_and_as_wide_as_the_raster_shows(lines_of, axis, turn):
+    roads = [street((20, axis), (200, axis)), street((70, axis), (70, 200), width=5)]
+    lines, fields, _ = lines_of([affinity.rotate(road, turn, (60, 60)) for road in roads], (240, 240))
+    shown = axis + 4
+    arms = [affinity.rotate(shapely.LineString([(70, shown / 2), end]), turn, (60, 60))
+            for end in ((20, shown / 2), (120, shown / 2), (70, 120))]  # fmt: skip
+    assert len(lines) == 3
+    axes, found = shapely.union_all(arms), shapely.union_all(lines)
+    assert shapely.distance(shapely.points(shapely.get_coordinates(found)), axes).max() < PIXEL
+    assert shapely.hausdorff_distance(found, axes) <= shown / 2
+    assert sorted(fields["width"]) == pytest.approx(sorted([shown, shown, 5]), abs=PIXEL)
+
+
+@pytest.mark.parametrize("pixel", [(0.5, 1.0), (1.0, 0.5), (0.5, 1.5)])
+@pytest.mark.parametrize("end", [(160, 3), (2, 120)])
+def test_a_road_along_the_border_of_oblong_pixels_is_as_wide_as_they_show(oblong_lines_of, pixel, end):
+    (line,), fields, _ = oblong_lines_of(
+        street((-20, 3), (180, 3)) if end[0] == 160 else street((3, -20), (3, 140)), pixel
+    )
+    middle = shapely.line_interpolate_point(line, 0.5, normalized=True)
+    aside = TOP - middle.y if end[0] == 160 else middle.x - LEFT
+    assert aside == pytest.approx(3.5, abs=max(pixel) / 2)
+    assert fields["width"] == pytest.approx([7], abs=max(pixel))
+
+
+@pytest.mark.parametrize(("width", "aside"), [(8, 0), (16, 4), (40, -10), (60, -20)])
+@pytest.mark.parametrize("angle", [25, 45, 65])
+def test_a_road_that_only_covers_the_raster_s_corner_has_no_line_around_it(lines_of, width, aside, angle):
+    axis = affinity.rotate(shapely.LineString([(-300, aside), (300, aside)]), -angle, (0, 0))
+    assert len(lines_of([axis.buffer(width / 2), street((100, 60), (140, 60))])[0]) == 1
+
+
 @pytest.mark.parametrize("axis", ["(70 -10, 70 8, 150 9)", "(-10 1, 100 1, 150 60)"])
 def test_a_road_that_turns_at_the_raster_s_border_is_followed(lines_of, axis):
     axis = shapely.from_wkt(f"LINESTRING {axis}")
@@ -457,6 +501,17 @@ def test_blocks_make_no_difference(lines_of, monkeypatch):
         inner = [shapely.intersection(shapely.union_all(each), shapely.box(2, 2, 158, 118)) for each in (lines, whole)]
         assert shapely.hausdorff_distance(*inner, densify=0.1) < PIXEL
         assert fields["width"].mean() == pytest.approx(whole_fields["width"].mean(), rel=0.01)
+
+
+def test_blocks_make_no_difference_along_the_raster_s_border(lines_of, monkeypatch):
+    roads = [street((-20, 2), (200, 2)), street((157, -20), (162, 200), width=10), street((60, 0), (66, 120))]
+    whole, whole_fields, _ = lines_of(roads)
+    assert len(whole) == 3
+    for block in (128, 97):
+        monkeypatch.setattr(skeleton, "_BLOCK", block)
+        lines, fields, _ = lines_of(roads)
+        assert shapely.hausdorff_distance(shapely.union_all(lines), shapely.union_all(whole)) < PIXEL
+        assert sorted(fields["width"]) == pytest.approx(sorted(whole_fields["width"]), rel=0.01)
 
 
 @pytest.mark.parametrize("block", range(98, 102))
