@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 from .lines import ROUNDING, Floats, Line, heading_of, sizes_of, way_along
 from .ring_shapes import groups
 
-__all__ = ["Crossing", "FreeEnd", "corners_ahead", "facing_ends", "sides_ahead"]
+__all__ = ["Crossing", "FreeEnd", "apart", "corners_ahead", "facing_ends", "sides_ahead", "ways_across"]
 
 _AIM = np.cos(np.radians(30))  # of two ends at each other
 _STEEP = np.sin(np.radians(30))  # between an end and the line whose side it points at
@@ -147,9 +147,29 @@ def sides_ahead(ends: Sequence[FreeEnd], lines: Mapping[int, Line], longest: flo
     near.sort(key=lambda side: round(side[1].gap, _DIGITS))
     sides: defaultdict[int, list[Crossing]] = defaultdict(list)
     ways = _straight(np.reshape([(it.end.place, it.place) for _, it in near], (-1, 2, 2)))
-    for number, crossing in _apart(near, ways):
+    for number, crossing in apart(near, ways):
         sides[number].append(crossing)
     return sides
+
+
+def apart(things: list[_Thing], ways: Geometries) -> list[_Thing]:
+    """Those of which the ways do not cross; of two that do, the earlier."""
+    crossed: defaultdict[int, set[int]] = defaultdict(set)
+    for way, other in shapely.STRtree(ways).query(ways, predicate="crosses").T.tolist():
+        crossed[way].add(other)
+    found: dict[int, _Thing] = {}
+    for way, thing in enumerate(things):
+        if not crossed[way] & found.keys():
+            found[way] = thing
+    return list(found.values())
+
+
+def ways_across(ways: Geometries, lines: Mapping[int, Line]) -> Iterator[tuple[int, int]]:
+    """Numbers of lines, each with that of a way that crosses it."""
+    tree = shapely.STRtree(ways)
+    for numbers, shapes in _shapes(lines):
+        for line, way in tree.query(shapes, predicate="crosses").T.tolist():
+            yield numbers[line], way
 
 
 def _shapes(lines: Mapping[int, Line]) -> Iterator[tuple[list[int], list[shapely.LineString]]]:
@@ -161,10 +181,8 @@ def _shapes(lines: Mapping[int, Line]) -> Iterator[tuple[list[int], list[shapely
 
 def _free(pairs: Indices, ways: Geometries, lines: Mapping[int, Line]) -> list[int]:
     """Which of the pairs `(P, 2)` of ends, the best first, can be joined by their ways: these cross nothing."""
-    tree = shapely.STRtree(ways)
     clear = np.ones(len(pairs), dtype=bool)
-    for _, shapes in _shapes(lines):
-        clear[tree.query(shapes, predicate="crosses")[1]] = False
+    clear[[way for _, way in ways_across(ways, lines)]] = False
     taken: set[int] = set()
     found = []
     for number in np.flatnonzero(clear).tolist():
@@ -172,19 +190,7 @@ def _free(pairs: Indices, ways: Geometries, lines: Mapping[int, Line]) -> list[i
         if not taken & pair:
             taken |= pair
             found.append(number)
-    return _apart(found, ways[found])
-
-
-def _apart(things: list[_Thing], ways: Geometries) -> list[_Thing]:
-    """Those of which the ways do not cross; of two that do, the earlier."""
-    crossed: defaultdict[int, set[int]] = defaultdict(set)
-    for way, other in shapely.STRtree(ways).query(ways, predicate="crosses").T.tolist():
-        crossed[way].add(other)
-    found: dict[int, _Thing] = {}
-    for way, thing in enumerate(things):
-        if not crossed[way] & found.keys():
-            found[way] = thing
-    return list(found.values())
+    return apart(found, ways[found])
 
 
 def _rays(ends: Sequence[FreeEnd], reach: float) -> Geometries:

@@ -9,8 +9,9 @@ from itertools import pairwise
 from statistics import median
 
 import numpy as np
+import shapely
 
-from .gaps import Crossing, FreeEnd, corners_ahead, facing_ends, sides_ahead
+from .gaps import Crossing, FreeEnd, apart, corners_ahead, facing_ends, sides_ahead, ways_across
 from .lines import ROUNDING, Floats, Line, heading_of, part_of, sizes_of, way_along
 from .ring_shapes import groups
 from .skeleton import Chains, smooth_lines
@@ -154,8 +155,9 @@ class RoadNetwork:
 
         What mirrors the road there turns the skeleton aside, half a width and less from the border, by less than
         a quarter of a width. It leads on beside where the axis leaves the raster, up to the road's edge or into the
-        raster's corner; more is a turn of the road's own.
+        raster's corner; more is a turn of the road's own, or of one that joins another there.
         """
+        leads = []
         for number, node in list(self._ends(cut_off=True)):
             points = self._from(number, node)
             inside = np.minimum(points[:, :2], self._size - points[:, :2]).min(axis=1)
@@ -169,7 +171,15 @@ class RoadNetwork:
                 ahead = (np.where(heading > 0, self._size - start, start) / np.abs(heading)).min()
             aside = _BESIDE if ahead < leg else _ASTRAY
             if np.abs(x * down - y * along).max() < aside * width - ROUNDING:
-                self._put(number, node, np.vstack([np.append(start + heading * ahead, width), points[first:]]))
+                leads.append((number, node, first, np.append(start + heading * ahead, width)))
+        starts = [self._from(number, node)[first] for number, node, first, _ in leads]
+        ways = shapely.linestrings(
+            np.reshape([(start[:2], tip[:2]) for start, (*_, tip) in zip(starts, leads, strict=True)], (-1, 2, 2))
+        )
+        crossed = {way for line, way in ways_across(ways, self._lines) if line != leads[way][0]}
+        free = [way for way in range(len(leads)) if way not in crossed]
+        for number, node, first, tip in apart([leads[way] for way in free], ways[free]):
+            self._put(number, node, np.vstack([tip, self._from(number, node)[first:]]))
 
     def extend(self) -> None:
         """Leads lines on to the end of their road: the skeleton stops half a width before."""

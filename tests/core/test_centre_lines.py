@@ -430,6 +430,17 @@ def test_a_road_that_leaves_the_raster_at_a_slant_ends_where_its_axis_does(lines
     assert fields["width"] == pytest.approx([width], abs=0.5 * PIXEL)
 
 
+@pytest.mark.parametrize(("wide", "slip"), [
+    (street((78, 123), (56, -10), width=33), street((80, 123), (108, 98), (168, 116), width=11)),
+    (street((68, 123), (40, -10), width=27), street((75, 123), (98, 95), (158, 121), width=11)),
+    (street((70, 123), (46, -10), width=30), street((71, 123), (100, 96), (160, 111), width=10)),
+])  # fmt: skip
+def test_lines_led_to_the_raster_s_border_do_not_cross_others(lines_of, wide, slip):
+    """Where roads meet just beyond it."""
+    lines, _, _ = lines_of([wide, slip])
+    assert not any(a.crosses(b) for a, b in combinations(lines, 2))
+
+
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])
 @pytest.mark.parametrize("axis", [4, 3, 0, -2])
 def test_a_road_along_the_raster_s_border_is_where_and_as_wide_as_the_raster_shows(lines_of, axis, turn):
