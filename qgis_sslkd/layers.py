@@ -80,7 +80,7 @@ def write_features(
             first by the way that QGIS takes: it knows the project's choice and the grids of datums, another process
             does not. Without any, all is written in the layer's own.
         context: of the project.
-        feedback: is told how far the writing is, and what was written.
+        feedback: is told what was written.
 
     Raises:
         LayerUnusable: if there is nothing to write, it cannot be written, or a geometry cannot be brought to the
@@ -92,12 +92,9 @@ def write_features(
     # The validity check of Processing would stop at the first crossed outline, which is mended here instead.
     unchecked = QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks
     counts: Counter[str] = Counter()
-    total = source.featureCount()  # below 0 where a provider does not know
-    for number, feature in enumerate(source.getFeatures(QgsFeatureRequest().setNoAttributes(), unchecked)):
+    for feature in source.getFeatures(QgsFeatureRequest().setNoAttributes(), unchecked):
         if feedback.isCanceled():
             raise Cancelled(tr("Cancelled: nothing was written."))
-        # In whole per cents, of which QGIS tells each once: every telling costs its window some time.
-        feedback.setProgress(100 * number // total if total > number else 0)
         counts.update(_oddities(feature.geometry()))
         geometry = _mended(feature.geometry())
         if way and way.misses(geometry):

@@ -268,11 +268,6 @@ def test_a_filter_of_processing_counts(written):
         written(chosen)
 
 
-def test_the_writing_of_many_features_tells_how_far_it_is(written, feedback):
-    written(memory_layer("Polygon", *[box(left, 0, left + 1, 1) for left in range(300)]))
-    assert feedback.fractions == list(range(1, 100))
-
-
 def test_a_cancelled_writing_ends(written, feedback):
     feedback.cancel()
     with pytest.raises(Cancelled):
