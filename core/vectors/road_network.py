@@ -157,8 +157,8 @@ class RoadNetwork:
         a quarter of a width. It leads on beside where the axis leaves the raster, up to the road's edge or into the
         raster's corner; more is a turn of the road's own, or of one that joins another there.
         """
-        leads = []
-        for number, node in list(self._ends(cut_off=True)):
+        leads, ways = [], []
+        for number, node in self._ends(cut_off=True):
             points = self._from(number, node)
             inside = np.minimum(points[:, :2], self._size - points[:, :2]).min(axis=1)
             first = int((inside > (points[:, 2] + _CARRIED) / 2 + ROUNDING).argmax())
@@ -171,14 +171,13 @@ class RoadNetwork:
                 ahead = (np.where(heading > 0, self._size - start, start) / np.abs(heading)).min()
             aside = _BESIDE if ahead < leg else _ASTRAY
             if np.abs(x * down - y * along).max() < aside * width - ROUNDING:
-                leads.append((number, node, first, np.append(start + heading * ahead, width)))
-        starts = [self._from(number, node)[first] for number, node, first, _ in leads]
-        ways = shapely.linestrings(
-            np.reshape([(start[:2], tip[:2]) for start, (*_, tip) in zip(starts, leads, strict=True)], (-1, 2, 2))
-        )
-        crossed = {way for line, way in ways_across(ways, self._lines) if line != leads[way][0]}
+                tip = start + heading * ahead
+                leads.append((number, node, first, np.append(tip, width)))
+                ways.append((start, tip))
+        straight = shapely.linestrings(np.reshape(ways, (-1, 2, 2)))
+        crossed = {way for line, way in ways_across(straight, self._lines) if line != leads[way][0]}
         free = [way for way in range(len(leads)) if way not in crossed]
-        for number, node, first, tip in apart([leads[way] for way in free], ways[free]):
+        for number, node, first, tip in apart([leads[way] for way in free], straight[free]):
             self._put(number, node, np.vstack([tip, self._from(number, node)[first:]]))
 
     def extend(self) -> None:
