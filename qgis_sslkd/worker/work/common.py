@@ -21,10 +21,10 @@ def read_area(paths: Sequence[str]) -> list[VectorLayer]:
     return [read_polygons(path, line_width=None) for path in paths]
 
 
-def told(rasters: Sequence[str], reporter: Reporter) -> Iterator[str]:
-    """The paths of rasters that are to be opened; tells of each, as thousands take a while."""
-    for number, path in enumerate(rasters, start=1):
-        reporter.progress(0, f"looking at raster {number} of {len(rasters)}")
+def told(paths: Sequence[str], deed: str, reporter: Reporter) -> Iterator[str]:
+    """The paths of what is to be opened; tells of each, as thousands take a while: `looking at raster 3 of 5000`."""
+    for number, path in enumerate(paths, start=1):
+        reporter.progress(0, f"{deed} {number} of {len(paths)}")
         yield path
 
 
@@ -41,10 +41,8 @@ def check_inputs_stay(inputs: Sequence[str], reporter: Reporter, *outputs: Path 
     """Checks before any work that no output replaces an input, or a file that one lies in; tells of each input."""
     # Most are new, and then no raster of a thousand sources need be opened.
     replaced = [output for output in outputs if output is not None and output.exists()]
-    taken: set[Path] = set()
-    for number, path in enumerate(inputs if replaced else (), start=1):
-        reporter.progress(0, f"checking input {number} of {len(inputs)}")
-        taken.update(Path(file).resolve() for file in files_of(path.partition("|layername=")[0]))
+    opened = told(inputs if replaced else (), "checking input", reporter)
+    taken = {Path(file).resolve() for path in opened for file in files_of(path.partition("|layername=")[0])}
     for output in replaced:
         if output.resolve() in taken:
             raise SettingError(f"The output {output} is one of the inputs; give it another name.")

@@ -168,7 +168,7 @@ def _tasks(
     """A task for each raster; of several, those go without that lie outside of the area or the extent."""
     tasks: list[_Task] = []
     outside: dict[str, OutsideError] = {}
-    for path, each in zip(told(job.raster, reporter), files, strict=True):
+    for path, each in zip(told(job.raster, "looking at raster", reporter), files, strict=True):
         try:
             tasks.append(_task(job, path, each, card, area, reporter))
         except OutsideError as error:

@@ -60,7 +60,7 @@ def _check_model_output(path: Path) -> None:
 
 def _rasters(job: TrainJob, reporter: Reporter) -> tuple[list[RasterInfo], list[RasterInfo]]:
     """The labelled and the unlabelled rasters, all with the bands of the first."""
-    paths = told([*job.labelled, *job.unlabelled], reporter)
+    paths = told([*job.labelled, *job.unlabelled], "looking at raster", reporter)
     rasters = [inspect_raster(path, job.bands, job.nodata) for path in paths]
     labelled, unlabelled = rasters[: len(job.labelled)], rasters[len(job.labelled) :]
     if not job.bands:
