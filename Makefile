@@ -36,7 +36,7 @@ test-core: setup ## Run the tests of the method and the worker
 test-qgis: setup package ## Run the tests of the plugin, in a QGIS without a window
 	rm -rf .qgis-settings
 	$(QGIS_ENVIRONMENT) build/qgis-test/bin/pytest -o addopts= -o pythonpath=build/plugins \
-		--confcutdir=tests/qgis tests/qgis $(ARGS)
+		--confcutdir=tests/qgis --numprocesses 2 --dist worksteal tests/qgis $(ARGS)
 
 # As root, with debootstrap: for each a Debian 13, some 3 GB and the worker's environment; they are kept for the next time.
 test-qgis-lts: setup ## Run the tests of the plugin in QGIS 3.40 and 3.44, each in a Debian 13 under build

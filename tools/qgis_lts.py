@@ -66,7 +66,8 @@ def _test(system: Path, suite: str) -> None:
     _copy_checkout(system)
     _enter(system, "sh", "-c", f"cd {CHECKOUT} && python3 -Es tools/package.py")
     pytest = [f"{QGIS_TEST}/bin/python", "-m", "pytest", "-o", "addopts=", "-o", "pythonpath=build/plugins"]
-    pytest += ["-p", "no:cacheprovider", "--confcutdir=tests/qgis", *(sys.argv[1:] or ["tests/qgis"])]
+    pytest += ["-p", "no:cacheprovider", "--confcutdir=tests/qgis", "--numprocesses", "2", "--dist", "worksteal"]
+    pytest += sys.argv[1:] or ["tests/qgis"]
     _enter(system, "sh", "-c", f'cd {CHECKOUT} && exec "$@"', "sh", *pytest)
 
 

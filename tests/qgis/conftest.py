@@ -191,10 +191,15 @@ def box(left, top, right, bottom):
 
 def alive(pid):
     """Tell whether a process runs (one that has ended and is not collected yet does not)."""
+    return status_of(pid)[:1] not in ([], ["Z"])
+
+
+def status_of(pid):
+    """Return a process's state, the id of its parent and more that Linux tells; nothing where it has ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def qgis_process(profile, *arguments, **environment):

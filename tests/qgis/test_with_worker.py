@@ -26,6 +26,7 @@ from conftest import (
     qgis_process,
     save,
     start_qgis_process,
+    status_of,
     write_raster,
 )
 from osgeo import gdal, ogr
@@ -157,15 +158,11 @@ def wait_until(condition, seconds):
     return condition()
 
 
-def workers():
-    """Return the ids of the worker processes that run."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and alive(entry.name):
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            if str(PLUGINS).encode() in words and b"job" in words:
-                found.append(int(entry.name))
-    return found
+def workers_of(qgis):
+    """Return the ids of the worker processes that run for a QGIS, of which this is one."""
+    processes = (entry for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    children = [process for process in processes if status_of(process.name)[1:2] == [str(qgis)]]
+    return [int(child.name) for child in children if b"job" in (child / "cmdline").read_bytes().split(b"\0")]
 
 
 def test_training_gives_exactly_what_it_declares(trained):
@@ -848,18 +845,19 @@ def test_a_batch_runs_one_algorithm_over_many_rasters(detection, algorithm, tmp_
 
 @pytest.fixture
 def in_background(algorithm, context, feedback):
-    """Start an algorithm as the Toolbox does; return its worker's id, and a list that will tell how it ended."""
+    """Start an algorithm as the Toolbox does; return its worker's ids, and a list that will tell how it ended."""
     ended = []
 
     def start(name, parameters):
-        others = set(workers())
         task = QgsProcessingAlgRunnerTask(algorithm(name), parameters, context, feedback)
         task.executed.connect(lambda finished, results: ended.append((finished, results)))
         QgsApplication.taskManager().addTask(task)
-        assert wait_until(lambda: set(workers()) - others, 30)
-        return set(workers()) - others, ended
+        assert wait_until(lambda: workers_of(os.getpid()), 30)
+        return workers_of(os.getpid()), ended
 
-    return start
+    yield start
+    # Or a test that fails while the worker runs would never end.
+    feedback.cancel()
 
 
 def assert_cancelled(feedback, running, ended):
@@ -971,11 +969,10 @@ def test_qgis_process_trains(saved_training, tmp_path):
 
 
 def test_the_worker_does_not_outlive_qgis(saved_training, tmp_path):
-    others = set(workers())
     arguments = as_arguments("trainsslkd", {**saved_training, **ENDLESS})
     qgis = start_qgis_process(tmp_path / "profile", *arguments, SSLKD_PYTHON=str(WORKER))
-    assert wait_until(lambda: set(workers()) - others, 60)
-    (worker,) = set(workers()) - others
+    assert wait_until(lambda: workers_of(qgis.pid), 60)
+    (worker,) = workers_of(qgis.pid)
     qgis.kill()
     qgis.communicate()
     # It may be importing its libraries still; from then on it has five seconds.
