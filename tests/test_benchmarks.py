@@ -14,7 +14,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
     [
         (
             "detect",
-            "--encoders mobilenet_v2 --size 600 520 --rounds 2 --sides 700 --widths 600 1200",
+            "--encoders mobilenet_v2 --size 600 520 --sides 700 --widths 600 1200",
             ["passes", "whole", "monai", "first tile", "copy", "from file to file", "bytes a column"],
         ),
         ("train", "--preset quick --batch 2 --tile 64 --steps 2", ["step 1", "step 2"]),
