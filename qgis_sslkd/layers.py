@@ -26,6 +26,7 @@ from qgis.core import (
     QgsProcessingUtils,
     QgsRectangle,
     QgsReferencedRectangle,
+    QgsVector,
     QgsVectorFileWriter,
     QgsVectorLayer,
     QgsWkbTypes,
@@ -39,6 +40,7 @@ _MULTI_TYPES = {
     QgsWkbTypes.GeometryType.LineGeometry: QgsWkbTypes.Type.MultiLineString,
 }
 
+_TURN = 2 * math.pi * 6378137  # metres round the Earth, as Web Mercator counts them
 _POINTS = 20  # along and across a raster, by which it is found in another system
 _STEPS = 200  # across where the rasters lie: if that is 100 km wide, an edge of one step bends by millimetres
 
@@ -76,9 +78,9 @@ def write_features(
 
     Args:
         source: of polygons or lines.
-        places: of the rasters that they are for. What is near them comes to the coordinate reference system of the
-            first by the way that QGIS takes: it knows the project's choice and the grids of datums, another process
-            does not. Without any, all is written in the layer's own.
+        places: of the rasters that they are for. What is near them is written, in the coordinate reference system of
+            the first, to which it comes by the way that QGIS takes: it knows the project's choice and the grids of
+            datums, another process does not. Without any, all is written in the layer's own.
         context: of the project.
         feedback: is told what was written.
 
@@ -86,27 +88,33 @@ def write_features(
         LayerUnusable: if there is nothing to write, it cannot be written, or a geometry cannot be brought to the
             first raster.
     """
-    way = _way(source.sourceCrs(), places, context.transformContext())
+    near = _surroundings(source.sourceCrs(), places, context.transformContext())
+    way = _way(near, source.sourceCrs(), places, context.transformContext())
     path = QgsProcessingUtils.generateTempFilename(f"{file_name(source.sourceName())}.gpkg")
     writer = _open_writer(path, source, way.crs if way else source.sourceCrs(), context)
     # The validity check of Processing would stop at the first crossed outline, which is mended here instead.
     unchecked = QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks
-    counts: Counter[str] = Counter()
-    for feature in source.getFeatures(QgsFeatureRequest().setNoAttributes(), unchecked):
+    wanted, counts = _multi_type(source), Counter[str]()
+    for feature in source.getFeatures(_request(near, source), unchecked):
         if feedback.isCanceled():
             raise Cancelled(tr("Cancelled: nothing was written."))
-        counts.update(_oddities(feature.geometry()))
-        geometry = _mended(feature.geometry())
+        geometry = feature.geometry()
+        counts.update(_oddities(geometry))
+        if not (geometry.isEmpty() or geometry.isGeosValid()):
+            counts["invalid"] += 1
+            geometry = _mended(geometry)
         if way and way.misses(geometry):
-            counts.update(["far"])
             continue
-        parts = _plain(way.cut(geometry) if way else geometry, _multi_type(source))
-        counts.update(["written"] if parts else ["left out"])
+        parts = _plain(way.cut(geometry) if way else geometry, wanted)
+        counts["written" if parts else "left out"] += 1
         _write(writer, _led(parts, way, source.sourceName()) if way else parts)
     del writer  # the file is whole only when its writer is gone
-    if way and not counts["written"]:
-        # That nothing is near is the worker's to tell, which knows whether it matters.
-        return write_features(source, (), context, feedback)
+    if not near.isNull():
+        if not counts["written"]:
+            # That nothing is near is the worker's to tell, which knows whether it matters.
+            return write_features(source, (), context, feedback)
+        # Where a filter decides, QGIS does not know how many there are.
+        counts["far"] = max(0, source.featureCount() - counts["written"] - counts["left out"])
     if not counts["written"]:
         raise LayerUnusable(
             tr(
@@ -162,16 +170,14 @@ class _Way:
         return led
 
 
-def _way(
+def _surroundings(
     crs: QgsCoordinateReferenceSystem,
     places: Sequence[QgsReferencedRectangle],
     transforms: QgsCoordinateTransformContext,
-) -> _Way | None:
-    """Return the way to the first of some rasters; None where none is needed, or QGIS does not find the rasters."""
-    if not places or not crs.isValid() or places[0].crs() == crs:
-        return None
+) -> QgsRectangle:
+    """Return what lies around some rasters, in another system; null if there are none, or QGIS does not find them."""
     near = QgsRectangle()
-    for place in places:
+    for place in places if crs.isValid() else ():
         # Beyond the raster: half the width of a line there may reach into it.
         around = place.buffered(max(place.width(), place.height()) / 2)
         back = QgsCoordinateTransform(place.crs(), crs, transforms)
@@ -183,7 +189,36 @@ def _way(
                 point = back.transform(x, y)
                 if math.isfinite(point.x()) and math.isfinite(point.y()):
                     near.combineExtentWith(point.x(), point.y())
-    return None if near.isNull() else _Way(QgsCoordinateTransform(crs, places[0].crs(), transforms), near)
+    return near
+
+
+def _way(
+    near: QgsRectangle,
+    crs: QgsCoordinateReferenceSystem,
+    places: Sequence[QgsReferencedRectangle],
+    transforms: QgsCoordinateTransformContext,
+) -> _Way | None:
+    """Return the way of what is near some rasters to the first of them; None where none is needed or known."""
+    if near.isNull() or places[0].crs() == crs:
+        return None
+    return _Way(QgsCoordinateTransform(crs, places[0].crs(), transforms), near)
+
+
+def _request(near: QgsRectangle, source: QgsProcessingFeatureSource) -> QgsFeatureRequest:
+    """Return the request for the geometries of a layer in a rectangle; for all of them if that is null."""
+    request = QgsFeatureRequest().setNoAttributes()
+    # A layer may hold the roads of a country; to find those at a raster is what its provider has an index for.
+    return request if near.isNull() else request.setFilterRect(_on_every_turn(near, source))
+
+
+def _on_every_turn(near: QgsRectangle, source: QgsProcessingFeatureSource) -> QgsRectangle:
+    """Return a rectangle, joined with where a layer goes on to the same places another turn round the Earth."""
+    crs, found = source.sourceCrs(), QgsRectangle(near)
+    turn = 360.0 if crs.isGeographic() else _TURN if crs.authid() == "EPSG:3857" else 0.0
+    for moved in (near + QgsVector(-turn, 0), near + QgsVector(turn, 0)):
+        if moved.intersects(source.sourceExtent()):
+            found.combineExtentWith(moved)
+    return found
 
 
 def _led(parts: list[QgsGeometry], way: _Way, layer: str) -> list[QgsGeometry]:
@@ -231,8 +266,6 @@ def _oddities(geometry: QgsGeometry) -> Iterator[str]:
     if geometry.isEmpty():
         return
     shape = geometry.constGet()
-    if not geometry.isGeosValid():
-        yield "invalid"
     if shape.is3D() or shape.isMeasure():
         yield "high"
     if shape.hasCurvedSegments():
@@ -242,8 +275,6 @@ def _oddities(geometry: QgsGeometry) -> Iterator[str]:
 
 
 def _mended(geometry: QgsGeometry) -> QgsGeometry:
-    if geometry.isNull() or geometry.isGeosValid():
-        return geometry
     # Part by part: mended together, what two parts share would become a hole.
     return QgsGeometry.unaryUnion([part.makeValid() for part in geometry.asGeometryCollection()])
 

@@ -133,10 +133,11 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
         [in_colours(raster, colours) for raster in rasters] for rasters in (labelled, unlabelled, test)
     )
     check_alike([*labelled, *unlabelled, *test])
-    roads = _layers(folder, data.roads, data.road_width)
-    area = _layers(folder, data.area, None)
-    test_roads = _layers(folder, data.test_roads, data.road_width)
-    test_area = _layers(folder, data.test_area, None)
+    learned_from = [*labelled, *unlabelled]
+    roads = _layers(folder, data.roads, data.road_width, learned_from)
+    area = _layers(folder, data.area, None, learned_from)
+    test_roads = _layers(folder, data.test_roads, data.road_width, test)
+    test_area = _layers(folder, data.test_area, None, test)
     for one in test:
         for other in compress(labelled, are_near(one, labelled)):
             _check_apart(one, test_roads, test_area, other, roads, area)
@@ -144,7 +145,7 @@ def _of_rasters(data: RastersData, folder: Path, reader: RasterReader) -> Compar
     inputs = TrainingInputs(labelled, roads, area, unlabelled)
     # One of each for all rows: they are validated and tested alike, whatever their windows and their imagery.
     split = split_annotated(inputs, _TEST_TILE, 0, reader)
-    normalisation = measure_normalisation([*labelled, *unlabelled], reader)
+    normalisation = measure_normalisation(learned_from, reader)
 
     def training(tile: int, labels: LabelSet, with_unlabelled: bool) -> TrainingData:
         if labels == "all":
@@ -189,5 +190,7 @@ def _check_apart(
         )
 
 
-def _layers(folder: Path, paths: Sequence[str], width: float | None) -> list[VectorLayer]:
-    return [read_polygons(str(folder / path), width) for path in paths]
+def _layers(
+    folder: Path, paths: Sequence[str], width: float | None, rasters: Sequence[RasterInfo]
+) -> list[VectorLayer]:
+    return [read_polygons(str(folder / path), width, rasters) for path in paths]

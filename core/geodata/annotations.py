@@ -56,7 +56,7 @@ Geometries = npt.NDArray[np.object_]
 
 @dataclass(frozen=True)
 class VectorLayer:
-    """Polygons of one vector file, valid and not empty, in their own CRS."""
+    """Polygons of one vector file, valid and not empty, in their own CRS; those at some rasters, or all."""
 
     path: str
     polygons: Geometries
@@ -83,7 +83,7 @@ class VectorLayer:
             return np.column_stack(~raster.transform @ points.T)
 
         try:
-            boxes = self._surroundings(raster)
+            boxes = _surroundings(raster, self.crs)
             near = self.polygons[np.unique(self._index.query(boxes, predicate="intersects")[1])]
             if self.crs == raster.crs:
                 near = _on_nearest_turn(near, centre, self.crs)
@@ -102,15 +102,6 @@ class VectorLayer:
     def _index(self) -> STRtree:
         """Finds the few polygons at one of thousands of rasters."""
         return STRtree(self.polygons)
-
-    def _surroundings(self, raster: RasterInfo) -> Geometries:
-        """Boxes of a raster and what is around it, in the polygons' CRS, on every turn round the Earth."""
-        extent = shapely.box(0, 0, raster.width, raster.height)
-        left, bottom, right, top = affine_transform(extent, raster.transform.to_shapely()).bounds
-        margin = max(right - left, top - bottom) / 10
-        around = (left - margin, bottom - margin, right + margin, top + margin)
-        bounds = around if self.crs == raster.crs else project_bounds(raster.crs, self.crs, around)
-        return _on_every_turn(bounds, self.crs)
 
 
 @dataclass(frozen=True)
@@ -155,12 +146,13 @@ class Annotation:
         return Annotation(self.roads, STRtree(area))
 
 
-def read_polygons(path: str, line_width: float | None) -> VectorLayer:
+def read_polygons(path: str, line_width: float | None, rasters: Sequence[RasterInfo] = ()) -> VectorLayer:
     """Reads polygons, or lines widened to polygons.
 
     Args:
         path: a vector file that OGR reads; `file.gpkg|layername=roads` names one of its layers.
         line_width: full width in metres that lines get; None where lines make no sense.
+        rasters: that it is read for: what is far from them is left out, unless nothing else is there; none to read all.
 
     Raises:
         AnnotationError: if the file cannot be read, has no CRS, holds no polygon (or line), lines to be widened
@@ -176,10 +168,12 @@ def read_polygons(path: str, line_width: float | None) -> VectorLayer:
         # Where there is no such file, it may be one in an archive, or on a server.
         with plain_way(Path(file)) if Path(file).exists() else nullcontext(file) as way:
             layer = named or _only_layer(pyogrio.list_layers(str(way)), path)
-            meta, _, encoded, _ = pyogrio.raw.read(str(way), layer=layer, columns=[], force_2d=True)
+            about = pyogrio.read_info(str(way), layer=layer)
+            crs = _crs(path, about["crs"])
+            bounds = _bounds_at(rasters, crs, line_width or 0, about["total_bounds"])
+            _, _, encoded, _ = pyogrio.raw.read(str(way), layer=layer, columns=[], force_2d=True, bbox=bounds)
     except (DataSourceError, DataLayerError) as error:
         raise AnnotationError(f"The vector layer {path} cannot be read: it is missing, damaged or none.") from error
-    crs = _crs(path, meta["crs"])
     # Part by part: mended together, what two parts of a road share would become a hole.
     parts = _single(shapely.from_wkb(encoded))
     polygons = _mended(parts, 2)
@@ -191,6 +185,9 @@ def read_polygons(path: str, line_width: float | None) -> VectorLayer:
                 f"The vector layer {path} holds lines at no place on the Earth in its coordinate reference system; "
                 "assign the right one (in QGIS: right-click the layer > Layer CRS > Set Layer CRS), or delete them."
             ) from error
+    if polygons.size == 0 and bounds:
+        # That nothing is near is for those to tell who know whether it matters.
+        return read_polygons(path, line_width)
     if polygons.size == 0:
         wanted = "polygons" if line_width is None else "polygons or lines"
         raise AnnotationError(f"The vector layer {path} holds no {wanted}.")
@@ -283,6 +280,44 @@ def _by_rows(window: Window) -> Iterator[Window]:
     end = window.row_off + window.height
     for row in range(window.row_off, end, _ROWS_AT_ONCE):
         yield Window(window.col_off, row, window.width, min(_ROWS_AT_ONCE, end - row))
+
+
+def _bounds_at(
+    rasters: Sequence[RasterInfo], crs: CRS, margin: float, extent: tuple[float, ...] | None
+) -> Bounds | None:
+    """Bounds in a CRS of what may be of use at some rasters and a margin in metres around them; None for everything.
+
+    Args:
+        rasters: at which.
+        crs: of the bounds.
+        margin: in metres.
+        extent: bounds of all there is; None where it would take long to know.
+    """
+    if not rasters or extent is None:
+        return None
+    try:
+        boxes = np.concatenate([_surroundings(raster, crs, margin) for raster in rasters])
+    except CRSError:
+        return None  # which the use at that raster tells
+    met = boxes[shapely.intersects(boxes, shapely.box(*extent))]
+    return tuple(shapely.total_bounds(met).tolist()) if met.size else None
+
+
+def _surroundings(raster: RasterInfo, crs: CRS, margin: float = 0) -> Geometries:
+    """Boxes of a raster and what is around it, with a margin in metres, in a CRS, on every turn round the Earth.
+
+    Raises:
+        CRSError: if no way leads there from the raster's.
+    """
+    extent = shapely.box(0, 0, raster.width, raster.height)
+    transform = raster.transform
+    left, bottom, right, top = affine_transform(extent, transform.to_shapely()).bounds
+    units = math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
+    units_per_metre = max(units[0] / raster.pixel[0], units[1] / raster.pixel[1])
+    beyond = max(right - left, top - bottom) / 10 + margin * units_per_metre
+    around = (left - beyond, bottom - beyond, right + beyond, top + beyond)
+    bounds = around if crs == raster.crs else project_bounds(raster.crs, crs, around)
+    return _on_every_turn(bounds, crs)
 
 
 def _only_layer(layers: npt.NDArray[np.object_], path: str) -> str | None:

@@ -30,7 +30,7 @@ BOWTIE = "POLYGON ((0 0, 2 2, 2 0, 0 2, 0 0))"
 
 def raster(width=40, height=30, crs=UTM, transform=None):
     transform = transform or Affine(PIXEL, 0, LEFT, 0, -PIXEL, TOP)
-    return RasterInfo("raster.tif", width, height, crs, transform, (1,), "uint8", False, PIXEL)
+    return RasterInfo("raster.tif", width, height, crs, transform, (1,), "uint8", False, (PIXEL, PIXEL))
 
 
 def on_ground(shape, info, crs):
@@ -54,6 +54,13 @@ def drawn(*boxes, shape=(30, 40)):
     return mask
 
 
+def assert_labels_are(expected, path, info):
+    """Whether all of a layer is read or only what is at the raster."""
+    for rasters in ([], [info]):
+        roads = read_polygons(path, None, rasters)
+        np.testing.assert_array_equal(all_labels(annotate(info, [roads], []), info), expected)
+
+
 ROADS = [(3, 5, 11, 9), (20, 0, 25, 30), (30, 20, 40, 30)]
 PLACES = {
     "utm": (UTM, None),
@@ -73,8 +80,8 @@ def test_roads_lie_on_their_pixels_whatever_the_crs(make_vector, place, drawn_in
     info = raster(crs=crs, transform=transform)
     target = crs if drawn_in == "own" else CRS.from_user_input(drawn_in)
     boxes = [on_ground(shapely.box(*box), info, target) for box in ROADS]
-    roads = read_polygons(str(make_vector(boxes, crs=target.to_wkt())), line_width=None)
-    np.testing.assert_array_equal(all_labels(annotate(info, [roads], []), info), drawn(*ROADS))
+    path = str(make_vector(boxes, crs=target.to_wkt()))
+    assert_labels_are(drawn(*ROADS), path, info)
 
 
 MERCATOR = CRS.from_epsg(3857)
@@ -101,8 +108,7 @@ def test_roads_meet_rasters_across_and_beyond_the_antimeridian(make_vector, plac
     # Drawn without a jump from one side to the other.
     whole = shapely.transform(here, lambda points: points + np.outer((points[:, 0] < 0) * turn, (1, 0)))
     boxes = shapely.transform(whole, lambda points: points + np.array([turn * turns, 0]))
-    roads = read_polygons(str(make_vector(boxes, crs=drawn_in)), line_width=None)
-    np.testing.assert_array_equal(all_labels(annotate(info, [roads], []), info), drawn(*ROADS))
+    assert_labels_are(drawn(*ROADS), str(make_vector(boxes, crs=drawn_in)), info)
 
 
 @pytest.mark.parametrize("turns", [-1, 0, 1])
@@ -202,8 +208,7 @@ FAR = {
 def test_roads_far_away_do_no_harm(make_vector, far):
     info = raster()
     near = on_ground(shapely.box(*ROADS[0]), info, DEGREES)
-    layer = read_polygons(str(make_vector([near, shapely.box(*FAR[far])], crs="EPSG:4326")), line_width=None)
-    np.testing.assert_array_equal(all_labels(annotate(info, [layer], []), info), drawn(ROADS[0]))
+    assert_labels_are(drawn(ROADS[0]), str(make_vector([near, shapely.box(*FAR[far])], crs="EPSG:4326")), info)
 
 
 @pytest.mark.parametrize("extent", [(-180, -90, 180, 90), (-80, -1, 98, 60)])
@@ -235,6 +240,29 @@ def test_of_a_layer_only_what_is_at_a_raster_is_brought_to_it(make_vector, crs):
     path = make_vector([on_ground(box, info, CRS.from_user_input(crs)) for box in boxes], crs=crs)
     brought = read_polygons(str(path), line_width=None).in_pixels(info)
     assert shapely.bounds(brought)[:, 0] == pytest.approx([15, 20], abs=0.1)
+
+
+@pytest.mark.parametrize("extension", ["gpkg", "shp", "fgb"])
+@pytest.mark.parametrize("crs", ["EPSG:32632", "EPSG:4326", "EPSG:3857"])
+def test_of_a_layer_only_what_is_at_some_rasters_is_read(make_vector, crs, extension):
+    """A layer may hold the roads of a country."""
+    here, there = raster(), raster(transform=Affine(PIXEL, 0, LEFT + 5_000, 0, -PIXEL, TOP))
+    # The second is drawn beside the raster, and reaches into it by half of its width; the third lies between both.
+    lines = [f"LINESTRING ({x} 0, {x} 30)" for x in (15, 65, 5_000, 10_015, 50_000)]
+    drawn_lines = [on_ground(shapely.from_wkt(line), here, CRS.from_user_input(crs)) for line in lines]
+    path = str(make_vector(drawn_lines, f"roads.{extension}", crs=crs))
+    whole = read_polygons(path, 30.0)
+    for rasters, count in (([here], 2), ([there], 1), ([here, there], 4)):
+        some = read_polygons(path, 30.0, rasters)
+        assert len(some.polygons) == count
+        for info in rasters:
+            labels = [all_labels(annotate(info, [layer], []), info) for layer in (some, whole)]
+            np.testing.assert_array_equal(*labels)
+
+
+def test_of_a_layer_that_lies_elsewhere_all_is_read(make_vector):
+    path = make_vector([on_ground(shapely.box(left, 0, left + 9, 9), raster(), UTM) for left in (9_000, 50_000)])
+    assert len(read_polygons(str(path), None, [raster()]).polygons) == 2
 
 
 def area_in_pixels(layer, info):

@@ -1,5 +1,6 @@
 """Layers to plain files: what QGIS shows is what the worker gets."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -154,9 +155,11 @@ def test_a_shape_that_the_system_of_the_raster_does_not_reach_is_used_near_the_r
     assert found.contains(QgsGeometry.fromRect(HERE))
 
 
-def test_shapes_far_from_all_rasters_are_left_out_and_counted(written, feedback):
+@pytest.mark.parametrize("in_crs", [str, in_degrees], ids=["own", "degrees"])
+def test_shapes_far_from_all_rasters_are_left_out_and_counted(written, feedback, in_crs):
     far, also = box(100_000, 0, 100_010, 10), box(50_000, 0, 50_010, 10)
-    shapes = memory_layer("Polygon", *map(in_degrees, (ONE, far, also)), crs="EPSG:4326", name="roads")
+    crs = UTM if in_crs is str else "EPSG:4326"
+    shapes = memory_layer("Polygon", *map(in_crs, (ONE, far, also)), crs=crs, name="roads")
     assert written(shapes, [HERE]).featureCount() == 1
     assert feedback.infos == ["roads: 1 feature(s) (2 far from the raster, left out)."]
     assert written(shapes, [HERE, raster_at(49_000, 0, 51_000, 2_000)]).featureCount() == 2
@@ -169,8 +172,20 @@ def test_shapes_that_are_all_far_from_the_raster_are_left_to_the_worker_as_they_
 
 
 def test_shapes_in_the_system_of_the_raster_are_left_as_they_are(written):
-    far = box(1_000_000, 0, 1_000_010, 10)
-    assert written(memory_layer("Polygon", ONE, far), [HERE]).featureCount() == 2
+    wide = box(-1_000_000, 0, 1_000_000, 10)
+    (found,) = written(memory_layer("Polygon", wide), [HERE]).getFeatures()
+    assert found.geometry().equals(QgsGeometry.fromWkt(wide).coerceToType(QgsWkbTypes.Type.MultiPolygon)[0])
+
+
+@pytest.mark.parametrize(("crs", "turn"), [("EPSG:4326", 360), ("EPSG:3857", 2 * math.pi * 6378137)])
+@pytest.mark.parametrize("turns", [-1, 0, 1])
+def test_shapes_on_another_turn_round_the_earth_are_left_to_the_worker(written, crs, turn, turns):
+    unit = turn / 360
+    raster = raster_at(179.9 * unit, 0.1 * unit, 180.1 * unit, -0.1 * unit, QgsCoordinateReferenceSystem(crs))
+    x = 180 * unit + turns * turn
+    shapes = (f"Polygon(({left} 0,{left + unit / 99} 0,{left} {unit / 99},{left} 0))" for left in (x, 9 * unit))
+    layer = written(memory_layer("Polygon", *shapes, crs=crs), [raster])
+    assert x in [feature.geometry().boundingBox().xMinimum() for feature in layer.getFeatures()]
 
 
 def test_a_shape_that_cannot_be_brought_to_the_raster_is_told(written):

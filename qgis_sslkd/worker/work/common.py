@@ -16,9 +16,9 @@ from ..jobs import Outputs
 __all__ = ["check_inputs_stay", "files_made", "match_colours", "number", "read_area", "told"]
 
 
-def read_area(paths: Sequence[str]) -> list[VectorLayer]:
-    """The polygons of an area; none for everywhere."""
-    return [read_polygons(path, line_width=None) for path in paths]
+def read_area(paths: Sequence[str], rasters: Sequence[RasterInfo] = ()) -> list[VectorLayer]:
+    """The polygons of an area, all or those at some rasters; none for everywhere."""
+    return [read_polygons(path, None, rasters) for path in paths]
 
 
 def told(paths: Sequence[str], deed: str, reporter: Reporter) -> Iterator[str]:

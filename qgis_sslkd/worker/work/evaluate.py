@@ -27,8 +27,8 @@ def do_evaluate(job: EvaluateJob, reporter: Reporter) -> Outputs:
         check_raster_output(job.map)
     check_inputs_stay([job.surface, *job.roads, *job.area], reporter, *files)
     surface = inspect_raster(job.surface)
-    roads = [read_polygons(path, job.road_width) for path in job.roads]
-    area = read_area(job.area)
+    roads = [read_polygons(path, job.road_width, [surface]) for path in job.roads]
+    area = read_area(job.area, [surface])
     with ExitStack() as outputs:
         partials = outputs.enter_context(all_written_whole(files))
         json_file, report, map_file = (path and partials[path] for path in (job.json_file, job.report, job.map))

@@ -35,10 +35,11 @@ def do_train(job: TrainJob, reporter: Reporter) -> Outputs:
     method = find_method(job.method)
     settings = training_settings(job)
     labelled, unlabelled = _rasters(job, reporter)
+    rasters = [*labelled, *unlabelled]
     inputs = TrainingInputs(
         labelled=labelled,
-        roads=[read_polygons(path, job.road_width) for path in job.roads],
-        area=read_area(job.area),
+        roads=[read_polygons(path, job.road_width, rasters) for path in job.roads],
+        area=read_area(job.area, rasters),
         unlabelled=unlabelled,
         gsd=job.gsd or coarsened_gsd(labelled, FINEST_GSD[job.preset], settings.tile),
     )
