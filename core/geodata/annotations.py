@@ -291,16 +291,17 @@ def _bounds_at(
         rasters: at which.
         crs: of the bounds.
         margin: in metres.
-        extent: bounds of all there is; None where it would take long to know.
+        extent: bounds of all there is, to know which turns round the Earth it was drawn on; None where that takes long.
     """
     if not rasters or extent is None:
         return None
     try:
-        boxes = np.concatenate([_surroundings(raster, crs, margin) for raster in rasters])
+        boxes = np.array([_surroundings(raster, crs, margin) for raster in rasters])
     except CRSError:
         return None  # which the use at that raster tells
-    met = boxes[shapely.intersects(boxes, shapely.box(*extent))]
-    return tuple(shapely.total_bounds(met).tolist()) if met.size else None
+    # Joined with those on other turns, they would go round the Earth.
+    met = (_TURNS == 0) | shapely.intersects(boxes, shapely.box(*extent))
+    return tuple(shapely.total_bounds(boxes[met]).tolist())
 
 
 def _surroundings(raster: RasterInfo, crs: CRS, margin: float = 0) -> Geometries:

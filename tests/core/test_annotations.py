@@ -1,6 +1,8 @@
 """From vector files to labels: the right pixels, whatever the CRS, the type and the state of the geometries."""
 
 import os
+import sqlite3
+from contextlib import closing
 from zipfile import ZipFile
 
 import numpy as np
@@ -260,6 +262,16 @@ def test_of_a_layer_only_what_is_at_some_rasters_is_read(make_vector, crs, exten
             np.testing.assert_array_equal(*labels)
 
 
+def test_the_extent_that_a_layer_tells_may_be_wrong(make_vector):
+    """Not all programs write it anew when they add something."""
+    here, there = raster(), raster(transform=Affine(PIXEL, 0, LEFT + 5_000, 0, -PIXEL, TOP))
+    path = make_vector([on_ground(shapely.box(0, 0, 9, 9), info, UTM) for info in (here, there)])
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE gpkg_contents SET max_x = ?", (LEFT + 5,))
+    assert pyogrio.read_info(path)["total_bounds"][2] == LEFT + 5
+    assert len(read_polygons(str(path), None, [here, there]).polygons) == 2
+
+
 def test_of_a_layer_that_lies_elsewhere_all_is_read(make_vector):
     path = make_vector([on_ground(shapely.box(left, 0, left + 9, 9), raster(), UTM) for left in (9_000, 50_000)])
     assert len(read_polygons(str(path), None, [raster()]).polygons) == 2
@@ -384,9 +396,9 @@ def test_a_layer_is_chosen_by_its_name(make_vector):
         read_polygons(f"{path}|layername=rivers", line_width=None)
 
 
-def refusal(path, width=None):
+def refusal(path, width=None, rasters=()):
     with pytest.raises(AnnotationError) as caught:
-        read_polygons(str(path), width)
+        read_polygons(str(path), width, rasters)
     assert str(path) in str(caught.value)
     return str(caught.value)
 
@@ -440,6 +452,7 @@ def test_a_layer_without_polygons_is_named(make_vector):
     nothing = make_vector([shapely.Polygon()], "nothing.gpkg")
     for path in (points, lines, nothing):
         assert refusal(path).endswith("holds no polygons.")
+        assert refusal(path, rasters=[raster()]).endswith("holds no polygons.")
     assert refusal(points, width=3.0).endswith("holds no polygons or lines.")
     assert len(read_polygons(str(lines), line_width=3.0).polygons) == 1
 
