@@ -215,7 +215,8 @@ def _on_every_turn(near: QgsRectangle, source: QgsProcessingFeatureSource) -> Qg
     """Return a rectangle, joined with where a layer goes on to the same places another turn round the Earth."""
     crs, found = source.sourceCrs(), QgsRectangle(near)
     turn = 360.0 if crs.isGeographic() else _TURN if crs.authid() == "EPSG:3857" else 0.0
-    for moved in (near + QgsVector(-turn, 0), near + QgsVector(turn, 0)):
+    for move in (-turn, turn) if turn else ():
+        moved = near + QgsVector(move, 0)
         if moved.intersects(source.sourceExtent()):
             found.combineExtentWith(moved)
     return found
