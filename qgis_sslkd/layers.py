@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
@@ -41,7 +41,7 @@ _MULTI_TYPES = {
 }
 
 _TURN = 2 * math.pi * 6378137  # metres round the Earth, as Web Mercator counts them
-_POINTS = 20  # along and across a raster, by which it is found in another system
+_POINTS = 40  # along and across where rasters lie, by which they are found in another system
 _STEPS = 200  # across where the rasters lie: if that is 100 km wide, an edge of one step bends by millimetres
 
 
@@ -177,10 +177,11 @@ def _surroundings(
 ) -> QgsRectangle:
     """Return what lies around some rasters, in another system; null if there are none, or QGIS does not find them."""
     near = QgsRectangle()
-    for place in places if crs.isValid() else ():
-        # Beyond the raster: half the width of a line there may reach into it.
-        around = place.buffered(max(place.width(), place.height()) / 2)
-        back = QgsCoordinateTransform(place.crs(), crs, transforms)
+    for around in _joined(places) if crs.isValid() else ():
+        if around.crs() == crs:
+            near.combineExtentWith(around)
+            continue
+        back = QgsCoordinateTransform(around.crs(), crs, transforms)
         # Point by point: of a rectangle, QGIS 3.40 forgets the way that the project has chosen.
         for across, down in product(range(_POINTS + 1), repeat=2):
             x = around.xMinimum() + around.width() * across / _POINTS
@@ -190,6 +191,16 @@ def _surroundings(
                 if math.isfinite(point.x()) and math.isfinite(point.y()):
                     near.combineExtentWith(point.x(), point.y())
     return near
+
+
+def _joined(places: Sequence[QgsReferencedRectangle]) -> Iterable[QgsReferencedRectangle]:
+    """Return what lies around some rasters, in each of their systems one rectangle: there may be thousands of them."""
+    joined: dict[str, QgsReferencedRectangle] = {}
+    for place in places:
+        around = joined.setdefault(crs_text(place.crs()), QgsReferencedRectangle(QgsRectangle(), place.crs()))
+        # Beyond the raster: half the width of a line there may reach into it.
+        around.combineExtentWith(place.buffered(max(place.width(), place.height()) / 2))
+    return joined.values()
 
 
 def _way(
