@@ -63,7 +63,7 @@ class TrainingData:
     Attributes:
         labelled: rasters with roads, their areas without what is held out.
         unlabelled: rasters without; their areas are to be left out. None where the labels alone are learned from.
-        validation: windows of what is held out of the annotated area: a tenth, or one block where blocks are larger.
+        validation: windows of what is held out of the annotated area: a tenth, one block at least and few at most.
         normalisation: of every window.
         gsd: ground sampling distance of every window, in metres.
         tile: side of every window, in pixels.

@@ -16,6 +16,7 @@ from .sources import Geometries
 __all__ = ["held_out_at", "hold_out"]
 
 _HELD_OUT = 0.1
+_MOST_BLOCKS = 32  # some 500 windows: more would tell little more, and take longer than to learn from the rest
 _LEAST_UNITS = 10
 _RIM = 0.5  # pixels
 
@@ -25,7 +26,7 @@ _Unit = tuple[RasterInfo, shapely.Geometry]
 def hold_out(
     annotations: Mapping[RasterInfo, Annotation], side: float, rng: np.random.Generator
 ) -> tuple[dict[RasterInfo, Annotation], dict[RasterInfo, Annotation]]:
-    """Splits the annotated area into what is learned from and a tenth, or at least one block, to validate on.
+    """Splits the annotated area into what is learned from and a tenth to validate on, of 1 block to 32 of whole size.
 
     Blocks are parts of the area, cut where they are much larger than `side`, and cut finer where that gives
     too few of them; those that show a road are cut until both sides see one.
@@ -43,6 +44,7 @@ def hold_out(
         AnnotationError: if the area or the roads are too small to be cut.
     """
     finest = min(min(raster.pixel) for raster in annotations)
+    most = _MOST_BLOCKS * side**2
     units = _units(annotations, side)
     while len(units) < _LEAST_UNITS and side > finest:
         side /= 2
@@ -52,7 +54,7 @@ def hold_out(
     while True:
         showing = _with_road(units, annotations)
         if len(showing) >= 2:
-            training, held_out = _split(units, _choose(units, showing, rng), annotations)
+            training, held_out = _split(units, _choose(units, showing, most, rng), annotations)
             # What several rasters show of a road may all be held out with one of them.
             if _with_road(_parts(training), annotations):
                 return training, held_out
@@ -95,13 +97,13 @@ def _cut(raster: RasterInfo, part: shapely.Geometry, side: float) -> list[shapel
     return [piece for piece in pieces if piece.area > 0]
 
 
-def _choose(units: Sequence[_Unit], showing: set[int], rng: np.random.Generator) -> set[int]:
+def _choose(units: Sequence[_Unit], showing: set[int], most: float, rng: np.random.Generator) -> set[int]:
     """Blocks at random while all are at most a tenth of the area, and half of those that show a road.
 
-    The first shows one, however large it is.
+    They are no more than `most` square metres. The first shows a road, however large it is.
     """
     areas = np.array([block.area * raster.gsd**2 for raster, block in units])
-    most = _HELD_OUT * areas.sum()
+    most = min(most, _HELD_OUT * areas.sum())
     order = rng.permutation(len(units)).tolist()
     # Where every block that shows a road is larger than a tenth, the smallest is the least loss.
     small = [k for k in order if k in showing and areas[k] <= most]

@@ -247,6 +247,17 @@ def test_a_tenth_of_the_ground_is_held_out_whatever_the_size_of_its_pixels(write
         assert 0.05 < data.held_out_area / (data.held_out_area + data.labelled_area) < 0.1001
 
 
+def test_of_a_large_area_no_more_is_held_out_than_tells_how_good_a_network_is(write_raster, write_layer, reader):
+    """The roads of a whole county may be drawn: a tenth of it would take longer to validate on than all the steps."""
+    county = write_raster("county.tif", np.zeros((1, 1000, 1000), np.uint8))
+    roads = write_layer("roads.gpkg", [in_pixels(0, 490, 1000, 500), in_pixels(490, 0, 500, 1000)])
+    tile, most = 16, 32 * (2 * 16 * PIXEL) ** 2
+    data = prepare(TrainingInputs([county], [roads], [], []), tile, 0, reader, unlabelled=False)
+    assert 0.9 * most < data.held_out_area <= most
+    assert data.held_out_area + data.labelled_area == pytest.approx((1000 * PIXEL) ** 2, rel=0.01)
+    assert len(data.validation) <= 32 * 16
+
+
 def test_of_rasters_of_one_place_none_learns_from_what_another_holds_out(write_raster, write_layer, reader):
     noise = np.random.default_rng(0).integers(0, 255, (3, 300, 400)).astype(np.uint8)
     dates = [write_raster("spring.tif", noise), write_raster("next.tif", noise, left=LEFT + 100 * PIXEL)]
