@@ -297,7 +297,7 @@ def test_around_the_area_the_network_sees_what_is_there(scene):
 
 
 def test_an_area_in_other_coordinates_lies_where_it_was_drawn():
-    raster = RasterInfo("raster.tif", 100, 80, UTM, PLACE, (1,), "uint8", False, 0.5)
+    raster = RasterInfo("raster.tif", 100, 80, UTM, PLACE, (1,), "uint8", False, (0.5, 0.5))
     there = rasterio.warp.transform_geom(
         UTM, "EPSG:4326", shapely.geometry.mapping(layer_of(shapely.box(20, 10, 60, 40)).polygons[0])
     )
@@ -320,7 +320,7 @@ def test_an_area_in_other_coordinates_lies_where_it_was_drawn():
     ],
 )
 def test_an_area_without_a_pixel_is_named(place, window):
-    raster = RasterInfo("raster.tif", 100, 80, UTM, PLACE, (1,), "uint8", False, 0.5)
+    raster = RasterInfo("raster.tif", 100, 80, UTM, PLACE, (1,), "uint8", False, (0.5, 0.5))
     with pytest.raises(OutsideError, match=r"area\.gpkg holds no pixel's centre of raster\.tif"):
         area_of_interest(raster, window, [layer_of(place)])
 
@@ -329,7 +329,7 @@ def test_an_area_without_a_pixel_is_named(place, window):
     "place", [shapely.box(10.4, 70.4, 10.6, 70.6), shapely.box(0.4, 0, 0.6, 80), shapely.LineString([(0, 0), (80, 80)])]
 )
 def test_a_single_pixel_is_an_area(place):
-    raster = RasterInfo("raster.tif", 100, 80, UTM, PLACE, (1,), "uint8", False, 0.5)
+    raster = RasterInfo("raster.tif", 100, 80, UTM, PLACE, (1,), "uint8", False, (0.5, 0.5))
     area_of_interest(raster, raster.window, [layer_of(place.buffer(0.01))])
 
 

@@ -44,7 +44,7 @@ PLACES = {
 
 def info(place, width=80, height=60):
     crs, transform = PLACES[place]
-    return RasterInfo("raster.tif", width, height, crs, transform, (1,), "float32", False, 0.5)
+    return RasterInfo("raster.tif", width, height, crs, transform, (1,), "float32", False, (0.5, 0.5))
 
 
 def extent_of(raster, left, top, right, bottom):
@@ -85,7 +85,7 @@ def test_an_extent_beyond_the_raster_is_cut():
 
 def test_an_extent_on_a_rotated_raster_holds_its_corners():
     transform = Affine.translation(5e5, 5.2e6) @ Affine.rotation(30) @ Affine.scale(0.5, -0.5)
-    raster = RasterInfo("raster.tif", 80, 60, UTM, transform, (1,), "uint8", False, 0.5)
+    raster = RasterInfo("raster.tif", 80, 60, UTM, transform, (1,), "uint8", False, (0.5, 0.5))
     x, y = transform @ (40, 30)
     window = window_of_extent(raster, (x - 5, y - 5, x + 5, y + 5))
     found = shapely.box(window.col_off, window.row_off, window.col_off + window.width, window.row_off + window.height)
