@@ -16,7 +16,7 @@ from .sources import Geometries
 __all__ = ["held_out_at", "hold_out"]
 
 _HELD_OUT = 0.1
-_MOST_BLOCKS = 32  # some 500 windows: more would tell little more, and take longer than to learn from the rest
+_MOST_BLOCKS = 32  # some 300 windows: more would tell little more, and of a county take longer than all the steps
 _LEAST_UNITS = 10
 _RIM = 0.5  # pixels
 
@@ -26,7 +26,9 @@ _Unit = tuple[RasterInfo, shapely.Geometry]
 def hold_out(
     annotations: Mapping[RasterInfo, Annotation], side: float, rng: np.random.Generator
 ) -> tuple[dict[RasterInfo, Annotation], dict[RasterInfo, Annotation]]:
-    """Splits the annotated area into what is learned from and a tenth to validate on, of 1 block to 32 of whole size.
+    """Splits the annotated area into what is learned from and what to validate on: a tenth, one block at least.
+
+    Of a large area it is less: as much as `_MOST_BLOCKS` blocks of whole size.
 
     Blocks are parts of the area, cut where they are much larger than `side`, and cut finer where that gives
     too few of them; those that show a road are cut until both sides see one.
@@ -98,9 +100,9 @@ def _cut(raster: RasterInfo, part: shapely.Geometry, side: float) -> list[shapel
 
 
 def _choose(units: Sequence[_Unit], showing: set[int], most: float, rng: np.random.Generator) -> set[int]:
-    """Blocks at random while all are at most a tenth of the area, and half of those that show a road.
+    """Blocks at random while all are at most a tenth of the area, `most` square metres, and half of those with a road.
 
-    They are no more than `most` square metres. The first shows a road, however large it is.
+    The first shows one, however large it is.
     """
     areas = np.array([block.area * raster.gsd**2 for raster, block in units])
     most = min(most, _HELD_OUT * areas.sum())

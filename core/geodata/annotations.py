@@ -185,10 +185,10 @@ def read_polygons(path: str, line_width: float | None, rasters: Sequence[RasterI
                 f"The vector layer {path} holds lines at no place on the Earth in its coordinate reference system; "
                 "assign the right one (in QGIS: right-click the layer > Layer CRS > Set Layer CRS), or delete them."
             ) from error
-    if polygons.size == 0 and bounds:
-        # That nothing is near is for those to tell who know whether it matters.
-        return read_polygons(path, line_width)
     if polygons.size == 0:
+        if bounds:
+            # That nothing is near is for those to tell who know whether it matters.
+            return read_polygons(path, line_width)
         wanted = "polygons" if line_width is None else "polygons or lines"
         raise AnnotationError(f"The vector layer {path} holds no {wanted}.")
     return VectorLayer(path, polygons, crs)
